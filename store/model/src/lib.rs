@@ -1,0 +1,15 @@
+//! The words of tracing, and their columns.
+//!
+//! What every other crate of the house speaks in: ids, tenants, times, counters, the walk from
+//! OTLP bytes into columns and back. A leaf: no I/O, no clock of its own, no async.
+
+pub mod id;
+pub mod metric;
+pub mod tenant;
+pub mod time;
+pub mod unit;
+
+pub use id::{SpanId, TraceId};
+pub use tenant::TenantId;
+pub use time::{Clock, Nanos, TimeRange};
+pub use unit::{ByteSize, Fault, Faults, Wait};
