@@ -8,6 +8,7 @@ pub mod metric;
 pub mod tenant;
 pub mod time;
 pub mod unit;
+pub mod wire;
 
 pub use id::{SpanId, TraceId};
 pub use tenant::TenantId;
