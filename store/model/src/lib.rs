@@ -3,13 +3,18 @@
 //! What every other crate of the house speaks in: ids, tenants, times, counters, the walk from
 //! OTLP bytes into columns and back. A leaf: no I/O, no clock of its own, no async.
 
+pub mod attributes;
+pub mod batch;
+pub mod column;
 pub mod id;
 pub mod metric;
+pub mod otlp;
 pub mod tenant;
 pub mod time;
 pub mod unit;
 pub mod wire;
 
+pub use batch::Batch;
 pub use id::{SpanId, TraceId};
 pub use tenant::TenantId;
 pub use time::{Clock, Nanos, TimeRange};

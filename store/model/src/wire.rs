@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Names the byte where the message is malformed.
     #[inline]
-    #[allow(clippy::should_implement_trait, reason = "a fallible iterator is no Iterator")]
+    #[expect(clippy::should_implement_trait, reason = "a fallible iterator is no Iterator")]
     pub fn next(&mut self) -> Result<Option<Field<'a>>, Fault> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -263,7 +263,7 @@ pub fn close_message(out: &mut Vec<u8>, length_at: usize) {
     let mut value = length;
     for (position, byte) in out.iter_mut().skip(length_at).take(width).enumerate() {
         let more = if position + 1 < width { 0x80 } else { 0 };
-        *byte = (value & 0x7f) as u8 | more;
+        *byte = value.to_le_bytes()[0] & 0x7f | more;
         value >>= 7;
     }
 }

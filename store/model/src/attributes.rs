@@ -1,0 +1,356 @@
+//! The attributes of a table's rows: a column per key and type, and the order they came in.
+//!
+//! The spans of one program carry the same keys in the same order, so the order is kept as a
+//! *shape*: a path in a trie of columns, one number per row. The walk also leans on it: the next
+//! key is compared with the children of the node it stands on before anything is hashed.
+
+use hashbrown::HashTable;
+
+use crate::column::{Column, Interner, Type, Values, count};
+
+/// The shape of a row without attributes.
+pub const EMPTY_SHAPE: u32 = 0;
+
+/// Set in a row's shape where its last attributes did not fit the trie: one more overflow value
+/// follows the path.
+const TAIL: u32 = 1 << 31;
+
+/// Most nodes of the trie; random key orders end in the overflow column.
+const NODES_MAX: usize = 1 << 16;
+
+/// No node, no column.
+const NONE: u32 = u32::MAX;
+
+/// Columns and shapes of one table (spans, events or links).
+#[derive(Debug)]
+pub struct Attributes {
+    columns: Vec<Column>,
+    by_key: HashTable<u32>,
+    nodes: Vec<Node>,
+    children: HashTable<u32>,
+    shapes: Vec<u32>,
+    seed: u64,
+}
+
+#[derive(Debug)]
+struct Node {
+    column: u32,
+    parent: u32,
+    /// The first few children, compared before the hash table is asked.
+    near: [u32; 4],
+}
+
+/// What a request may still add to the tables; keys past it go to the overflow column.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// New columns that the tenant may still bring.
+    pub keys_left: usize,
+    /// Most columns of one table.
+    pub columns_max: usize,
+    /// Attributes that went to the overflow column.
+    pub overflowed: u64,
+}
+
+/// Longer keys get no column of their own.
+const KEY_BYTES_MAX: usize = 256;
+
+/// A value on its way into a column.
+#[derive(Clone, Copy, Debug)]
+pub enum Put<'a> {
+    /// Text, possibly invalid.
+    Text(&'a [u8]),
+    /// Bytes, or an encoded message.
+    Bytes(&'a [u8]),
+    /// Bits.
+    Word(u64),
+}
+
+impl Attributes {
+    /// An empty table.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let root = Node { column: NONE, parent: NONE, near: [NONE; 4] };
+        Self {
+            columns: Vec::new(),
+            by_key: HashTable::new(),
+            nodes: vec![root],
+            children: HashTable::new(),
+            shapes: Vec::new(),
+            seed,
+        }
+    }
+
+    /// The columns, in order of appearance.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Appends one attribute of `row` behind the ones at `node`; returns the node behind it, or
+    /// `None` where it belongs into the overflow column ([`Attributes::put_overflow`]).
+    #[inline]
+    pub fn put(
+        &mut self,
+        keys: &mut Interner,
+        budget: &mut Budget,
+        at: (u32, u32),
+        key: &[u8],
+        kind: Type,
+        value: Put<'_>,
+    ) -> Option<u32> {
+        let (row, node) = at;
+        let child = match self.near(keys, node, key, kind) {
+            Some(child) => child,
+            None => self.far(keys, budget, node, key, kind)?,
+        };
+        self.push(child, row, value);
+        Some(child)
+    }
+
+    /// Appends encoded attributes of `row` (each a field 1) to the overflow column. They stay in
+    /// their place in the row's order; where even that does not fit, the returned node says so
+    /// and only further overflow may follow ([`is_tail`]).
+    pub fn put_overflow(&mut self, keys: &mut Interner, at: (u32, u32), field: &[u8]) -> u32 {
+        let (row, node) = at;
+        let column = self.column(keys, b"", Type::Overflow);
+        if is_tail(node) {
+            self.extend_tail(column, field);
+            return node;
+        }
+        let (child, tail) = match self.child(node, column) {
+            Some(child) => (child, 0),
+            None => (node, TAIL),
+        };
+        let column = &mut self.columns[column as usize];
+        column.rows.push(row);
+        if let Values::Codes(codes, blobs) = &mut column.values {
+            codes.push(blobs.intern(field));
+        }
+        child | tail
+    }
+
+    fn extend_tail(&mut self, column: u32, field: &[u8]) {
+        let Values::Codes(codes, blobs) = &mut self.columns[column as usize].values else { return };
+        if let Some(last) = codes.last_mut() {
+            let mut joined = blobs.get(*last).to_vec();
+            joined.extend_from_slice(field);
+            *last = blobs.intern(&joined);
+        }
+    }
+
+    /// Ends the row: its attributes are those on the path to `node`.
+    #[inline]
+    pub fn end_row(&mut self, node: u32) {
+        self.shapes.push(node);
+    }
+
+    /// Takes back the values of `row`, which got as far as `node` and was not ended.
+    pub fn undo(&mut self, row: u32, node: u32) {
+        if is_tail(node) {
+            self.pop_overflow(row);
+        }
+        let mut node = node & !TAIL;
+        while node != EMPTY_SHAPE {
+            let Node { column, parent, .. } = self.nodes[node as usize];
+            self.columns[column as usize].pop(row);
+            node = parent;
+        }
+    }
+
+    fn pop_overflow(&mut self, row: u32) {
+        if let Some(column) = self.columns.iter_mut().find(|c| c.kind == Type::Overflow) {
+            column.pop(row);
+        }
+    }
+
+    /// Takes back the last row, which was ended.
+    pub fn pop_row(&mut self) {
+        if let Some(node) = self.shapes.pop() {
+            self.undo(count(self.shapes.len()), node);
+        }
+    }
+
+    /// Rows that were ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// Whether no row was ended.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shapes.is_empty()
+    }
+
+    /// The attributes of a row in their order: column and position in it.
+    pub fn row(&self, row: u32) -> Vec<(&Column, usize)> {
+        let shape = self.shapes.get(row as usize).copied().unwrap_or(EMPTY_SHAPE);
+        let mut found = Vec::new();
+        if is_tail(shape)
+            && let Some(column) = self.columns.iter().find(|c| c.kind == Type::Overflow)
+        {
+            found.push(column);
+        }
+        let mut node = shape & !TAIL;
+        while node != EMPTY_SHAPE {
+            let Node { column, parent, .. } = self.nodes[node as usize];
+            found.push(&self.columns[column as usize]);
+            node = parent;
+        }
+        // A key that the row repeats stands in its column as often: the last one is met first.
+        let mut taken: Vec<(*const Column, usize)> = Vec::new();
+        let mut attributes: Vec<(&Column, usize)> = found
+            .into_iter()
+            .map(|column| {
+                let end = match taken.iter_mut().find(|(seen, _)| std::ptr::eq(*seen, column)) {
+                    Some((_, end)) => end,
+                    None => {
+                        taken.push((column, column.positions(row).end));
+                        let last = taken.len() - 1;
+                        &mut taken[last].1
+                    }
+                };
+                *end -= 1;
+                (column, *end)
+            })
+            .collect();
+        attributes.reverse();
+        attributes
+    }
+
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.columns.iter().map(|c| size_of::<Column>() + c.heap_bytes()).sum::<usize>()
+            + self.nodes.capacity() * (size_of::<Node>() + 10)
+            + self.shapes.capacity() * 4
+    }
+
+    #[inline]
+    fn near(&self, keys: &Interner, node: u32, key: &[u8], kind: Type) -> Option<u32> {
+        if is_tail(node) {
+            return None;
+        }
+        let near = self.nodes[node as usize].near;
+        near.into_iter().take_while(|child| *child != NONE).find(|child| {
+            let column = &self.columns[self.nodes[*child as usize].column as usize];
+            column.kind == kind && keys.get(column.key) == key
+        })
+    }
+
+    #[cold]
+    fn far(
+        &mut self,
+        keys: &mut Interner,
+        budget: &mut Budget,
+        node: u32,
+        key: &[u8],
+        kind: Type,
+    ) -> Option<u32> {
+        if is_tail(node) || key.len() > KEY_BYTES_MAX {
+            return None;
+        }
+        let column = match self.find(keys, key, kind) {
+            Some(column) => column,
+            None if budget.keys_left > 0 && self.columns.len() < budget.columns_max => {
+                budget.keys_left -= 1;
+                self.column(keys, key, kind)
+            }
+            None => return None,
+        };
+        self.child(node, column)
+    }
+
+    /// Makes a column before any row asks for it.
+    pub(crate) fn pin(&mut self, keys: &mut Interner, key: &str, kind: Type) {
+        self.column(keys, key.as_bytes(), kind);
+    }
+
+    fn find(&self, keys: &Interner, key: &[u8], kind: Type) -> Option<u32> {
+        let key = keys.find(key)?;
+        let same = |i: &u32| {
+            let column = &self.columns[*i as usize];
+            column.key == key && column.kind == kind
+        };
+        self.by_key.find(mix(key, kind as u32), same).copied()
+    }
+
+    fn column(&mut self, keys: &mut Interner, key: &[u8], kind: Type) -> u32 {
+        if let Some(column) = self.find(keys, key, kind) {
+            return column;
+        }
+        let key = keys.intern_text(key);
+        let same = |i: &u32| {
+            let column = &self.columns[*i as usize];
+            column.key == key && column.kind == kind
+        };
+        if let Some(column) = self.by_key.find(mix(key, kind as u32), same) {
+            return *column;
+        }
+        let column = count(self.columns.len());
+        self.columns.push(Column::new(key, kind, self.seed));
+        let columns = &self.columns;
+        self.by_key.insert_unique(mix(key, kind as u32), column, |i| {
+            let column = &columns[*i as usize];
+            mix(column.key, column.kind as u32)
+        });
+        column
+    }
+
+    /// The child of `node` for `column`, made where there is none; `None` when the trie is full.
+    fn child(&mut self, node: u32, column: u32) -> Option<u32> {
+        let nodes = &self.nodes;
+        let same = |i: &u32| {
+            let child = &nodes[*i as usize];
+            child.parent == node && child.column == column
+        };
+        let child = match self.children.find(mix(node, column), same) {
+            Some(child) => *child,
+            None if nodes.len() >= NODES_MAX => return None,
+            None => {
+                let child = count(nodes.len());
+                self.nodes.push(Node { column, parent: node, near: [NONE; 4] });
+                let nodes = &self.nodes;
+                self.children.insert_unique(mix(node, column), child, |i| {
+                    let child = &nodes[*i as usize];
+                    mix(child.parent, child.column)
+                });
+                child
+            }
+        };
+        let near = &mut self.nodes[node as usize].near;
+        if let Some(free) = near.iter_mut().find(|seen| **seen == NONE || **seen == child) {
+            *free = child;
+        }
+        Some(child)
+    }
+
+    #[inline]
+    fn push(&mut self, node: u32, row: u32, value: Put<'_>) {
+        let column = &mut self.columns[self.nodes[node as usize].column as usize];
+        column.rows.push(row);
+        match (&mut column.values, value) {
+            (Values::Codes(codes, dictionary), Put::Text(text)) => {
+                codes.push(dictionary.intern_text(text));
+            }
+            (Values::Codes(codes, dictionary), Put::Bytes(bytes)) => {
+                codes.push(dictionary.intern(bytes));
+            }
+            (Values::Words(words), Put::Word(word)) => words.push(word),
+            _ => unreachable!("the type of a value is the type of its column"),
+        }
+    }
+}
+
+/// Whether only overflow may follow this node.
+#[must_use]
+#[inline]
+pub const fn is_tail(node: u32) -> bool {
+    node & TAIL != 0
+}
+
+#[inline]
+fn mix(a: u32, b: u32) -> u64 {
+    let word = (u64::from(a) << 32 | u64::from(b)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word ^ word >> 29
+}

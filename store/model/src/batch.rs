@@ -1,0 +1,588 @@
+//! A batch: spans as columns, of any number of requests and tenants.
+//!
+//! The one representation of spans (DESIGN §1): the OTLP walk (`otlp`) fills it, the head of the
+//! store is made of it, queries scan it and `otlp::emit` turns rows back into OTLP.
+
+use std::collections::HashMap;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::attributes::{Attributes, Budget};
+use crate::column::{Interner, Sparse, Type, count};
+use crate::{Nanos, SpanId, TenantId, TimeRange, TraceId};
+
+/// Columns that exist from the first row on and count against no tenant's keys: the stable
+/// semantic conventions that most spans carry (opentelemetry.io/docs/specs/semconv).
+pub const PINNED: [(&str, Type); 40] = [
+    ("client.address", Type::String),
+    ("code.function.name", Type::String),
+    ("db.collection.name", Type::String),
+    ("db.namespace", Type::String),
+    ("db.operation.name", Type::String),
+    ("db.query.text", Type::String),
+    ("db.response.status_code", Type::String),
+    ("db.statement", Type::String),
+    ("db.system", Type::String),
+    ("db.system.name", Type::String),
+    ("enduser.id", Type::String),
+    ("error.type", Type::String),
+    ("exception.message", Type::String),
+    ("exception.stacktrace", Type::String),
+    ("exception.type", Type::String),
+    ("http.method", Type::String),
+    ("http.request.method", Type::String),
+    ("http.response.status_code", Type::Int),
+    ("http.route", Type::String),
+    ("http.status_code", Type::Int),
+    ("http.target", Type::String),
+    ("http.url", Type::String),
+    ("messaging.destination.name", Type::String),
+    ("messaging.message.id", Type::String),
+    ("messaging.operation.type", Type::String),
+    ("messaging.system", Type::String),
+    ("network.peer.address", Type::String),
+    ("network.peer.port", Type::Int),
+    ("network.protocol.version", Type::String),
+    ("peer.service", Type::String),
+    ("rpc.grpc.status_code", Type::Int),
+    ("rpc.method", Type::String),
+    ("rpc.service", Type::String),
+    ("rpc.system", Type::String),
+    ("server.address", Type::String),
+    ("server.port", Type::Int),
+    ("thread.name", Type::String),
+    ("url.full", Type::String),
+    ("url.path", Type::String),
+    ("user_agent.original", Type::String),
+];
+
+/// Bounds of one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most attribute keys (of one type) that one tenant may bring into a batch as columns of
+    /// their own; what is over is kept in the overflow column.
+    pub keys_per_tenant_max: usize,
+    /// Most columns of one table over all tenants.
+    pub columns_max: usize,
+    /// How far before its arrival a span may start and still be sorted by its own clock.
+    pub clock_behind_max: Nanos,
+    /// How far after its arrival a span may start and still be sorted by its own clock.
+    pub clock_ahead_max: Nanos,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            keys_per_tenant_max: 1_000,
+            columns_max: 10_000,
+            clock_behind_max: Nanos::from_secs(3_600),
+            clock_ahead_max: Nanos::from_secs(120),
+        }
+    }
+}
+
+/// What all rows of one request have in common.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The first row of the request; it ends where the next one starts.
+    pub first_row: u32,
+    /// Whose spans these are: index into [`Batch::tenants`].
+    pub tenant: u16,
+    /// When it was received.
+    pub received_at: Nanos,
+}
+
+/// One trace's rows in a batch.
+#[derive(Clone, Debug)]
+pub struct TraceEntry {
+    /// Its id.
+    pub id: TraceId,
+    /// Whose it is.
+    pub tenant: u16,
+    /// How many rows.
+    pub rows: u32,
+    /// The last row; [`Batch::trace_rows`] follows the chain from here.
+    last_row: u32,
+    /// From the first to the last *effective* start.
+    pub starts: TimeRange,
+}
+
+/// No row.
+const NONE: u32 = u32::MAX;
+
+/// Spans as columns. Rows are `0..len()`; all of one request are together, and all of one scope
+/// and resource within it.
+#[derive(Debug)]
+pub struct Batch {
+    pub(crate) limits: Limits,
+    pub(crate) seed: u64,
+    pub(crate) keys: Interner,
+    pub(crate) names: Interner,
+    pub(crate) texts: Interner,
+    pub(crate) resources: Interner,
+    pub(crate) services: Vec<u32>,
+    pub(crate) scopes: Interner,
+    pub(crate) trace_id: Vec<TraceId>,
+    pub(crate) span_id: Vec<SpanId>,
+    pub(crate) parent_id: Vec<SpanId>,
+    pub(crate) start: Vec<Nanos>,
+    pub(crate) end: Vec<Nanos>,
+    pub(crate) kind: Vec<u8>,
+    pub(crate) status: Vec<u8>,
+    pub(crate) flags: Vec<u32>,
+    pub(crate) name: Vec<u32>,
+    pub(crate) resource: Vec<u32>,
+    pub(crate) scope: Vec<u32>,
+    pub(crate) status_message: Sparse,
+    pub(crate) trace_state: Sparse,
+    pub(crate) dropped: [Sparse; 3],
+    /// Kinds and status codes that the enumerations do not know (yet), as bits.
+    pub(crate) odd_kind: Sparse,
+    pub(crate) odd_status: Sparse,
+    pub(crate) spans: Attributes,
+    pub(crate) events: Events,
+    pub(crate) links: Links,
+    tenants: Vec<TenantId>,
+    by_tenant: HashMap<TenantId, u16>,
+    tenant_keys: Vec<usize>,
+    requests: Vec<Request>,
+    traces: Vec<TraceEntry>,
+    by_trace: HashTable<u32>,
+    previous: Vec<u32>,
+    skewed: u64,
+    overflowed: u64,
+}
+
+/// Events of all spans, in the order of their spans.
+#[derive(Debug)]
+pub(crate) struct Events {
+    pub(crate) row: Vec<u32>,
+    pub(crate) time: Vec<Nanos>,
+    pub(crate) name: Vec<u32>,
+    pub(crate) dropped: Sparse,
+    pub(crate) attributes: Attributes,
+}
+
+/// Links of all spans, in the order of their spans.
+#[derive(Debug)]
+pub(crate) struct Links {
+    pub(crate) row: Vec<u32>,
+    pub(crate) trace_id: Vec<[u8; 16]>,
+    pub(crate) span_id: Vec<[u8; 8]>,
+    pub(crate) trace_state: Sparse,
+    pub(crate) flags: Sparse,
+    pub(crate) dropped: Sparse,
+    pub(crate) attributes: Attributes,
+}
+
+/// Indexes of [`Batch::dropped`].
+pub(crate) const DROPPED_ATTRIBUTES: usize = 0;
+pub(crate) const DROPPED_EVENTS: usize = 1;
+pub(crate) const DROPPED_LINKS: usize = 2;
+
+impl Batch {
+    /// An empty batch. The seed (random, one per process) keeps senders from choosing keys and
+    /// ids that collide in its tables.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        let attributes = || Attributes::new(seed);
+        let mut batch = Self {
+            limits,
+            seed,
+            keys: Interner::dictionary(seed),
+            names: Interner::dictionary(seed),
+            texts: Interner::new(seed),
+            resources: Interner::dictionary(seed),
+            services: Vec::new(),
+            scopes: Interner::dictionary(seed),
+            trace_id: Vec::new(),
+            span_id: Vec::new(),
+            parent_id: Vec::new(),
+            start: Vec::new(),
+            end: Vec::new(),
+            kind: Vec::new(),
+            status: Vec::new(),
+            flags: Vec::new(),
+            name: Vec::new(),
+            resource: Vec::new(),
+            scope: Vec::new(),
+            status_message: Sparse::default(),
+            trace_state: Sparse::default(),
+            dropped: Default::default(),
+            odd_kind: Sparse::default(),
+            odd_status: Sparse::default(),
+            spans: attributes(),
+            events: Events {
+                row: Vec::new(),
+                time: Vec::new(),
+                name: Vec::new(),
+                dropped: Sparse::default(),
+                attributes: attributes(),
+            },
+            links: Links {
+                row: Vec::new(),
+                trace_id: Vec::new(),
+                span_id: Vec::new(),
+                trace_state: Sparse::default(),
+                flags: Sparse::default(),
+                dropped: Sparse::default(),
+                attributes: attributes(),
+            },
+            tenants: Vec::new(),
+            by_tenant: HashMap::new(),
+            tenant_keys: Vec::new(),
+            requests: Vec::new(),
+            traces: Vec::new(),
+            by_trace: HashTable::new(),
+            previous: Vec::new(),
+            skewed: 0,
+            overflowed: 0,
+        };
+        for (key, kind) in PINNED {
+            batch.spans.pin(&mut batch.keys, key, kind);
+        }
+        // Number 0 of the texts is the empty one, so that a sparse column need not store it.
+        batch.texts.intern(b"");
+        batch
+    }
+
+    /// Rows, one per span.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.trace_id.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.trace_id.is_empty()
+    }
+
+    /// The tenants that have rows here.
+    #[must_use]
+    pub fn tenants(&self) -> &[TenantId] {
+        &self.tenants
+    }
+
+    /// The number of a tenant here, if it has rows.
+    #[must_use]
+    pub fn tenant(&self, tenant: &TenantId) -> Option<u16> {
+        self.by_tenant.get(tenant).copied()
+    }
+
+    /// The requests, by their first row.
+    #[must_use]
+    pub fn requests(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The traces, in order of appearance.
+    #[must_use]
+    pub fn traces(&self) -> &[TraceEntry] {
+        &self.traces
+    }
+
+    /// Spans whose clock is outside of what [`Limits`] allow around their arrival.
+    #[must_use]
+    pub fn skewed(&self) -> u64 {
+        self.skewed
+    }
+
+    /// Attributes that went to the overflow column.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+
+    /// Tenants that used up their keys.
+    pub fn tenants_over_keys(&self) -> impl Iterator<Item = &TenantId> {
+        let over = |(_, keys): &(&TenantId, &usize)| **keys >= self.limits.keys_per_tenant_max;
+        self.tenants.iter().zip(&self.tenant_keys).filter(over).map(|(tenant, _)| tenant)
+    }
+
+    /// The rows of a trace, last one first.
+    pub fn trace_rows(&self, tenant: &TenantId, id: TraceId) -> impl Iterator<Item = u32> {
+        let tenant = self.tenant(tenant);
+        let entry = tenant.and_then(|tenant| self.find_trace(tenant, id));
+        let last = entry.map(|entry| self.traces[entry as usize].last_row);
+        std::iter::successors(last, |row| {
+            self.previous.get(*row as usize).copied().filter(|row| *row != NONE)
+        })
+    }
+
+    fn find_trace(&self, tenant: u16, id: TraceId) -> Option<u32> {
+        let same = |i: &u32| {
+            let entry = &self.traces[*i as usize];
+            entry.id == id && entry.tenant == tenant
+        };
+        self.by_trace.find(hash_trace(self.seed, tenant, id), same).copied()
+    }
+
+    /// The request that a row came with.
+    #[must_use]
+    pub fn request(&self, row: u32) -> &Request {
+        let position = self.requests.partition_point(|request| request.first_row <= row);
+        &self.requests[position - 1]
+    }
+
+    /// The rows of a request, by its place in [`Batch::requests`].
+    #[must_use]
+    pub fn request_rows(&self, request: usize) -> std::ops::Range<u32> {
+        let end = match self.requests.get(request + 1) {
+            Some(next) => next.first_row,
+            None => count(self.len()),
+        };
+        self.requests[request].first_row..end
+    }
+
+    /// A span's start, held to what its tenant's clocks may be off around the arrival
+    /// (DESIGN §3 *Time*): what order, pruning and early stop go by.
+    #[must_use]
+    pub fn effective_start(&self, row: u32) -> Nanos {
+        self.limits.effective(self.start[row as usize], self.request(row).received_at)
+    }
+
+    /// The row's trace.
+    #[must_use]
+    pub fn trace_id(&self, row: u32) -> TraceId {
+        self.trace_id[row as usize]
+    }
+
+    /// The row's span id.
+    #[must_use]
+    pub fn span_id(&self, row: u32) -> SpanId {
+        self.span_id[row as usize]
+    }
+
+    /// The row's parent, or `None` at a root.
+    #[must_use]
+    pub fn parent_id(&self, row: u32) -> Option<SpanId> {
+        let parent = self.parent_id[row as usize];
+        (parent.as_bytes() != &[0; 8]).then_some(parent)
+    }
+
+    /// The span's own start.
+    #[must_use]
+    pub fn start(&self, row: u32) -> Nanos {
+        self.start[row as usize]
+    }
+
+    /// The span's own end.
+    #[must_use]
+    pub fn end(&self, row: u32) -> Nanos {
+        self.end[row as usize]
+    }
+
+    /// The span's name.
+    #[must_use]
+    pub fn name(&self, row: u32) -> &str {
+        self.names.text(self.name[row as usize])
+    }
+
+    /// The number of the span's name among [`Batch::names`].
+    #[must_use]
+    pub fn name_code(&self, row: u32) -> u32 {
+        self.name[row as usize]
+    }
+
+    /// All span names.
+    #[must_use]
+    pub fn names(&self) -> &Interner {
+        &self.names
+    }
+
+    /// The OTLP kind, 0 to 5 (others bit for bit).
+    #[must_use]
+    pub fn kind(&self, row: u32) -> i32 {
+        widen_enum(self.kind[row as usize], &self.odd_kind, row)
+    }
+
+    /// The OTLP status code, 0 to 2 (others bit for bit).
+    #[must_use]
+    pub fn status(&self, row: u32) -> i32 {
+        widen_enum(self.status[row as usize], &self.odd_status, row)
+    }
+
+    /// The number of the row's resource.
+    #[must_use]
+    pub fn resource(&self, row: u32) -> u32 {
+        self.resource[row as usize]
+    }
+
+    /// All distinct resources, each as the fields `resource` (1) and `schema_url` (3) of an
+    /// OTLP `ResourceSpans`.
+    #[must_use]
+    pub fn resources(&self) -> &Interner {
+        &self.resources
+    }
+
+    /// `service.name` of the row's resource; empty where it has none.
+    #[must_use]
+    pub fn service(&self, row: u32) -> &str {
+        self.names.text(self.services[self.resource[row as usize] as usize])
+    }
+
+    /// The attribute keys.
+    #[must_use]
+    pub fn keys(&self) -> &Interner {
+        &self.keys
+    }
+
+    /// The attributes of the spans.
+    #[must_use]
+    pub fn attributes(&self) -> &Attributes {
+        &self.spans
+    }
+
+    /// Heap bytes held; costs a look at each column.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let dense = size_of::<TraceId>() + 4 * size_of::<u64>() + 2 + 4 * size_of::<u32>();
+        let interners =
+            [&self.keys, &self.names, &self.texts, &self.resources, &self.scopes].into_iter();
+        let sparse = [&self.status_message, &self.trace_state, &self.odd_kind, &self.odd_status];
+        let tables = [&self.spans, &self.events.attributes, &self.links.attributes];
+        self.trace_id.capacity() * dense
+            + interners.map(Interner::heap_bytes).sum::<usize>()
+            + sparse.into_iter().chain(&self.dropped).map(Sparse::heap_bytes).sum::<usize>()
+            + tables.into_iter().map(Attributes::heap_bytes).sum::<usize>()
+            + self.services.capacity() * 4
+            + self.events.row.capacity() * 16
+            + self.links.row.capacity() * 28
+            + self.traces.capacity() * (size_of::<TraceEntry>() + 6)
+            + self.previous.capacity() * 4
+            + self.requests.capacity() * size_of::<Request>()
+    }
+
+    /// What a tenant's next request may still add.
+    pub(crate) fn budget(&self, tenant: u16) -> Budget {
+        let used = self.tenant_keys[tenant as usize];
+        let keys_left = self.limits.keys_per_tenant_max.saturating_sub(used);
+        Budget { keys_left, columns_max: self.limits.columns_max, overflowed: 0 }
+    }
+
+    /// Settles what a request has used of its budget.
+    pub(crate) fn settle(&mut self, tenant: u16, before: &Budget, after: &Budget) {
+        self.tenant_keys[tenant as usize] += before.keys_left - after.keys_left;
+        self.overflowed += after.overflowed;
+    }
+
+    /// The number of the tenant, given out where it has none; `None` past 65,535 tenants.
+    pub(crate) fn enter_tenant(&mut self, tenant: &TenantId) -> Option<u16> {
+        if let Some(known) = self.tenant(tenant) {
+            return Some(known);
+        }
+        let new = u16::try_from(self.tenants.len()).ok()?;
+        self.tenants.push(tenant.clone());
+        self.by_tenant.insert(tenant.clone(), new);
+        self.tenant_keys.push(0);
+        Some(new)
+    }
+
+    /// Ends a request whose rows are `first_row..`: they get into the trace index.
+    pub(crate) fn end_request(&mut self, tenant: u16, received_at: Nanos, first_row: u32) {
+        self.requests.push(Request { first_row, tenant, received_at });
+        for row in first_row..count(self.len()) {
+            let start = self.start[row as usize];
+            let effective = self.limits.effective(start, received_at);
+            self.skewed += u64::from(effective != start);
+            self.index(tenant, row, effective);
+        }
+    }
+
+    fn index(&mut self, tenant: u16, row: u32, start: Nanos) {
+        let id = self.trace_id[row as usize];
+        let hash = hash_trace(self.seed, tenant, id);
+        let traces = &mut self.traces;
+        let same = |i: &u32| {
+            let entry = &traces[*i as usize];
+            entry.id == id && entry.tenant == tenant
+        };
+        if let Some(entry) = self.by_trace.find(hash, same).copied() {
+            let entry = &mut traces[entry as usize];
+            self.previous.push(entry.last_row);
+            entry.last_row = row;
+            entry.rows += 1;
+            entry.starts.start = entry.starts.start.min(start);
+            entry.starts.end = entry.starts.end.max(start);
+            return;
+        }
+        let entry = count(traces.len());
+        let starts = TimeRange { start, end: start };
+        traces.push(TraceEntry { id, tenant, rows: 1, last_row: row, starts });
+        self.previous.push(NONE);
+        let (traces, seed) = (&self.traces, self.seed);
+        self.by_trace.insert_unique(hash, entry, |i| {
+            let entry = &traces[*i as usize];
+            hash_trace(seed, entry.tenant, entry.id)
+        });
+    }
+
+    /// Takes back the rows from `first_row` on, which no request has ended.
+    pub(crate) fn truncate(&mut self, first_row: u32) {
+        while self.len() > first_row as usize {
+            let row = count(self.len() - 1);
+            self.spans.pop_row();
+            self.undo_parts(row);
+            self.trace_id.pop();
+            self.span_id.pop();
+            self.parent_id.pop();
+            self.start.pop();
+            self.end.pop();
+            self.kind.pop();
+            self.status.pop();
+            self.flags.pop();
+            self.name.pop();
+            self.resource.pop();
+            self.scope.pop();
+        }
+    }
+
+    /// Takes back what a row put outside of the dense columns and the span attributes.
+    pub(crate) fn undo_parts(&mut self, row: u32) {
+        while self.events.row.pop_if(|of| *of == row).is_some() {
+            let event = count(self.events.row.len());
+            self.events.time.pop();
+            self.events.name.pop();
+            self.events.dropped.pop(event);
+            self.events.attributes.pop_row();
+        }
+        while self.links.row.pop_if(|of| *of == row).is_some() {
+            let link = count(self.links.row.len());
+            self.links.trace_id.pop();
+            self.links.span_id.pop();
+            self.links.trace_state.pop(link);
+            self.links.flags.pop(link);
+            self.links.dropped.pop(link);
+            self.links.attributes.pop_row();
+        }
+        let sparse = [
+            &mut self.status_message,
+            &mut self.trace_state,
+            &mut self.odd_kind,
+            &mut self.odd_status,
+        ];
+        sparse.into_iter().chain(&mut self.dropped).for_each(|column| column.pop(row));
+    }
+}
+
+impl Limits {
+    fn effective(&self, start: Nanos, received_at: Nanos) -> Nanos {
+        let earliest = received_at.minus(self.clock_behind_max);
+        start.clamp(earliest, received_at.plus(self.clock_ahead_max))
+    }
+}
+
+/// Marks an enumeration value that does not fit its byte; its bits stand in a sparse column.
+pub(crate) const ODD: u8 = u8::MAX;
+
+fn widen_enum(byte: u8, odd: &Sparse, row: u32) -> i32 {
+    if byte == ODD { odd.get(row).cast_signed() } else { i32::from(byte) }
+}
+
+/// Does not lean on the high half of the id, which 64-bit senders leave zero.
+#[inline]
+fn hash_trace(seed: u64, tenant: u16, id: TraceId) -> u64 {
+    xxh3_64_with_seed(id.as_bytes(), seed ^ u64::from(tenant))
+}
