@@ -164,6 +164,9 @@ impl File for fs::File {
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
         match rustix::fs::fallocate(self, FallocateFlags::empty(), 0, len) {
             // A file system without it (NFS, some overlays): zeros take the room as well.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(self, len),

@@ -206,6 +206,11 @@ impl SimDisk {
         })))
     }
 
+    /// Starts chance anew: other things are kept at the next power cut.
+    pub(crate) fn reseed(&self, seed: u64) {
+        self.world().rng = Rng(seed);
+    }
+
     /// The bytes of a file.
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         let world = self.world();

@@ -1,9 +1,13 @@
 //! The log on a disk that loses its power at every operation, fills up, and fails.
 
 use store::Kind;
+use store::disk::data_dir::DataDir;
+use store::log::replay::Replay;
+use store::log::stats::Stats;
+use store::log::{LocalWal, OnDone};
 
 use crate::disk::{Op, Rng, SimDisk};
-use crate::world::{DIR, Model, Running, entry, id_of, open, replay};
+use crate::world::{DIR, Model, Running, Said, Ticks, body, config, entry, id_of, open, replay};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -76,6 +80,67 @@ fn a_kill_without_a_power_cut_loses_nothing_even_unsynced() {
     drop(running);
     let (_, records, _) = replay(&disk).unwrap();
     assert_eq!(records.iter().map(id_of).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_an_earlier_life_of_a_file_left_is_no_record_and_no_damage() {
+    let disk = SimDisk::new(9);
+    let (mut running, _) = open(&disk).unwrap();
+    let mut id = 0;
+    for _ in 0..8 {
+        for _ in 0..6 {
+            running.settle();
+            running.append(id, 1000).unwrap();
+            id += 1;
+        }
+        let boundary = running.wal.rotate().unwrap();
+        while running.driver.commit() {}
+        running.wal.remove_before(boundary);
+    }
+    running.settle();
+    running.append(id, 10).unwrap();
+    running.settle();
+    drop(running);
+    let data = DataDir::open(Arc::new(disk), Path::new(DIR), || Ok(1)).unwrap();
+    let stats = Arc::<Stats>::default();
+    let mut replay = Replay::start(&data, &config(), Arc::clone(&stats)).unwrap();
+    assert_eq!(replay.by_ref().map(|record| id_of(&record.unwrap())).collect::<Vec<_>>(), [id]);
+    replay.finish().unwrap();
+    assert_eq!((stats.replay_corrupt.get(), stats.replay_cut_bytes.get()), (0, 0));
+}
+
+#[test]
+fn with_threads_of_its_own_the_log_stands_a_power_cut_at_any_time() {
+    for seed in 0..60 {
+        let disk = SimDisk::new(seed);
+        let (data, _, replayed) = replay(&disk).unwrap();
+        let wal = LocalWal::start(replayed, Arc::new(Ticks::default())).unwrap();
+        disk.crash_after(seed * 5);
+        let said = Said::default();
+        let mut taken = 0;
+        for id in 0..400 {
+            let packed = wal.pack(&body(id, id % 900)).unwrap();
+            let Ok(reservation) = wal.reserve(&packed) else {
+                std::thread::yield_now();
+                continue;
+            };
+            let heard = Arc::clone(&said);
+            let on_done: OnDone =
+                Box::new(move |outcome| heard.lock().unwrap().push((id, outcome.is_ok())));
+            reservation.append(entry(id), packed, on_done);
+            taken += 1;
+        }
+        drop(wal);
+        drop(data);
+        let said = said.lock().unwrap();
+        assert_eq!(said.len(), taken, "seed {seed}: each is told about once");
+        assert!(said.is_sorted_by_key(|(id, _)| *id), "seed {seed}: in order");
+        let (_, records, _) = replay(&disk.restart()).unwrap();
+        let found: Vec<u64> = records.iter().map(id_of).collect();
+        assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "seed {seed}: {found:?}");
+        let lost: Vec<_> = said.iter().filter(|(id, ok)| *ok && !found.contains(id)).collect();
+        assert!(lost.is_empty(), "seed {seed}: acknowledged and lost: {lost:?}");
+    }
 }
 
 /// Appends until there is no room; the next id.
@@ -160,7 +225,7 @@ fn after_a_failed_sync_or_write_nothing_is_acknowledged() {
         assert_eq!(running.wal.rotate().unwrap_err().kind(), Kind::Fatal);
         // What had room already is told too, and the disk's recovery changes nothing.
         let said = Arc::clone(&running.said);
-        let on_done: store::log::OnDone =
+        let on_done: OnDone =
             Box::new(move |outcome| said.lock().unwrap().push((9, outcome.is_ok())));
         held.append(entry(9), packed, on_done);
         running.settle();

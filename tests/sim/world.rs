@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use model::{ByteSize, Clock, Nanos, TenantId};
+use store::disk::Disk;
 use store::disk::data_dir::DataDir;
 use store::log::config::Config;
 use store::log::edit::Edits;
@@ -120,6 +121,7 @@ pub(crate) struct Model {
     acked: BTreeSet<u64>,
     /// Records below this are durable elsewhere, and may be gone or not.
     consumed_below: u64,
+    set_aside: BTreeSet<String>,
 }
 
 impl Model {
@@ -148,6 +150,18 @@ impl Model {
         self.acked.extend(found);
     }
 
+    /// A power cut tears at most the last group: nothing before it is ever taken for damage.
+    fn check_quarantine(&mut self, disk: &SimDisk, records: &[Record]) {
+        let last = records.last().map_or(0, |record| record.segment);
+        for name in disk.list(&Path::new(DIR).join("quarantine")).unwrap_or_default() {
+            let number = name.split(['-', '.']).nth(1).expect("wal-NUMBER.AGAIN.damaged");
+            let number: u64 = number.parse().expect("a number");
+            if self.set_aside.insert(name) {
+                assert!(number >= last, "segment {number} was set aside, the last is {last}");
+            }
+        }
+    }
+
     /// Runs one process on the disk until its script ends or the power goes off; `true` when it
     /// ended in order.
     pub(crate) fn run(&mut self, disk: &SimDisk, rng: &mut Rng, steps: u64) -> bool {
@@ -160,6 +174,7 @@ impl Model {
             }
         };
         self.check(&records);
+        self.check_quarantine(disk, &records);
         let first = self.next;
         let mut taken = 0;
         for _ in 0..steps {

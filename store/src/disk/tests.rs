@@ -14,7 +14,9 @@ fn a_file_reads_back_what_was_written() {
     let path = dir.path().join("a");
     let file = RealDisk.create_new(&path).unwrap();
     assert!(RealDisk.create_new(&path).is_err());
+    file.allocate(0).unwrap();
     file.allocate(8192).unwrap();
+    file.allocate(100).unwrap();
     assert_eq!(file.len().unwrap(), 8192);
     file.write_at(b"hello", 4096).unwrap();
     file.sync().unwrap();

@@ -5,7 +5,6 @@
 //! [`crate::log::LocalWal::start`]. A crash at any point leaves a log that replays the same.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,35 +173,21 @@ impl Iterator for Replay {
     }
 }
 
-/// The segments in the directory with their lengths; what an interrupted start left is settled.
+/// The segments in the directory with their lengths; what was never finished is removed.
 fn list(disk: &dyn Disk, dir: &Path) -> io::Result<BTreeMap<u64, u64>> {
     let mut files = BTreeMap::new();
-    let mut salvages = Vec::new();
     let mut changed = false;
     for name in disk.list(dir)? {
         match segment::read_name(&name) {
             Name::Segment(number) => {
                 files.insert(number, disk.open(&dir.join(&name))?.len()?);
             }
-            Name::Salvage(number) => salvages.push(number),
             Name::Unfinished => {
                 disk.remove(&dir.join(&name))?;
                 changed = true;
             }
             Name::Foreign => warn!(name, "not a wal segment, left alone"),
         }
-    }
-    for number in salvages {
-        let path = segment::salvage_path(dir, number);
-        // The damaged file is taken away only after the salvage is whole.
-        match files.entry(number) {
-            Entry::Occupied(_) => disk.remove(&path)?,
-            Entry::Vacant(missing) => {
-                missing.insert(disk.open(&path)?.len()?);
-                disk.rename(&path, &segment::path(dir, number))?;
-            }
-        }
-        changed = true;
     }
     if changed {
         disk.sync_dir(dir)?;

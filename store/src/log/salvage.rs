@@ -1,10 +1,8 @@
 //! Makes the log whole after replay: ends its last segment, sets damaged files aside.
 //!
-//! A damaged segment's good records are copied into a file that takes its place, and the damaged
-//! one goes to `quarantine/`. Steps are ordered so that at each moment exactly one of the two is
-//! replayed: (1) the copy is durable under `.salvage`, (2) the damaged file leaves the log,
-//! (3) the copy takes its name. Replay drops a copy while the damaged file is there, and
-//! finishes step 3 where it is not.
+//! A damaged segment is copied to `quarantine/` as it is, and then replaced by a file of its good
+//! records. That is one rename within the directory of the log: at each moment exactly one of the
+//! two is replayed, and the evidence is durable before the damaged file goes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,7 +72,9 @@ fn set_aside(log: &Replayed, found: &Scanned) -> io::Result<u64> {
     let (disk, number) = (&*log.disk, found.number);
     let damaged = segment::path(&log.dir, number);
     let salvage = segment::salvage_path(&log.dir, number);
-    let len = match copy_good(log, found, &damaged, &salvage) {
+    let copied = keep_evidence(disk, &log.dir, found)
+        .and_then(|aside| Ok((aside, copy_good(log, found, &damaged, &salvage)?)));
+    let (aside, len) = match copied {
         Err(fault) if is_full(&fault) => {
             warn!(segment = number, "no space to set a damaged wal segment aside, left in place");
             segment::remove_if_there(disk, &salvage)?;
@@ -82,17 +82,36 @@ fn set_aside(log: &Replayed, found: &Scanned) -> io::Result<u64> {
         }
         copied => copied?,
     };
-    disk.sync_dir(&log.dir)?;
-    let aside = quarantine(disk, &log.dir, number)?;
-    disk.rename(&damaged, &aside)?;
-    disk.sync_dir(parent(&aside))?;
-    disk.sync_dir(&log.dir)?;
     disk.rename(&salvage, &damaged)?;
     disk.sync_dir(&log.dir)?;
     error!(segment = number, records = found.records, file = %aside.display(),
         "set a damaged wal segment aside, its readable records are kept");
     log.stats.replay_quarantined.inc();
     Ok(len)
+}
+
+/// Copies the damaged file into the quarantine, which is made if needed; where it is there.
+fn keep_evidence(disk: &dyn Disk, wal: &Path, found: &Scanned) -> io::Result<PathBuf> {
+    let dir = parent(wal).join("quarantine");
+    disk.create_dir(&dir)?;
+    let fresh = dir.join("copy.tmp");
+    segment::remove_if_there(disk, &fresh)?;
+    let names = disk.list(&dir)?;
+    let name = |again| format!("wal-{:020}.{again}.damaged", found.number);
+    let name = (0..=names.len()).map(name).find(|name| !names.contains(name)).unwrap_or_default();
+    let made = disk.create_new(&fresh).and_then(|copy| {
+        let source = disk.open(&segment::path(wal, found.number))?;
+        copy.allocate(found.len)?;
+        copy_bytes(&*source, (0, found.len), &*copy, 0)?;
+        copy.sync()
+    });
+    if let Err(fault) = made {
+        segment::remove_if_there(disk, &fresh)?;
+        return Err(fault);
+    }
+    disk.rename(&fresh, &dir.join(&name))?;
+    disk.sync_dir(&dir)?;
+    Ok(dir.join(name))
 }
 
 /// Writes a segment of the good records alone.
@@ -106,23 +125,35 @@ fn copy_good(log: &Replayed, found: &Scanned, from: &Path, to: &Path) -> io::Res
     copy.allocate(len)?;
     copy.write_at(&encode_header(seal), 0)?;
     let mut at = HEADER_BYTES;
-    let mut buffer = Vec::new();
     for (start, end) in &found.good {
-        let mut offset = *start;
-        while offset < *end {
-            let count = usize::try_from((end - offset).min(COPY_BYTES)).unwrap_or(usize::MAX);
-            buffer.resize(count, 0);
-            if source.read_at(&mut buffer, offset)? != count {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            copy.write_at(&buffer, at)?;
-            offset += count as u64;
-            at += count as u64;
-        }
+        copy_bytes(&*source, (*start, *end), &*copy, at)?;
+        at += end - start;
     }
     write_end(&*copy, seal, found.records, at)?;
     copy.sync()?;
     Ok(len)
+}
+
+/// Copies the bytes from `start` to `end` to the other file, at `at`.
+fn copy_bytes(
+    from: &dyn File,
+    (start, end): (u64, u64),
+    to: &dyn File,
+    mut at: u64,
+) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    let mut offset = start;
+    while offset < end {
+        let count = usize::try_from((end - offset).min(COPY_BYTES)).unwrap_or(usize::MAX);
+        buffer.resize(count, 0);
+        if from.read_at(&mut buffer, offset)? != count {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        to.write_at(&buffer, at)?;
+        offset += count as u64;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// What the records of this file are checked with, as replay found it.
@@ -134,14 +165,4 @@ fn seal_of(file: &dyn File, writer: u64, segment: u64) -> io::Result<Seal> {
         segment::Header::Ours(seal) if seal.segment == segment => seal,
         _ => Seal { writer, segment },
     })
-}
-
-/// A free name in the quarantine, which is made if needed.
-fn quarantine(disk: &dyn Disk, wal: &Path, number: u64) -> io::Result<PathBuf> {
-    let dir = parent(wal).join("quarantine");
-    disk.create_dir(&dir)?;
-    let names = disk.list(&dir)?;
-    let name = (0..=names.len()).map(|again| format!("wal-{number:020}.{again}.damaged"));
-    let free = name.into_iter().find(|name| !names.contains(name)).unwrap_or_default();
-    Ok(dir.join(free))
 }

@@ -1,8 +1,7 @@
 //! Segment files: their names, their header, and how a file becomes one.
 //!
 //! A segment is `wal/{number}.wal`, preallocated; its first 4 KiB are a header that is written
-//! once, and records follow. A file that is not finished yet ends in `.tmp`, one that replaces a
-//! damaged segment in `.salvage`.
+//! once, and records follow. A file that is not finished yet ends in `.tmp`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -85,8 +84,9 @@ pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:020}.wal"))
 }
 
+/// Where what is good of a damaged segment is gathered.
 pub(crate) fn salvage_path(dir: &Path, number: u64) -> PathBuf {
-    dir.join(format!("{number:020}.salvage"))
+    dir.join(format!("{number:020}.salvage.tmp"))
 }
 
 /// Where a file is made ready, out of sight of replay.
@@ -98,7 +98,6 @@ pub(crate) fn fresh_path(dir: &Path) -> PathBuf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
     Segment(u64),
-    Salvage(u64),
     Unfinished,
     Foreign,
 }
@@ -110,7 +109,6 @@ pub(crate) fn read_name(name: &str) -> Name {
     };
     match name.rsplit_once('.') {
         Some((text, "wal")) => number(text).map_or(Name::Foreign, Name::Segment),
-        Some((text, "salvage")) => number(text).map_or(Name::Foreign, Name::Salvage),
         Some((_, "tmp")) => Name::Unfinished,
         _ => Name::Foreign,
     }
@@ -211,7 +209,7 @@ mod tests {
         let dir = Path::new("d");
         let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         assert_eq!(read_name(&name(path(dir, 12))), Name::Segment(12));
-        assert_eq!(read_name(&name(salvage_path(dir, 12))), Name::Salvage(12));
+        assert_eq!(read_name(&name(salvage_path(dir, 12))), Name::Unfinished);
         assert_eq!(read_name(&name(fresh_path(dir))), Name::Unfinished);
         for name in ["12.wal", "x.wal", "0000000000000000000x.wal", "wal", "a.txt"] {
             assert_eq!(read_name(name), Name::Foreign, "{name}");
