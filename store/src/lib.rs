@@ -4,7 +4,9 @@
 //! append to the log, fsync, publish, acknowledge) and come back through [`Store::trace`] and
 //! [`Store::search`]. No network, no authentication: those are the gateway's.
 
+pub mod disk;
 pub mod error;
+pub mod log;
 
 use std::path::Path;
 use std::sync::Arc;
