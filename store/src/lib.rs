@@ -6,24 +6,83 @@
 
 pub mod disk;
 pub mod error;
+pub mod execute;
+pub mod head;
 pub mod log;
+mod status;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use model::{Clock, Nanos, TenantId, TimeRange, TraceId};
+use model::metric::{Counter, Histogram};
+use model::otlp::{Appended, Refusal};
+use model::{ByteSize, Clock, Faults, Nanos, TenantId, TimeRange, TraceId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
+use disk::Disk;
+use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
+pub use execute::{Found, MatchedSpan, Search, Trace, TraceSummary};
+use head::Head;
+use log::edit::Edits;
+use log::record::Format;
+use log::replay::Replay;
+use log::{Entry, LocalWal};
+pub use status::{State, Status};
 
-/// SKELETON, being written: the shape that callers may rely on.
-#[derive(Clone, Debug)]
-pub struct Store;
-
-/// How the store behaves. Serde structs with `deny_unknown_fields`, `check(&self, &mut Faults)`.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+/// How the store behaves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {}
+pub struct Config {
+    /// The head.
+    pub head: head::Config,
+    /// The log.
+    pub wal: log::config::Config,
+    /// Reads.
+    pub query: QueryConfig,
+}
+
+/// Bounds of reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryConfig {
+    /// Most bytes of one trace that are returned; what is over is left out and said to be.
+    pub trace_bytes_max: ByteSize,
+}
+
+impl Default for QueryConfig {
+    fn default() -> Self {
+        Self { trace_bytes_max: ByteSize::mib(64) }
+    }
+}
+
+impl Config {
+    /// Collects what is wrong, by dotted key.
+    pub fn check(&self, faults: &mut Faults) {
+        self.head.check(faults);
+        self.wal.check(faults);
+        let (min, max) = (ByteSize::mib(1), ByteSize::mib(1024));
+        faults.check_range("query.trace_bytes_max", self.query.trace_bytes_max, min..=max);
+    }
+}
+
+/// What the store counts, besides its head and its log.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// From the call of append to the acknowledgement.
+    pub append: Histogram,
+    /// Spans that were found twice with the same content.
+    pub duplicates: Counter,
+    /// Spans that were found twice with different content; the first was returned.
+    pub conflicts: Counter,
+    /// Traces that were asked for by id.
+    pub trace_reads: Counter,
+    /// Searches.
+    pub searches: Counter,
+}
 
 /// One request to store: an OTLP `ExportTraceServiceRequest`, decompressed, protobuf.
 #[derive(Debug)]
@@ -38,7 +97,10 @@ pub struct Append {
 
 /// A request that is in the head and on its way to the disk.
 #[derive(Debug)]
-pub struct Pending;
+pub struct Pending {
+    accepted: Accepted,
+    outcome: Option<oneshot::Receiver<log::Outcome>>,
+}
 
 /// What became of a request.
 #[derive(Debug, Default)]
@@ -47,115 +109,88 @@ pub struct Accepted {
     pub spans: u64,
     /// Spans that are not, in all.
     pub refused: u64,
-    /// Why, for the first few of them (at most 16).
+    /// Why, for the first few of them.
     pub refusals: Vec<Refusal>,
 }
 
-/// Why one span was not stored.
-#[derive(Debug)]
-pub struct Refusal {
-    /// Its place in the request, counted over all resources and scopes from 0.
-    pub span: u64,
-    /// Its name.
-    pub name: String,
-    /// The reason, such as `trace id is all zeros`.
-    pub reason: String,
-    /// The reason as a bounded metric label: `trace_id`, `span_id`, ...
-    pub label: &'static str,
-}
+/// A handle to the store; clones share it.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
 
-/// All spans of one trace that the store knows, duplicates removed.
 #[derive(Debug)]
-pub struct Trace {
-    /// `tempopb.Trace` = OTLP `TracesData`: `repeated ResourceSpans = 1`, one scope per entry.
-    pub otlp: Vec<u8>,
-    /// How many spans it holds.
-    pub spans: u64,
-}
-
-/// Which traces to find.
-#[derive(Debug)]
-pub struct Search {
-    /// Each must match an attribute of a span or of its resource (case-insensitive substring),
-    /// or one of the special names of Tempo's tag search.
-    pub tags: Vec<(String, String)>,
-    /// The shortest trace, in nanoseconds.
-    pub duration_min: Option<Nanos>,
-    /// The longest trace, in nanoseconds.
-    pub duration_max: Option<Nanos>,
-    /// Traces that overlap this range.
-    pub during: TimeRange,
-    /// At most so many traces, the newest.
-    pub limit: usize,
-    /// At most so many spans for each of them.
-    pub spans_per_trace: usize,
-}
-
-/// The traces of a search, newest first.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Newest first by effective start, then by id.
-    pub traces: Vec<TraceSummary>,
-    /// Spans that were looked at.
-    pub inspected_spans: u64,
-    /// Bytes that were looked at.
-    pub inspected_bytes: u64,
-    /// Traces that were looked at.
-    pub inspected_traces: u64,
-}
-
-/// One found trace.
-#[derive(Debug)]
-pub struct TraceSummary {
-    /// Its id.
-    pub id: TraceId,
-    /// `service.name` of the root span; empty where the root is not there (yet).
-    pub root_service: String,
-    /// Name of the root span; empty where the root is not there (yet).
-    pub root_name: String,
-    /// The first start.
-    pub start: Nanos,
-    /// From the first start to the last end.
-    pub duration: Nanos,
-    /// Spans that matched, in all.
-    pub matched: u64,
-    /// The first of them by start.
-    pub spans: Vec<MatchedSpan>,
-    /// By service name: spans and spans with an error.
-    pub services: Vec<(String, u64, u64)>,
-}
-
-/// One matched span.
-#[derive(Debug)]
-pub struct MatchedSpan {
-    /// Its id.
-    pub id: model::SpanId,
-    /// Its name.
-    pub name: String,
-    /// Its start.
-    pub start: Nanos,
-    /// Its duration.
-    pub duration: Nanos,
-    /// What matched: key and value, as OTLP `KeyValue` messages.
-    pub attributes: Vec<Vec<u8>>,
+struct Inner {
+    dir: DataDir,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    head: Head,
+    log_stats: Arc<log::stats::Stats>,
+    wal: OnceLock<LocalWal>,
+    replay: Mutex<Option<Replay>>,
+    state: AtomicU8,
+    stats: Stats,
 }
 
 impl Store {
-    /// Opens the data directory: takes its lock, checks FORMAT. Quick; does not replay.
+    /// Opens the data directory: takes its lock, checks FORMAT, finds the log. Quick; does not
+    /// replay yet. `random` gives a random number (the writer id of a new directory, and the
+    /// seed of the hash tables).
     ///
     /// # Errors
-    /// `Refused` when another process has it or a newer version wrote it.
-    pub fn open(dir: &Path, config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let _ = (dir, config, clock);
-        Ok(Self)
+    /// `Refused` when another process has it, a newer version wrote it, or it is not ours.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        random: impl Fn() -> std::io::Result<u64>,
+    ) -> Result<Self, Error> {
+        let seed = random().map_err(|fault| Error::io("read random bytes", fault))?;
+        let dir = DataDir::open(disk, path, &random)?;
+        let log_stats = Arc::<log::stats::Stats>::default();
+        let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats))?;
+        Ok(Self(Arc::new(Inner {
+            dir,
+            head: Head::new(config.head.clone(), seed),
+            config: config.clone(),
+            clock,
+            log_stats,
+            wal: OnceLock::new(),
+            replay: Mutex::new(Some(replay)),
+            state: AtomicU8::new(State::Replaying as u8),
+            stats: Stats::default(),
+        })))
     }
 
-    /// Replays the log into the head; appends answer `Unavailable` until it is done. Blocking:
-    /// run it on a thread of its own. Progress shows in [`Store::status`].
+    /// Replays the log into the head and starts the log; appends and reads answer `Unavailable`
+    /// until it is done. Blocking: run it on a thread of its own. Progress shows in
+    /// [`Store::status`]. A second call does nothing.
     ///
     /// # Errors
-    /// `Fatal` or `Io` when the log cannot be read.
+    /// `Io` when the log cannot be read, `Refused` when a newer version wrote it.
     pub fn replay(&self) -> Result<(), Error> {
+        let inner = &*self.0;
+        let taken = inner.replay.lock().map(|mut replay| replay.take());
+        let Some(mut replay) = taken.unwrap_or_default() else { return Ok(()) };
+        for record in &mut replay {
+            let record = record?;
+            let refused: Vec<u32> = refused_rows(&record.edits);
+            let mut turn = inner.head.turn()?;
+            match turn.append(&record.tenant, record.received_at, &record.body, &refused) {
+                Ok((_, unpublished)) => unpublished.publish(),
+                // It was walked before it was acknowledged; a fault now is damage that no
+                // checksum has seen, and costs this record only.
+                Err(error) => tracing::error!(
+                    segment = record.segment,
+                    sequence = record.sequence,
+                    %error,
+                    "a record of the wal cannot be read, its spans are lost"
+                ),
+            }
+        }
+        let wal = LocalWal::start(replay.finish()?, Arc::clone(&inner.clock))?;
+        if inner.wal.set(wal).is_ok() {
+            inner.state.store(State::Ready as u8, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -163,14 +198,51 @@ impl Store {
     /// spans) and never waits for the disk: run it on the compute pool.
     ///
     /// # Errors
-    /// `Invalid` (malformed; names the byte offset), `Unavailable` (head or disk full, replaying,
-    /// draining), `Fatal`.
+    /// `Invalid` (malformed; names the byte), `TooLarge`, `Unavailable` (head or disk full,
+    /// replaying, draining), `Fatal` after the disk failed.
     pub fn append(&self, request: Append) -> Result<Pending, Error> {
-        let _ = request;
-        Err(Error::new(Kind::Unavailable, "skeleton"))
+        let inner = &self.0;
+        let started = inner.clock.monotonic();
+        let wal = self.ready()?;
+        let packed = wal.pack(&request.body)?;
+        let mut turn = inner.head.turn()?;
+        turn.check_room(request.body.len())?;
+        let reservation = wal.reserve(&packed)?;
+        let (appended, unpublished) =
+            turn.append(&request.tenant, request.received_at, &request.body, &[])?;
+        let edits = edits(&appended);
+        let accepted = Accepted {
+            spans: appended.spans,
+            refused: appended.refused.len() as u64,
+            refusals: appended.refusals,
+        };
+        if accepted.spans == 0 {
+            return Ok(Pending { accepted, outcome: None });
+        }
+        let entry = Entry {
+            tenant: request.tenant,
+            received_at: request.received_at,
+            format: Format::OtlpProtobuf,
+            edits,
+        };
+        let (sender, outcome) = oneshot::channel();
+        let shared = Arc::clone(inner);
+        let done = move |outcome: log::Outcome| {
+            if outcome.is_ok() {
+                unpublished.publish();
+                shared.stats.append.record(shared.clock.monotonic().minus(started).0);
+            }
+            // The client may be gone; the request stays stored all the same.
+            drop(sender.send(outcome));
+        };
+        // Under the turn, so that rows and records are in one order.
+        reservation.append(entry, packed, Box::new(done));
+        drop(turn);
+        Ok(Pending { accepted, outcome: Some(outcome) })
     }
 
-    /// All spans of a trace, or `None`. Computes: run it on the compute pool.
+    /// All spans of a trace, or `None` where there are none or all of them are outside of
+    /// `during`. Computes: run it on the compute pool.
     ///
     /// # Errors
     /// `Unavailable` while replaying.
@@ -180,8 +252,16 @@ impl Store {
         id: TraceId,
         during: TimeRange,
     ) -> Result<Option<Trace>, Error> {
-        let _ = (tenant, id, during);
-        Ok(None)
+        self.readable()?;
+        let stats = &self.0.stats;
+        stats.trace_reads.inc();
+        let bytes_max = self.0.config.query.trace_bytes_max.as_usize();
+        let found = execute::trace(&self.0.head.view()?, tenant, id, during, bytes_max)?;
+        Ok(found.map(|(trace, duplicates, conflicts)| {
+            stats.duplicates.add(duplicates);
+            stats.conflicts.add(conflicts);
+            trace
+        }))
     }
 
     /// Finds traces. Computes: run it on the compute pool.
@@ -189,16 +269,67 @@ impl Store {
     /// # Errors
     /// `Unavailable` while replaying.
     pub fn search(&self, tenant: &TenantId, search: &Search) -> Result<Found, Error> {
-        let _ = (tenant, search);
-        Ok(Found::default())
+        self.readable()?;
+        self.0.stats.searches.inc();
+        execute::search(&self.0.head.view()?, tenant, search)
     }
 
     /// Refuses new appends, waits for those under way, closes the log clean. Blocking.
     ///
     /// # Errors
-    /// `Fatal` or `Io` when the last flush failed.
+    /// `Fatal` when the last flush failed.
     pub fn close(&self) -> Result<(), Error> {
-        Ok(())
+        self.0.state.store(State::Closed as u8, Ordering::Release);
+        self.0.wal.get().map_or(Ok(()), LocalWal::close)
+    }
+
+    /// Calls `hook` once when the disk fails in a way after which no ack can be trusted; the
+    /// process should end then. Call it after [`Store::replay`].
+    pub fn on_failed(&self, hook: impl FnOnce(Arc<Error>) + Send + 'static) {
+        if let Some(wal) = self.0.wal.get() {
+            wal.on_failed(hook);
+        }
+    }
+
+    /// What the store counts.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+
+    /// What the head counts.
+    #[must_use]
+    pub fn head_stats(&self) -> &head::Stats {
+        self.0.head.stats()
+    }
+
+    /// What the log counts.
+    #[must_use]
+    pub fn log_stats(&self) -> &log::stats::Stats {
+        &self.0.log_stats
+    }
+
+    /// Tenants that used up their attribute keys since this was last asked, for a warning.
+    #[must_use]
+    pub fn take_over_keys(&self) -> Vec<TenantId> {
+        self.0.head.take_over_keys()
+    }
+
+    fn ready(&self) -> Result<&LocalWal, Error> {
+        match (self.state(), self.0.wal.get()) {
+            (State::Ready, Some(wal)) => Ok(wal),
+            (State::Closed, _) => Err(Error::new(Kind::Unavailable, "shutting down")),
+            _ => Err(Error::new(Kind::Unavailable, "starting: the log is being replayed")),
+        }
+    }
+
+    fn readable(&self) -> Result<(), Error> {
+        match self.state() {
+            State::Replaying => {
+                Err(Error::new(Kind::Unavailable, "starting: the log is being replayed"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -211,6 +342,20 @@ impl Pending {
     /// # Cancel safety
     /// Dropping the future loses only the answer; the request stays stored.
     pub async fn durable(self) -> Result<Accepted, Error> {
-        Ok(Accepted::default())
+        let Some(outcome) = self.outcome else { return Ok(self.accepted) };
+        match outcome.await {
+            Ok(Ok(())) => Ok(self.accepted),
+            Ok(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
+            Err(_) => Err(Error::new(Kind::Fatal, "the log went away")),
+        }
     }
+}
+
+fn edits(appended: &Appended) -> Edits {
+    Edits { refused: appended.refused.iter().map(|span| u64::from(*span)).collect() }
+}
+
+fn refused_rows(edits: &Edits) -> Vec<u32> {
+    let rows = edits.refused.runs().flat_map(|(start, end)| start..end);
+    rows.map_while(|row| u32::try_from(row).ok()).collect()
 }

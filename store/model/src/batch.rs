@@ -102,6 +102,8 @@ pub struct TraceEntry {
     pub tenant: u16,
     /// How many rows.
     pub rows: u32,
+    /// The first row.
+    pub first_row: u32,
     /// The last row; [`Batch::trace_rows`] follows the chain from here.
     last_row: u32,
     /// From the first to the last *effective* start.
@@ -510,7 +512,7 @@ impl Batch {
         }
         let entry = count(traces.len());
         let starts = TimeRange { start, end: start };
-        traces.push(TraceEntry { id, tenant, rows: 1, last_row: row, starts });
+        traces.push(TraceEntry { id, tenant, rows: 1, first_row: row, last_row: row, starts });
         self.previous.push(NONE);
         let (traces, seed) = (&self.traces, self.seed);
         self.by_trace.insert_unique(hash, entry, |i| {

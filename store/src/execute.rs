@@ -1,0 +1,129 @@
+//! Reads over what a view holds: a trace by its id, and the search for traces.
+//!
+//! Called by [`crate::Store`] with a view of the head; every function is plain computation.
+
+mod search;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+use std::collections::HashMap;
+
+use model::batch::Batch;
+use model::{Nanos, SpanId, TimeRange, TraceId};
+
+pub(crate) use search::search;
+pub(crate) use trace::trace;
+
+/// All spans of one trace that the store knows, duplicates removed.
+#[derive(Debug)]
+pub struct Trace {
+    /// `tempopb.Trace` = OTLP `TracesData`: `repeated ResourceSpans = 1`, one scope per entry.
+    pub otlp: Vec<u8>,
+    /// How many spans it holds.
+    pub spans: u64,
+    /// Spans that are stored and left out here, because the trace is larger than
+    /// `query.trace_bytes_max`.
+    pub left_out: u64,
+}
+
+/// Which traces to find.
+#[derive(Debug)]
+pub struct Search {
+    /// Each must match one and the same span: an attribute of it or of its resource
+    /// (case-insensitive substring of text, equal number), or one of the special names of
+    /// Tempo's tag search (`name`, `status`, `error`, `root.name`, `root.service.name`).
+    pub tags: Vec<(String, String)>,
+    /// The shortest trace, in nanoseconds.
+    pub duration_min: Option<Nanos>,
+    /// The longest trace, in nanoseconds.
+    pub duration_max: Option<Nanos>,
+    /// Traces with a start in this range.
+    pub during: TimeRange,
+    /// At most so many traces, the newest.
+    pub limit: usize,
+    /// At most so many spans for each of them.
+    pub spans_per_trace: usize,
+}
+
+/// The traces of a search, newest first.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Newest first by effective start, then by id.
+    pub traces: Vec<TraceSummary>,
+    /// Spans that were looked at.
+    pub inspected_spans: u64,
+    /// Bytes that were looked at.
+    pub inspected_bytes: u64,
+    /// Traces that were looked at.
+    pub inspected_traces: u64,
+}
+
+/// One found trace.
+#[derive(Debug)]
+pub struct TraceSummary {
+    /// Its id.
+    pub id: TraceId,
+    /// `service.name` of the root span; empty where the root is not there (yet).
+    pub root_service: String,
+    /// Name of the root span; empty where the root is not there (yet).
+    pub root_name: String,
+    /// The first start.
+    pub start: Nanos,
+    /// From the first start to the last end.
+    pub duration: Nanos,
+    /// Spans that matched, in all.
+    pub matched: u64,
+    /// The first of them by start.
+    pub spans: Vec<MatchedSpan>,
+    /// By service name: spans and spans with an error.
+    pub services: Vec<(String, u64, u64)>,
+}
+
+/// One matched span.
+#[derive(Debug)]
+pub struct MatchedSpan {
+    /// Its id.
+    pub id: SpanId,
+    /// Its name.
+    pub name: String,
+    /// Its start.
+    pub start: Nanos,
+    /// Its duration.
+    pub duration: Nanos,
+    /// What matched: key and value, as OTLP `KeyValue` messages.
+    pub attributes: Vec<Vec<u8>>,
+}
+
+/// Which rows of a trace are one span, over all segments.
+///
+/// A span's identity is (trace id, span id, kind): Zipkin's clients and servers share span ids,
+/// and both stay. Same identity and same content is one span; with other content the first one
+/// stays and the other is counted.
+#[derive(Debug, Default)]
+struct Identities {
+    seen: HashMap<(SpanId, i32), Vec<u8>>,
+    duplicates: u64,
+    conflicts: u64,
+}
+
+impl Identities {
+    /// Whether the row is a span that was not met before; `content` is its encoding.
+    fn is_new(&mut self, batch: &Batch, row: u32, content: &[u8]) -> bool {
+        match self.seen.entry((batch.span_id(row), batch.kind(row))) {
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(content.to_vec());
+                true
+            }
+            std::collections::hash_map::Entry::Occupied(first) if first.get() == content => {
+                self.duplicates += 1;
+                false
+            }
+            std::collections::hash_map::Entry::Occupied(_) => {
+                self.conflicts += 1;
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Reads over a head: each span once, newest first, nothing of another tenant.
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message;
+
+use super::*;
+use crate::head::{Config, Head, Seal};
+use model::TenantId;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Segments of 1,000 rows are the smallest, so spans are padded into many of them by count.
+fn head() -> Head {
+    let seal = Seal { rows: 1, ..Seal::default() };
+    Head::new(Config { seal, ..Config::default() }, 42)
+}
+
+fn tenant() -> TenantId {
+    TenantId::single()
+}
+
+fn text(key: &str, value: &str) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Any::StringValue(value.into())) });
+    KeyValue { key: key.into(), value, ..Default::default() }
+}
+
+fn number(key: &str, value: i64) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Any::IntValue(value)) });
+    KeyValue { key: key.into(), value, ..Default::default() }
+}
+
+/// A span that starts `start` seconds in and takes `seconds`.
+fn span(trace: u8, id: u8, parent: u8, name: &str, start: u64, seconds: u64) -> Span {
+    Span {
+        trace_id: vec![trace; 16],
+        span_id: vec![id; 8],
+        parent_span_id: if parent == 0 { vec![] } else { vec![parent; 8] },
+        name: name.into(),
+        kind: 2,
+        start_time_unix_nano: start * SECOND,
+        end_time_unix_nano: (start + seconds) * SECOND,
+        ..Default::default()
+    }
+}
+
+fn put(head: &Head, tenant: &TenantId, service: &str, spans: Vec<Span>) {
+    let resource =
+        Resource { attributes: vec![text("service.name", service)], ..Default::default() };
+    let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
+    let resource_spans =
+        vec![ResourceSpans { resource: Some(resource), scope_spans, ..Default::default() }];
+    let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    let mut turn = head.turn().unwrap();
+    let (_, rows) = turn.append(tenant, Nanos::from_secs(1_000), &body, &[]).unwrap();
+    rows.publish();
+}
+
+fn find(head: &Head, tags: &[(&str, &str)]) -> Found {
+    let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    run(head, &Search { tags, ..all() })
+}
+
+fn all() -> Search {
+    Search {
+        tags: Vec::new(),
+        duration_min: None,
+        duration_max: None,
+        during: TimeRange::ALL,
+        limit: 20,
+        spans_per_trace: 3,
+    }
+}
+
+fn run(head: &Head, query: &Search) -> Found {
+    search(&head.view().unwrap(), &tenant(), query).unwrap()
+}
+
+fn traces(found: &Found) -> Vec<u8> {
+    found.traces.iter().map(|trace| trace.id.as_bytes()[0]).collect()
+}
+
+fn by_id(head: &Head, tenant: &TenantId, id: u8) -> Option<(Vec<Span>, u64, u64)> {
+    let id = TraceId::from_array([id; 16]);
+    let found = trace(&head.view().unwrap(), tenant, id, TimeRange::ALL, 1 << 20).unwrap();
+    found.map(|(found, duplicates, conflicts)| {
+        let request = ExportTraceServiceRequest::decode(&found.otlp[..]).unwrap();
+        let scopes = request.resource_spans.into_iter().flat_map(|rs| rs.scope_spans);
+        (scopes.flat_map(|ss| ss.spans).collect(), duplicates, conflicts)
+    })
+}
+
+#[test]
+fn a_trace_is_joined_over_segments_and_each_span_comes_once() {
+    let head = head();
+    let (root, child) = (span(1, 1, 0, "root", 990, 5), span(1, 2, 1, "child", 991, 1));
+    put(&head, &tenant(), "a", vec![root.clone(), span(2, 1, 0, "other", 990, 1)]);
+    put(&head, &tenant(), "b", vec![child.clone(), child.clone()]);
+    put(&head, &tenant(), "a", vec![root.clone()]);
+    assert_eq!(by_id(&head, &tenant(), 1), Some((vec![root, child], 2, 0)));
+    assert_eq!(by_id(&head, &tenant(), 9), None);
+    assert_eq!(by_id(&head, &TenantId::parse("other").unwrap(), 1), None);
+}
+
+#[test]
+fn one_id_with_two_kinds_is_two_spans_and_with_two_contents_the_first() {
+    let head = head();
+    let server = span(1, 1, 0, "shared", 990, 5);
+    let client = Span { kind: 3, ..server.clone() };
+    let changed = Span { name: "changed".into(), ..server.clone() };
+    put(&head, &tenant(), "a", vec![server.clone(), client.clone()]);
+    put(&head, &tenant(), "a", vec![changed]);
+    assert_eq!(by_id(&head, &tenant(), 1), Some((vec![server, client], 0, 1)));
+}
+
+#[test]
+fn a_trace_outside_of_the_range_is_not_found() {
+    let head = head();
+    put(&head, &tenant(), "a", vec![span(1, 1, 0, "root", 990, 5)]);
+    let view = head.view().unwrap();
+    let at = |start, end| {
+        let during = TimeRange { start: Nanos::from_secs(start), end: Nanos::from_secs(end) };
+        trace(&view, &tenant(), TraceId::from_array([1; 16]), during, 1 << 20).unwrap().is_some()
+    };
+    assert_eq!([at(980, 995), at(991, 995), at(0, 900)], [true, false, false]);
+}
+
+#[test]
+fn a_trace_over_the_bound_says_how_much_is_left_out() {
+    let head = head();
+    put(&head, &tenant(), "a", (1..=9).map(|id| span(1, id, 0, "x", 990, 5)).collect());
+    let view = head.view().unwrap();
+    let id = TraceId::from_array([1; 16]);
+    let (found, ..) = trace(&view, &tenant(), id, TimeRange::ALL, 100).unwrap().unwrap();
+    assert_eq!((found.spans, found.left_out), (2, 7));
+}
+
+#[test]
+fn rows_are_invisible_until_they_are_published() {
+    let head = head();
+    let request = |id| ExportTraceServiceRequest {
+        resource_spans: vec![ResourceSpans {
+            scope_spans: vec![ScopeSpans {
+                spans: vec![span(id, 1, 0, "x", 990, 5)],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+    };
+    let append = |id| {
+        let body = request(id).encode_to_vec();
+        head.turn().unwrap().append(&tenant(), Nanos::from_secs(1_000), &body, &[]).unwrap().1
+    };
+    let first = append(1);
+    let second = append(2);
+    assert_eq!(traces(&run(&head, &all())), []);
+    assert!(by_id(&head, &tenant(), 1).is_none());
+    first.publish();
+    assert_eq!(traces(&run(&head, &all())), [1]);
+    second.publish();
+    assert_eq!(traces(&run(&head, &all())), [1, 2]);
+}
+
+#[test]
+fn search_is_newest_first_and_holds_limit_range_and_duration() {
+    let head = head();
+    for (trace, start, seconds) in [(1, 980, 1), (2, 990, 5), (3, 985, 2)] {
+        put(&head, &tenant(), "a", vec![span(trace, 1, 0, "x", start, seconds)]);
+    }
+    put(&head, &tenant(), "b", vec![span(1, 2, 1, "late", 995, 3)]);
+    assert_eq!(traces(&run(&head, &all())), [2, 3, 1]);
+    assert_eq!(traces(&run(&head, &Search { limit: 2, ..all() })), [2, 3]);
+    let during = TimeRange { start: Nanos::from_secs(984), end: Nanos::from_secs(986) };
+    assert_eq!(traces(&run(&head, &Search { during, ..all() })), [3]);
+    let min = Search { duration_min: Some(Nanos::from_secs(5)), ..all() };
+    assert_eq!(traces(&run(&head, &min)), [2, 1], "trace 1 takes 18 s over its segments");
+    let max = Search { duration_max: Some(Nanos::from_secs(2)), ..all() };
+    assert_eq!(traces(&run(&head, &max)), [3]);
+}
+
+#[test]
+fn tags_match_spans_and_their_resources() {
+    let head = head();
+    let mut checkout = span(1, 1, 0, "POST /checkout", 990, 5);
+    checkout.attributes =
+        vec![text("http.route", "/Checkout/{id}"), number("http.response.status_code", 500)];
+    checkout.status = Some(Status { code: 2, message: String::new() });
+    put(&head, &tenant(), "frontend", vec![checkout, span(1, 2, 1, "render", 991, 1)]);
+    put(&head, &tenant(), "cart", vec![span(2, 1, 0, "GET /cart", 980, 5)]);
+    let other = TenantId::parse("other").unwrap();
+    put(&head, &other, "frontend", vec![span(3, 1, 0, "POST /checkout", 990, 5)]);
+    let cases: &[(&[(&str, &str)], &[u8])] = &[
+        (&[("service.name", "FRONT")], &[1]),
+        (&[("service.name", "cart")], &[2]),
+        (&[("http.route", "checkout")], &[1]),
+        (&[("http.response.status_code", "500")], &[1]),
+        (&[("http.response.status_code", "50")], &[]),
+        (&[("http.route", "checkout"), ("service.name", "cart")], &[]),
+        (&[("name", "get")], &[2]),
+        (&[("status", "error")], &[1]),
+        (&[("error", "true")], &[1]),
+        (&[("root.name", "cart")], &[2]),
+        (&[("root.service.name", "frontend"), ("name", "render")], &[1]),
+        (&[("absent", "x")], &[]),
+    ];
+    for (tags, expected) in cases {
+        assert_eq!(traces(&find(&head, tags)), *expected, "{tags:?}");
+    }
+    let found = find(&head, &[("http.route", "checkout")]);
+    let trace = &found.traces[0];
+    assert_eq!(
+        (trace.root_name.as_str(), trace.root_service.as_str()),
+        ("POST /checkout", "frontend")
+    );
+    assert_eq!((trace.matched, trace.duration), (1, Nanos::from_secs(5)));
+    assert_eq!(trace.services, [("frontend".to_owned(), 2, 1)]);
+    let attribute = KeyValue::decode(&trace.spans[0].attributes[0][..]).unwrap();
+    assert_eq!(attribute, text("http.route", "/Checkout/{id}"));
+}
+
+#[test]
+fn tags_reach_into_overflow() {
+    let config = Config { keys_max: 0, ..Config::default() };
+    let head = Head::new(config, 42);
+    let mut tagged = span(1, 1, 0, "x", 990, 5);
+    tagged.attributes = vec![text("custom", "needle"), number("n", 7)];
+    put(&head, &tenant(), "a", vec![tagged, span(2, 1, 0, "x", 990, 5)]);
+    assert_eq!(traces(&find(&head, &[("custom", "NEED")])), [1]);
+    assert_eq!(traces(&find(&head, &[("n", "7"), ("custom", "needle")])), [1]);
+    assert_eq!(traces(&find(&head, &[("other", "needle")])), []);
+}
+
+#[test]
+fn a_full_head_says_so_and_takes_nothing() {
+    let head = Head::new(Config { bytes_max: model::ByteSize(1), ..Config::default() }, 42);
+    let error = head.turn().unwrap().check_room(100).unwrap_err();
+    assert_eq!(error.kind(), crate::Kind::Unavailable);
+    assert!(error.to_string().contains("head.bytes_max"), "{error}");
+}

@@ -1,0 +1,136 @@
+//! What the store says about itself, for `traceweir status` and the readiness page.
+
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::Store;
+
+/// What the store does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum State {
+    /// Reading the log back; nothing is answered yet.
+    Replaying = 0,
+    /// Takes requests and answers queries.
+    Ready = 1,
+    /// Takes no more requests.
+    Closed = 2,
+}
+
+/// The store at one moment. Sizes in bytes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// What it does.
+    pub state: State,
+    /// The data directory.
+    pub directory: String,
+    /// The random id of the directory's writer, in hex.
+    pub writer: String,
+    /// Reading the log back.
+    pub replay: Replay,
+    /// The head.
+    pub head: Head,
+    /// The log.
+    pub wal: Wal,
+}
+
+/// Reading the log back.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replay {
+    /// Bytes that are read.
+    pub bytes: u64,
+    /// Bytes to read in all.
+    pub bytes_total: u64,
+    /// Requests that came back.
+    pub records: u64,
+    /// Bytes of an unfinished request at the end that were cut.
+    pub cut_bytes: u64,
+    /// Damaged stretches that were passed over.
+    pub corrupt: u64,
+    /// Files that were set aside.
+    pub quarantined: u64,
+}
+
+/// The head.
+#[derive(Clone, Debug, Serialize)]
+pub struct Head {
+    /// Heap bytes held.
+    pub bytes: u64,
+    /// The bound of those.
+    pub bytes_max: u64,
+    /// Spans held.
+    pub rows: u64,
+    /// Segments, the open one included.
+    pub segments: u64,
+    /// Requests that found it full.
+    pub full: u64,
+}
+
+/// The log.
+#[derive(Clone, Debug, Serialize)]
+pub struct Wal {
+    /// Bytes of its files on the disk.
+    pub disk_bytes: u64,
+    /// The bound of those.
+    pub bytes_max: u64,
+    /// Segments that hold records.
+    pub segments: u64,
+    /// Bytes that wait for the disk: how far acknowledgements lag behind.
+    pub queue_bytes: u64,
+    /// Requests that wait for the disk.
+    pub queue_records: u64,
+    /// Why there is no room, while there is none.
+    pub full: Option<String>,
+    /// Why nothing is acknowledged any more, after the disk failed.
+    pub failed: Option<String>,
+}
+
+impl Store {
+    /// What the store does now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.0.state.load(Ordering::Acquire) {
+            0 => State::Replaying,
+            1 => State::Ready,
+            _ => State::Closed,
+        }
+    }
+
+    /// The store at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let (head, log, config) = (self.head_stats(), self.log_stats(), &self.0.config);
+        let wal = self.0.wal.get();
+        Status {
+            state: self.state(),
+            directory: self.0.dir.path().display().to_string(),
+            writer: format!("{:016x}", self.0.dir.writer()),
+            replay: Replay {
+                bytes: log.replay_bytes.get(),
+                bytes_total: log.replay_bytes_total.get(),
+                records: log.replay_records.get(),
+                cut_bytes: log.replay_cut_bytes.get(),
+                corrupt: log.replay_corrupt.get(),
+                quarantined: log.replay_quarantined.get(),
+            },
+            head: Head {
+                bytes: head.bytes.get(),
+                bytes_max: config.head.bytes_max.0,
+                rows: head.rows.get(),
+                segments: head.segments.get(),
+                full: head.full.get(),
+            },
+            wal: Wal {
+                disk_bytes: log.disk_bytes.get(),
+                bytes_max: config.wal.bytes_max.0,
+                segments: log.segments.get(),
+                queue_bytes: log.queue_bytes.get(),
+                queue_records: log.queue_records.get(),
+                full: wal.and_then(crate::log::LocalWal::full),
+                failed: wal.and_then(|wal| wal.failed().map(|error| error.to_string())),
+            },
+        }
+    }
+}
