@@ -255,3 +255,6 @@ impl Handler for Port {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -230,3 +230,6 @@ async fn accept_failed(addr: SocketAddr, error: &io::Error) {
     warn!(%addr, %error, "cannot accept connections");
     clock::sleep(Duration::from_millis(500)).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,10 @@ pub fn inflate(
     limit: usize,
     room: &mut dyn Room,
 ) -> Result<Vec<u8>, Fault> {
+    if body.is_empty() {
+        // No bytes are no spans, however they are said to be compressed.
+        return Ok(Vec::new());
+    }
     let mut output = Output { bytes: Vec::new(), limit, room };
     match coding {
         Coding::Identity => output.push(body)?,
@@ -304,3 +308,6 @@ fn unsnap_framed(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
         output.bytes.extend_from_slice(fresh);
     }
 }
+
+#[cfg(test)]
+mod tests;
