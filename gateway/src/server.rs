@@ -56,11 +56,14 @@ pub struct Config {
     pub age_grace: Wait,
     /// HTTP/2 streams at a time, per connection. Default 100.
     pub streams_max: u32,
-    /// HTTP/2 flow control: bytes that a connection may send ahead of us. Default 1MiB.
+    /// HTTP/2 flow control: bytes that a connection may send ahead of us. Default 1MiB; more did
+    /// not raise throughput on one host, and matters only over long distances.
     pub window_bytes: ByteSize,
-    /// All windows of a port together; connections beyond get 64KiB each. Default 64MiB.
+    /// All windows and read buffers of a port together; connections beyond get 64KiB each, so this
+    /// and `connections_max` bound what strangers can have us buffer. Default 64MiB.
     pub windows_bytes_max: ByteSize,
-    /// The largest HTTP/2 frame that clients may send. Default 1MiB.
+    /// The largest HTTP/2 frame that clients may send. Default 1MiB: a usual batch in one frame
+    /// halves the cost of receiving it (0.14 instead of 0.25 CPU-s per million spans).
     pub frame_bytes_max: ByteSize,
     /// How often a silent HTTP/2 client is pinged; it has as long to answer. Default 30s.
     pub ping_wait: Wait,

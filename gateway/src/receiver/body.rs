@@ -1,5 +1,5 @@
 //! Reading a body: guarded against slow and oversize ones, paid for before it is buffered, and
-//! collected into one contiguous buffer (none at all where it comes in a single frame).
+//! collected into one contiguous buffer (not even that where it comes in one large frame).
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -218,6 +218,9 @@ struct Whole {
     paid: usize,
 }
 
+/// Bodies below this size are copied out of the connection's buffer.
+const COPIED_BYTES_MAX: usize = 64 << 10;
+
 /// The least that is paid for at a time when the size is not known.
 const STEP_BYTES: usize = 64 << 10;
 
@@ -243,7 +246,12 @@ impl Whole {
     }
 
     fn done(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.into() }
+        match (self.rest.is_empty(), self.first.len()) {
+            (false, _) => self.rest.into(),
+            (true, COPIED_BYTES_MAX..) => self.first,
+            // A slice keeps the connection's whole read buffer alive, which nobody has paid for.
+            (true, _) => Bytes::copy_from_slice(&self.first),
+        }
     }
 }
 

@@ -57,6 +57,23 @@ impl Coding {
     }
 }
 
+/// A guess at the decompressed size, to be paid for while there is still time to wait. What the
+/// body claims is believed as far as its own length makes it likely.
+#[must_use]
+pub fn guess(coding: Coding, body: &[u8], limit: usize) -> usize {
+    let likely = body.len().saturating_mul(RATIO);
+    let claimed = match coding {
+        Coding::Identity => return 0,
+        Coding::Gzip => Some(gzip_claims(body)),
+        Coding::Zstd => zstd_claims(body),
+        Coding::Deflate => None,
+        Coding::Snappy => snap::raw::decompress_len(body).ok(),
+    };
+    let guess = claimed.map_or(likely, |claimed| claimed.min(likely.saturating_mul(8)));
+    // One byte more than the whole, so that its end is seen without growing again.
+    guess.saturating_add(1).max(STEP_BYTES).min(limit.saturating_add(1))
+}
+
 /// Pays for memory before it is allocated.
 pub trait Room {
     /// Asks for `bytes` more.
@@ -161,9 +178,7 @@ fn corrupt(coding: &str, offset: usize, why: impl std::fmt::Display) -> Fault {
 }
 
 fn gunzip(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
-    // The trailer's size is modulo 2^32 and of the last member only: a hint, no more.
-    let hint = body.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize);
-    let hint = hint.min(body.len().saturating_mul(RATIO * 8)).saturating_add(1);
+    let hint = guess(Coding::Gzip, body, output.limit);
     let mut at = 0;
     for _ in 0..GZIP_MEMBERS_MAX {
         let mut member = Decompress::new_gzip(WINDOW_BITS);
@@ -181,13 +196,18 @@ fn gunzip(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
 const GZIP_MEMBERS_MAX: usize = 1024;
 
 fn undeflate(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
-    let hint = body.len().saturating_mul(RATIO);
+    let hint = guess(Coding::Deflate, body, output.limit);
     let mut stream = Decompress::new_with_window_bits(is_zlib(body), WINDOW_BITS);
     let taken = deflated("deflate", &mut stream, body, 0, hint, output)?;
     if taken < body.len() {
         return Err(corrupt("deflate", taken, "bytes after the end"));
     }
     Ok(())
+}
+
+/// The size in the trailer: modulo 2^32, and of the last member only.
+fn gzip_claims(body: &[u8]) -> usize {
+    body.last_chunk::<4>().map_or(0, |size| u32::from_le_bytes(*size) as usize)
 }
 
 const WINDOW_BITS: u8 = 15;
@@ -237,17 +257,16 @@ fn unzstd(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
     let fail = |at: usize, code| corrupt("zstd", at, zstd_safe::get_error_name(code));
     let mut context = DCtx::try_create()
         .ok_or_else(|| Fault::new(Kind::Unavailable, "no memory for a zstd context"))?;
-    // One frame that tells its size, as most encoders write it: no window is needed at all.
-    let single = zstd_safe::find_frame_compressed_size(body).is_ok_and(|size| size == body.len());
-    if let (true, Ok(Some(size))) = (single, zstd_safe::get_frame_content_size(body)) {
-        output.declare(usize::try_from(size).unwrap_or(usize::MAX))?;
+    // No window is needed at all.
+    if let Some(size) = zstd_claims(body) {
+        output.declare(size)?;
         context.decompress(&mut output.bytes, body).map_err(|code| fail(0, code))?;
         return output.check();
     }
     context
         .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))
         .map_err(|code| fail(0, code))?;
-    let hint = body.len().saturating_mul(RATIO);
+    let hint = guess(Coding::Zstd, body, output.limit);
     let mut input = InBuffer::around(body);
     loop {
         output.grow(hint)?;
@@ -266,6 +285,13 @@ fn unzstd(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
             return Err(corrupt("zstd", input.pos(), "it ends too early"));
         }
     }
+}
+
+/// The size of a single frame that tells it, as most encoders write it.
+fn zstd_claims(body: &[u8]) -> Option<usize> {
+    let single = zstd_safe::find_frame_compressed_size(body).is_ok_and(|size| size == body.len());
+    let size = zstd_safe::get_frame_content_size(body).ok().flatten().filter(|_| single)?;
+    Some(usize::try_from(size).unwrap_or(usize::MAX))
 }
 
 /// The first chunk of the framed format; a block could only start so if it were corrupt.

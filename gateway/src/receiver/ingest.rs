@@ -43,6 +43,8 @@ pub(super) struct Inbound {
     pub(super) coding: Coding,
     pub(super) body: Bytes,
     pub(super) held: Held,
+    /// How much of what is held is for work to come.
+    pub(super) prepaid: usize,
 }
 
 /// What every request passes through.
@@ -77,12 +79,25 @@ impl Inbound {
         if self.coding == Coding::Identity || !small {
             return self;
         }
+        let mut room = Prepaid { held: &mut self.held, left: self.prepaid };
         let limit = LIGHT_PLAIN_BYTES_MAX;
-        if let Ok(body) = decode::inflate(self.coding, &self.body, limit, &mut self.held) {
+        if let Ok(body) = decode::inflate(self.coding, &self.body, limit, &mut room) {
+            self.prepaid = room.left;
             self.body = body.into();
             self.coding = Coding::Identity;
         }
         self
+    }
+
+    /// Pays for what will probably be needed, while it is still possible to wait for it.
+    async fn prepay(&mut self, limit: usize) -> Result<(), Fault> {
+        let inflated = decode::guess(self.coding, &self.body, limit);
+        let transcoded = match self.format {
+            Format::Protobuf => 0,
+            Format::Json => inflated.max(self.body.len()),
+        };
+        self.prepaid = inflated.saturating_add(transcoded);
+        Ok(self.held.grow(self.prepaid).await?)
     }
 }
 
@@ -94,8 +109,9 @@ impl Intake {
     pub(super) async fn ingest(
         self: &Arc<Self>,
         compute: &Compute,
-        inbound: Inbound,
+        mut inbound: Inbound,
     ) -> Result<Accepted, Fault> {
+        inbound.prepay(self.body_bytes_max).await?;
         let inbound = inbound.inflated_if_small();
         let intake = Arc::clone(self);
         let weight = inbound.weight();
@@ -109,13 +125,14 @@ impl Intake {
 
     /// The part that computes. No ack where there is nothing to store.
     fn work(&self, inbound: Inbound) -> Result<(Option<Ack>, Held), Fault> {
-        let Inbound { tenant, received_at, format, coding, mut body, mut held } = inbound;
+        let Inbound { tenant, received_at, format, coding, mut body, mut held, prepaid } = inbound;
+        let mut room = Prepaid { held: &mut held, left: prepaid };
         if coding != Coding::Identity {
-            body = decode::inflate(coding, &body, self.body_bytes_max, &mut held)?.into();
+            body = decode::inflate(coding, &body, self.body_bytes_max, &mut room)?.into();
         }
         self.stats.body_bytes.add(body.len() as u64);
         if format == Format::Json {
-            held.try_grow(body.len())?;
+            room.take(body.len())?;
             body = transcode(&body)?;
         }
         if body.is_empty() {
@@ -133,9 +150,20 @@ fn transcode(_: &[u8]) -> Result<Bytes, Fault> {
     Err(Fault::new(Kind::Coding, "OTLP/JSON is not supported by this build, send protobuf"))
 }
 
-impl Room for Held {
+/// Takes from what was paid in advance, then from what is free just now.
+struct Prepaid<'a> {
+    held: &'a mut Held,
+    left: usize,
+}
+
+impl Room for Prepaid<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), Fault> {
-        Ok(self.try_grow(bytes)?)
+        let missing = bytes.saturating_sub(self.left);
+        self.left = self.left.saturating_sub(bytes);
+        if missing > 0 {
+            self.held.try_grow(missing)?;
+        }
+        Ok(())
     }
 }
 

@@ -99,7 +99,7 @@ async fn store(
         (true, _) => {}
     }
     let format = Format::Protobuf;
-    let inbound = Inbound { tenant, received_at, format, coding, body, held };
+    let inbound = Inbound { tenant, received_at, format, coding, body, held, prepaid: 0 };
     receiver.intake.ingest(&receiver.compute, inbound).await
 }
 

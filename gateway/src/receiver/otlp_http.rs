@@ -108,7 +108,7 @@ async fn store(
     let limit = receiver.admission.config().body_bytes_max.0;
     let body = body::read_http(feed, content_length(headers), limit, &mut held).await;
     tally.read(feed.received);
-    let inbound = Inbound { tenant, received_at, format, coding, body: body?, held };
+    let inbound = Inbound { tenant, received_at, format, coding, body: body?, held, prepaid: 0 };
     receiver.intake.ingest(&receiver.compute, inbound).await
 }
 

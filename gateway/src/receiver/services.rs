@@ -2,7 +2,9 @@
 //! dispatch by the name of the service.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -33,6 +35,7 @@ const HEALTHY: [&str; 2] = ["", "opentelemetry.proto.collector.trace.v1.TraceSer
 impl Services {
     pub(super) fn new() -> Self {
         let (health, service) = tonic_health::server::health_reporter();
+        start_unready(&health);
         let mut calls = vec![("grpc.health.v1.Health", call(service))];
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -56,10 +59,21 @@ impl Services {
     }
 
     pub(super) async fn set_ready(&self, ready: bool) {
-        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-        for service in HEALTHY {
-            self.health.set_service_status(service, status).await;
-        }
+        report(&self.health, ready).await;
+    }
+}
+
+/// Tonic starts as serving. Nobody else has the new reporter's lock, so one poll is enough.
+fn start_unready(health: &HealthReporter) {
+    let mut told = pin!(report(health, false));
+    let told = told.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    debug_assert!(told.is_ready(), "the lock of a new reporter is free");
+}
+
+async fn report(health: &HealthReporter, ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    for service in HEALTHY {
+        health.set_service_status(service, status).await;
     }
 }
 

@@ -85,6 +85,7 @@ impl Shared {
 
     async fn serve_http1(self: &Arc<Self>, stream: Stream, peer: Peer) {
         let config = &self.config;
+        let (window, _reserved) = self.window();
         let asked = Arc::new(AtomicBool::new(false));
         let service = service_fn(self.service(peer, Some(Arc::clone(&asked))));
         let headers = config.header_bytes_max.as_usize();
@@ -92,7 +93,7 @@ impl Shared {
             .timer(TokioTimer::new())
             .header_read_timeout(config.idle_max.0.max(config.header_wait.0))
             .max_header_size(headers)
-            .max_buf_size(READ_BUFFER_BYTES.max(headers))
+            .max_buf_size(READ_BUFFER_BYTES.min(window as usize).max(headers).max(8192))
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         // hyper's own timeout covers the pause between requests too, which may be longer.
@@ -113,13 +114,15 @@ impl Shared {
     async fn serve_http2(self: &Arc<Self>, stream: Stream, peer: Peer) {
         let config = &self.config;
         let (window, _reserved) = self.window();
+        // A frame is buffered whole before anyone looks at the window.
+        let frame = saturate(config.frame_bytes_max.0).min(window).max(FRAME_LEAST);
         let connection = http2::Builder::new(self.tasks.clone())
             .timer(TokioTimer::new())
             .max_concurrent_streams(config.streams_max)
             .max_header_list_size(saturate(config.header_bytes_max.0))
             .initial_connection_window_size(window)
             .initial_stream_window_size(window)
-            .max_frame_size(saturate(config.frame_bytes_max.0))
+            .max_frame_size(frame)
             .keep_alive_interval(config.ping_wait.0)
             .keep_alive_timeout(config.ping_wait.0)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
@@ -179,13 +182,14 @@ impl Shared {
         clock::sleep(age.mul_f64(0.9 + 0.2 * spread(number))).await;
     }
 
-    /// The window that this connection gets, and what it has reserved for it.
+    /// How much this connection may have us buffer before anybody reads it, and the reservation
+    /// for that. When the budget is used up it is the least that the protocols allow.
     fn window(&self) -> (u32, Option<OwnedSemaphorePermit>) {
         let wanted = self.config.window_bytes.0;
         let units = u32::try_from(wanted.div_ceil(1024)).unwrap_or(u32::MAX);
         match Arc::clone(&self.windows).try_acquire_many_owned(units) {
             Ok(reserved) => (saturate(wanted), Some(reserved)),
-            Err(_) => (WINDOW_LEAST, None),
+            Err(_) => (WINDOW_LEAST.min(saturate(wanted)), None),
         }
     }
 
@@ -203,6 +207,9 @@ impl Shared {
 
 /// HTTP/1.1 reads up to so much at a time.
 const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// The smallest limit on frames that HTTP/2 allows.
+const FRAME_LEAST: u32 = 1 << 14;
 
 /// Streams that a client may reset without being heard before it is cut off (rapid reset).
 const RESET_STREAMS_MAX: usize = 64;

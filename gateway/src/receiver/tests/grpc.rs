@@ -200,8 +200,7 @@ async fn health_follows_readiness() {
         (answer.grpc().0, answer.body)
     };
     let status = |code: u8| framed(0, &[0x08, code]);
-    rig.receiver.set_ready(false).await;
-    assert_eq!(check("").await, (0, status(2)));
+    assert_eq!(check("").await, (0, status(2)), "not ready before it is told so");
     rig.receiver.set_ready(true).await;
     assert_eq!(check("").await, (0, status(1)));
     let traces = "opentelemetry.proto.collector.trace.v1.TraceService";
