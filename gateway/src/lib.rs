@@ -1,1 +1,7 @@
-//! skeleton
+//! The traceweir process as a library: everything that speaks to the network.
+
+pub mod clock;
+pub mod compute;
+pub mod limits;
+pub mod receiver;
+pub mod server;

@@ -1,0 +1,269 @@
+//! The compute pool: a fixed number of threads for what takes longer than about 100 µs.
+//!
+//! Async code moves bytes; decompressing, parsing and evaluating happens here. Jobs come from the
+//! receivers and the query API through [`Compute::run`]; the queue is bounded and a full one is
+//! the caller's to answer (UNAVAILABLE with a retry hint). A job that panics takes nobody along.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use model::metric::{Counter, Gauge};
+use tokio::sync::oneshot;
+
+/// A handle of the pool; clones share it. The threads end when [`Compute::close`] is called.
+#[derive(Clone)]
+pub struct Compute {
+    shared: Arc<Shared>,
+}
+
+/// What the metrics page shows of the pool.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Jobs that wait for a thread.
+    pub queued: Gauge,
+    /// Jobs that ran on the pool's threads.
+    pub run: Counter,
+    /// Jobs that ran at once, on the caller's thread.
+    pub inline: Counter,
+    /// Jobs that were refused because the queue was full.
+    pub refused: Counter,
+    /// Jobs that panicked.
+    pub panicked: Counter,
+}
+
+/// Whether a job is worth a thread of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Done within about 100 µs: runs at once, where it is asked for.
+    Light,
+    /// Everything else.
+    Heavy,
+}
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The queue is full: come back later.
+    Full,
+    /// The job panicked; the panic hook has logged where.
+    Panicked,
+    /// The pool is closed.
+    Closed,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "compute queue is full",
+            Self::Panicked => "a job failed unexpectedly",
+            Self::Closed => "shutting down",
+        })
+    }
+}
+
+impl std::error::Error for Error {}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    queue_max: usize,
+    stats: Arc<Stats>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Queue {
+    jobs: VecDeque<Job>,
+    open: bool,
+}
+
+impl fmt::Debug for Compute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compute").field("queue_max", &self.shared.queue_max).finish()
+    }
+}
+
+impl Compute {
+    /// Starts `threads` threads (at least one) with a queue of at most `queue_max` jobs.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(threads: usize, queue_max: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue { jobs: VecDeque::new(), open: true }),
+            wake: Condvar::new(),
+            queue_max,
+            stats: Arc::default(),
+            threads: Mutex::default(),
+        });
+        let pool = Self { shared };
+        for number in 0..threads.max(1) {
+            let shared = Arc::clone(&pool.shared);
+            let thread = std::thread::Builder::new()
+                .name(format!("compute-{number}"))
+                .spawn(move || shared.work())?;
+            lock(&pool.shared.threads).push(thread);
+        }
+        Ok(pool)
+    }
+
+    /// The pool's counters.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.stats
+    }
+
+    /// Runs the job and returns what it returns.
+    ///
+    /// # Errors
+    /// `Full` when the queue has no room (nothing has run then), `Panicked`, `Closed`.
+    ///
+    /// # Cancel safety
+    /// Once polled, the job runs to its end even if the future is dropped; only its result is lost.
+    pub async fn run<T, F>(&self, weight: Weight, job: F) -> Result<T, Error>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if weight == Weight::Light {
+            self.shared.stats.inline.inc();
+            return catch_unwind(AssertUnwindSafe(job)).map_err(|_| self.panicked());
+        }
+        let (answer, result) = oneshot::channel();
+        self.push(Box::new(move || {
+            // Nobody waits for it any more: the result is dropped here.
+            drop(answer.send(job()));
+        }))?;
+        // The sender is dropped without a word only by a panic.
+        result.await.map_err(|_| self.panicked())
+    }
+
+    /// Refuses new jobs, runs those that are queued and joins the threads. Blocks; not to be
+    /// called from one of the pool's own threads.
+    pub fn close(&self) {
+        lock(&self.shared.queue).open = false;
+        self.shared.wake.notify_all();
+        let threads = std::mem::take(&mut *lock(&self.shared.threads));
+        for thread in threads {
+            // A worker catches what its jobs throw, so there is no panic to hand on.
+            drop(thread.join());
+        }
+    }
+
+    fn push(&self, job: Job) -> Result<(), Error> {
+        let mut queue = lock(&self.shared.queue);
+        if !queue.open {
+            return Err(Error::Closed);
+        }
+        if queue.jobs.len() >= self.shared.queue_max {
+            self.shared.stats.refused.inc();
+            return Err(Error::Full);
+        }
+        queue.jobs.push_back(job);
+        self.shared.stats.queued.add(1);
+        drop(queue);
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    fn panicked(&self) -> Error {
+        self.shared.stats.panicked.inc();
+        Error::Panicked
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            self.stats.run.inc();
+            // The hook has logged it, and the waiting side sees its channel closed.
+            drop(catch_unwind(AssertUnwindSafe(job)));
+        }
+    }
+
+    /// The next job, or `None` when the pool is closed and empty.
+    fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                self.stats.queued.sub(1);
+                return Some(job);
+            }
+            if !queue.open {
+                return None;
+            }
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// No job runs under these locks, and what they guard is whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_runs_on_a_thread_of_the_pool() {
+        let pool = Compute::start(2, 4).unwrap();
+        let name = || std::thread::current().name().map(str::to_owned);
+        let heavy = pool.run(Weight::Heavy, name).await.unwrap();
+        assert!(heavy.is_some_and(|name| name.starts_with("compute-")));
+        let light = pool.run(Weight::Light, name).await.unwrap();
+        assert_eq!(light, name());
+        pool.close();
+        assert_eq!(pool.run(Weight::Heavy, || 1).await, Err(Error::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_the_rest_still_runs() {
+        let pool = Compute::start(1, 1).unwrap();
+        let (started, is_started) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let first = pool.run(Weight::Heavy, move || {
+            started.send(()).unwrap();
+            gate.recv().is_ok()
+        });
+        tokio::pin!(first);
+        assert!(futures_now(first.as_mut()).is_none());
+        is_started.recv().unwrap();
+        let second = pool.run(Weight::Heavy, || 2);
+        tokio::pin!(second);
+        assert!(futures_now(second.as_mut()).is_none());
+        assert_eq!(pool.run(Weight::Heavy, || 3).await, Err(Error::Full));
+        assert_eq!(pool.stats().refused.get(), 1);
+        go.send(()).unwrap();
+        assert_eq!((first.await, second.await), (Ok(true), Ok(2)));
+        pool.close();
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_that_job_alone() {
+        let pool = Compute::start(1, 4).unwrap();
+        for weight in [Weight::Heavy, Weight::Light] {
+            let failed = pool.run(weight, || -> u8 { panic!("on purpose") }).await;
+            assert_eq!(failed, Err(Error::Panicked));
+        }
+        assert_eq!(pool.run(Weight::Heavy, || 7).await, Ok(7));
+        assert_eq!(pool.stats().panicked.get(), 2);
+        pool.close();
+    }
+
+    /// Polls once.
+    fn futures_now<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.poll(&mut context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        }
+    }
+}

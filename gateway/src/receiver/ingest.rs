@@ -1,0 +1,219 @@
+//! The one path into the store that all receivers share: decompress, transcode, append, wait for
+//! the ack, count.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{Clock, Nanos, TenantId};
+use store::{Accepted, Append, Store};
+
+use super::decode::{self, Coding, Room};
+use super::reply::{Fault, Format, Kind};
+use super::sample::SpanLog;
+use super::stats::{Outcome, Protocol, Stats};
+use crate::compute::{Compute, Weight};
+use crate::limits::Held;
+
+/// Resolves when a request is durable.
+pub type Ack = Pin<Box<dyn Future<Output = Result<Accepted, store::Error>> + Send>>;
+
+/// Where requests go: the store, or what a test scripts.
+pub trait Sink: Send + Sync + 'static {
+    /// Takes a request; computes, and never waits for the disk.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    fn append(&self, request: Append) -> Result<Ack, store::Error>;
+}
+
+impl Sink for Store {
+    fn append(&self, request: Append) -> Result<Ack, store::Error> {
+        let pending = Self::append(self, request)?;
+        Ok(Box::pin(pending.durable()))
+    }
+}
+
+/// A request whose body has been read.
+pub(super) struct Inbound {
+    pub(super) tenant: TenantId,
+    pub(super) received_at: Nanos,
+    pub(super) format: Format,
+    pub(super) coding: Coding,
+    pub(super) body: Bytes,
+    pub(super) held: Held,
+    /// How much of what is held is for work to come.
+    pub(super) prepaid: usize,
+}
+
+/// What every request passes through.
+pub(super) struct Intake {
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) body_bytes_max: usize,
+    pub(super) spans: SpanLog,
+}
+
+/// What a request is like before it is decompressed: below these sizes, and so below about 100 µs,
+/// a thread of its own costs more than the work.
+const LIGHT_PLAIN_BYTES_MAX: usize = 24 << 10;
+const LIGHT_JSON_BYTES_MAX: usize = 4 << 10;
+/// A compressed body may be a bomb, so even a small one is looked at first.
+const LIGHT_COMPRESSED_BYTES_MAX: usize = 2 << 10;
+
+impl Inbound {
+    fn weight(&self) -> Weight {
+        let most = match (self.coding, self.format) {
+            (Coding::Identity, Format::Protobuf) => LIGHT_PLAIN_BYTES_MAX,
+            (Coding::Identity, Format::Json) => LIGHT_JSON_BYTES_MAX,
+            _ => 0,
+        };
+        if self.body.len() <= most { Weight::Light } else { Weight::Heavy }
+    }
+
+    /// Decompresses a small body right here, as long as it stays small; else leaves it to the pool.
+    fn inflated_if_small(mut self) -> Self {
+        let small = self.body.len() <= LIGHT_COMPRESSED_BYTES_MAX;
+        if self.coding == Coding::Identity || !small {
+            return self;
+        }
+        let mut room = Prepaid { held: &mut self.held, left: self.prepaid };
+        let limit = LIGHT_PLAIN_BYTES_MAX;
+        if let Ok(body) = decode::inflate(self.coding, &self.body, limit, &mut room) {
+            self.prepaid = room.left;
+            self.body = body.into();
+            self.coding = Coding::Identity;
+        }
+        self
+    }
+
+    /// Pays for what will probably be needed, while it is still possible to wait for it.
+    async fn prepay(&mut self, limit: usize) -> Result<(), Fault> {
+        let inflated = decode::guess(self.coding, &self.body, limit);
+        let transcoded = match self.format {
+            Format::Protobuf => 0,
+            Format::Json => inflated.max(self.body.len()),
+        };
+        self.prepaid = inflated.saturating_add(transcoded);
+        Ok(self.held.grow(self.prepaid).await?)
+    }
+}
+
+impl Intake {
+    /// Stores the request and waits until it is durable.
+    ///
+    /// # Cancel safety
+    /// Once the work has begun the request is stored, whether or not anybody waits for the ack.
+    pub(super) async fn ingest(
+        self: &Arc<Self>,
+        compute: &Compute,
+        mut inbound: Inbound,
+    ) -> Result<Accepted, Fault> {
+        inbound.prepay(self.body_bytes_max).await?;
+        let inbound = inbound.inflated_if_small();
+        let intake = Arc::clone(self);
+        let weight = inbound.weight();
+        // What is held covers the body until the ack.
+        let (ack, _held) = compute.run(weight, move || intake.work(inbound)).await??;
+        match ack {
+            Some(ack) => Ok(ack.await?),
+            None => Ok(Accepted::default()),
+        }
+    }
+
+    /// The part that computes. No ack where there is nothing to store.
+    fn work(&self, inbound: Inbound) -> Result<(Option<Ack>, Held), Fault> {
+        let Inbound { tenant, received_at, format, coding, mut body, mut held, prepaid } = inbound;
+        let mut room = Prepaid { held: &mut held, left: prepaid };
+        if coding != Coding::Identity {
+            body = decode::inflate(coding, &body, self.body_bytes_max, &mut room)?.into();
+        }
+        self.stats.body_bytes.add(body.len() as u64);
+        if format == Format::Json {
+            room.take(body.len())?;
+            body = transcode(&body)?;
+        }
+        if body.is_empty() {
+            return Ok((None, held));
+        }
+        let sample = self.spans.sample(&body);
+        let ack = self.sink.append(Append { tenant: tenant.clone(), received_at, body })?;
+        let Some(sample) = sample else { return Ok((Some(ack), held)) };
+        Ok((Some(sample.told_by(ack, tenant)), held))
+    }
+}
+
+/// OTLP/JSON to OTLP protobuf: arrives with the JSON walk of the model.
+fn transcode(_: &[u8]) -> Result<Bytes, Fault> {
+    Err(Fault::new(Kind::Coding, "OTLP/JSON is not supported by this build, send protobuf"))
+}
+
+/// Takes from what was paid in advance, then from what is free just now.
+struct Prepaid<'a> {
+    held: &'a mut Held,
+    left: usize,
+}
+
+impl Room for Prepaid<'_> {
+    fn take(&mut self, bytes: usize) -> Result<(), Fault> {
+        let missing = bytes.saturating_sub(self.left);
+        self.left = self.left.saturating_sub(bytes);
+        if missing > 0 {
+            self.held.try_grow(missing)?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts a request exactly once, also when its client goes away half-way.
+pub(super) struct Tally {
+    stats: Arc<Stats>,
+    clock: Arc<dyn Clock>,
+    started: Nanos,
+    pub(super) protocol: Protocol,
+    pub(super) coding: Coding,
+    done: bool,
+}
+
+impl Tally {
+    pub(super) fn start(intake: &Intake, protocol: Protocol) -> Self {
+        intake.stats.in_flight.add(1);
+        Self {
+            stats: Arc::clone(&intake.stats),
+            clock: Arc::clone(&intake.clock),
+            started: intake.clock.monotonic(),
+            protocol,
+            coding: Coding::Identity,
+            done: false,
+        }
+    }
+
+    pub(super) fn read(&self, bytes: u64) {
+        self.stats.wire_bytes.add(bytes);
+    }
+
+    pub(super) fn end(mut self, result: &Result<Accepted, Fault>) {
+        self.done = true;
+        let outcome = match result {
+            Ok(accepted) if accepted.refused == 0 => Outcome::Ok,
+            Ok(_) => Outcome::Partial,
+            Err(fault) => fault.outcome(),
+        };
+        self.stats.count(self.protocol, self.coding, outcome);
+        if let Ok(accepted) = result {
+            self.stats.count_spans(accepted);
+            self.stats.ack.record(self.clock.monotonic().minus(self.started).0);
+        }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.stats.in_flight.sub(1);
+        if !self.done {
+            self.stats.count(self.protocol, self.coding, Outcome::Gone);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The rows of the OTLP/HTTP table.
+
+use std::io::Write;
+
+use store::{Accepted, Error, Kind, Refusal};
+
+use super::*;
+use crate::receiver::cors;
+use crate::receiver::{OtherSignals, limits};
+use model::{ByteSize, TenantId};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+fn small_bodies(most: u64) -> Setup {
+    let limits = limits::Config {
+        body_bytes_max: ByteSize(most),
+        in_flight_bytes_max: ByteSize(most * 64),
+        ..limits::Config::default()
+    };
+    Setup { receiver: Config { limits, ..Config::default() }, ..Setup::default() }
+}
+
+#[tokio::test]
+async fn a_request_is_stored_and_acknowledged() {
+    let rig = Rig::start().await;
+    for path in ["/v1/traces", "/v1/traces/", "/otlp/v1/traces", "/otlp/v1/traces/"] {
+        let answer = rig.send("POST", path, &[PROTOBUF], "spans").await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.header("content-type"), "application/x-protobuf");
+        assert_eq!(pb::ExportResponse::decode(&*answer.body).unwrap().partial_success, None);
+    }
+    let seen = rig.sink.seen();
+    assert_eq!(seen.len(), 4);
+    assert_eq!(seen[0].body, "spans");
+    assert_eq!(seen[0].tenant, TenantId::single());
+    assert_eq!(seen[0].received_at, Nanos::from_secs(1_800_000_000));
+    assert_eq!(rig.receiver.stats().requests(), [("http_protobuf", "identity", "ok", 4)]);
+    assert_eq!(rig.receiver.stats().spans.get(), 4);
+    assert_eq!(rig.receiver.admission_stats().bytes.get(), 0);
+}
+
+#[tokio::test]
+async fn no_spans_are_a_success_that_stores_nothing() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.post(&[], "").await.status, StatusCode::OK);
+    assert_eq!(rig.post(&[("content-encoding", "gzip")], gzip(b"")).await.status, StatusCode::OK);
+    assert!(rig.sink.seen().is_empty());
+}
+
+#[tokio::test]
+async fn other_methods_are_405_in_the_words_of_the_collector() {
+    let rig = Rig::start().await;
+    for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
+        let answer = rig.send(method, "/v1/traces", &[PROTOBUF], "").await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.text(), "405 method not allowed, supported: [POST]");
+        assert!(answer.header("content-type").starts_with("text/plain"));
+        assert_eq!(answer.header("allow"), "POST");
+    }
+}
+
+#[tokio::test]
+async fn other_content_types_are_415_and_parameters_are_ignored() {
+    let rig = Rig::start().await;
+    let refused: [&[(&str, &str)]; 3] =
+        [&[], &[("content-type", "text/plain")], &[("content-type", "application/grpc-web")]];
+    for headers in refused {
+        let answer = rig.send("POST", "/v1/traces", headers, "spans").await;
+        assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert!(answer.header("content-type").starts_with("text/plain"));
+    }
+    let taken = ("content-type", "Application/X-Protobuf; charset=utf-8");
+    let answer = rig.send("POST", "/v1/traces", &[taken], "spans").await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn unknown_paths_are_404_and_the_root_says_what_lives_here() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.send("GET", "/nothing", &[], "").await.status, StatusCode::NOT_FOUND);
+    let root = rig.send("GET", "/", &[], "").await;
+    assert_eq!((root.status, root.text()), (StatusCode::OK, "spans live here\n"));
+}
+
+#[tokio::test]
+async fn unknown_codings_are_400_with_a_status_that_lists_the_known() {
+    let rig = Rig::start().await;
+    let answer = rig.post(&[("content-encoding", "br")], "spans").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let status = answer.rpc_status();
+    assert!(status.message.contains("\"br\"") && status.message.contains("zstd"), "{status:?}");
+    assert!(rig.sink.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_corrupt_body_is_400_and_names_the_place() {
+    let rig = Rig::start().await;
+    let mut body = gzip(&[7; 100_000]);
+    body.truncate(60);
+    let answer = rig.post(&[("content-encoding", "gzip")], body).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    let status = answer.rpc_status();
+    assert_eq!(status.code, 3);
+    assert!(status.message.starts_with("corrupt gzip body at byte "), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_large_body_is_413_by_its_declared_length() {
+    let rig = Rig::with(small_bodies(10_000)).await;
+    let answer = rig.post(&[], vec![1; 10_001]).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.rpc_status().message, "body is 10001 bytes, limit is 10000 bytes");
+    assert_eq!(answer.header("retry-after"), "");
+    let json = rig.send("POST", "/v1/traces", &[JSON], vec![b' '; 10_001]).await;
+    assert_eq!(json.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(json.json()["message"], "body is 10001 bytes, limit is 10000 bytes");
+    assert_eq!(json.json()["code"], 3);
+    assert_eq!(rig.post(&[], vec![1; 10_000]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_sending_gets_to_read_its_413() {
+    let rig = Rig::with(small_bodies(10_000)).await;
+    let mut client = rig.http1().await;
+    // Twice on one connection: what was too much has been read and forgotten in between.
+    for _ in 0..2 {
+        let body = Full::new(Bytes::from(vec![1; 39_000]));
+        let request = rig.request("POST", "/v1/traces", &[PROTOBUF], body);
+        let answer = answer(client.send_request(request).await.unwrap()).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+        soon(client.ready()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_large_chunked_body_is_413_at_the_cap() {
+    let rig = Rig::with(small_bodies(10_000)).await;
+    let io = TokioIo::new(rig.connect().await);
+    let (mut client, connection) = http1::handshake(io).await.unwrap();
+    rig.tasks.spawn("client", async { drop(connection.await) });
+    let (mut sender, body) = http_body_util::channel::Channel::<Bytes>::new(1);
+    rig.tasks.spawn("sends", async move {
+        for _ in 0..100 {
+            if sender.send_data(vec![1; 1000].into()).await.is_err() {
+                return;
+            }
+        }
+    });
+    let request = rig.request("POST", "/v1/traces", &[PROTOBUF], body);
+    let answer = answer(soon(client.send_request(request)).await.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answer.rpc_status().message.ends_with("limit is 10000 bytes"));
+}
+
+#[tokio::test]
+async fn a_chunked_body_within_the_limit_is_stored_whole() {
+    let rig = Rig::start().await;
+    let io = TokioIo::new(rig.connect().await);
+    let (mut client, connection) = http1::handshake(io).await.unwrap();
+    rig.tasks.spawn("client", async { drop(connection.await) });
+    let (mut sender, body) = http_body_util::channel::Channel::<Bytes>::new(1);
+    let whole: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+    let parts: Vec<Bytes> = whole.chunks(7777).map(Bytes::copy_from_slice).collect();
+    rig.tasks.spawn("sends", async move {
+        for part in parts {
+            sender.send_data(part).await.unwrap();
+        }
+    });
+    let request = rig.request("POST", "/v1/traces", &[PROTOBUF], body);
+    let answer = answer(soon(client.send_request(request)).await.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(rig.sink.bodies() == [whole]);
+}
+
+#[tokio::test]
+async fn a_bomb_is_413_at_the_cap_while_inflating() {
+    let rig = Rig::with(small_bodies(10_000)).await;
+    let answer = rig.post(&[("content-encoding", "gzip")], gzip(&vec![0; 1_000_000])).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let message = answer.rpc_status().message;
+    assert!(message.contains("at least 10001 bytes, limit is 10000 bytes"), "{message}");
+}
+
+#[tokio::test]
+async fn refused_spans_are_a_partial_success_that_says_why() {
+    let rig = Rig::start().await;
+    let refusal = |span, reason: &str| Refusal {
+        span,
+        name: "GET /".to_owned(),
+        reason: reason.to_owned(),
+        label: "trace_id",
+    };
+    let accepted = || Accepted {
+        spans: 5,
+        refused: 3,
+        refusals: vec![refusal(0, "trace id is all zeros"), refusal(4, "trace id has 3 bytes")],
+    };
+    rig.sink.next(Play::Accept(accepted()));
+    let answer = rig.post(&[], "spans").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let partial = pb::ExportResponse::decode(&*answer.body).unwrap().partial_success.unwrap();
+    assert_eq!(partial.rejected_spans, 3);
+    assert_eq!(
+        partial.error_message,
+        "3 of 8 spans refused: span 0 \"GET /\": trace id is all zeros; \
+         span 4 \"GET /\": trace id has 3 bytes; and 1 more"
+    );
+    assert_eq!(rig.receiver.stats().refused(), [("trace_id", 2), ("unlisted", 1)]);
+    assert_eq!(rig.receiver.stats().requests(), [("http_protobuf", "identity", "partial", 1)]);
+}
+
+#[tokio::test]
+async fn what_passes_is_503_with_a_hint_and_never_500() {
+    let rig = Rig::start().await;
+    let kinds = [Kind::Unavailable, Kind::Io, Kind::Fatal, Kind::Corrupt, Kind::Refused];
+    let refused = kinds.map(|kind| Play::Refuse(Error::new(kind, "head is full")));
+    let failed = kinds.map(|kind| Play::Fail(Error::new(kind, "head is full")));
+    for play in refused.into_iter().chain(failed) {
+        rig.sink.next(play);
+        let answer = rig.post(&[], "spans").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(matches!(answer.header("retry-after"), "1" | "2"));
+        let status = answer.rpc_status();
+        assert_eq!((status.code, status.message.as_str()), (14, "head is full"));
+        let retry = pb::RetryInfo::decode(&*status.details[0].value).unwrap();
+        let delay = retry.retry_delay.unwrap();
+        assert!((1..2).contains(&delay.seconds), "{delay:?}");
+    }
+    rig.sink.next(Play::Panic);
+    assert_eq!(rig.post(&[], "spans").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(rig.post(&[], "spans").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_wrong_for_good_is_400_or_413_without_a_hint() {
+    let rig = Rig::start().await;
+    for (kind, expected) in
+        [(Kind::Invalid, StatusCode::BAD_REQUEST), (Kind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE)]
+    {
+        rig.sink.next(Play::Refuse(Error::new(kind, "malformed protobuf at byte 7")));
+        let answer = rig.post(&[], "spans").await;
+        assert_eq!(answer.status, expected);
+        assert_eq!(answer.header("retry-after"), "");
+        assert_eq!(answer.rpc_status().message, "malformed protobuf at byte 7");
+        assert!(answer.rpc_status().details.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn metrics_and_logs_are_refused_for_good_or_discarded() {
+    let rig = Rig::start().await;
+    for path in ["/v1/metrics", "/v1/logs", "/otlp/v1/metrics/", "/v1development/profiles"] {
+        let answer = rig.send("POST", path, &[PROTOBUF], "metrics").await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.rpc_status().message.starts_with("only traces are stored here"));
+    }
+    assert_eq!(rig.receiver.stats().other_signals.get(), 4);
+    let receiver = Config { other_signals: OtherSignals::Discard, ..Config::default() };
+    let rig = Rig::with(Setup { receiver, ..Setup::default() }).await;
+    let answer = rig.send("POST", "/v1/metrics", &[JSON], "{}").await;
+    assert_eq!((answer.status, answer.text()), (StatusCode::OK, "{}"));
+    assert_eq!(rig.receiver.stats().discarded.get(), 1);
+    assert!(rig.sink.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_header_names_the_tenant_where_it_must() {
+    let rig = Rig::with(Setup { tenancy: Tenancy::Header, ..Setup::default() }).await;
+    assert_eq!(rig.post(&[], "spans").await.status, StatusCode::UNAUTHORIZED);
+    let federated = rig.post(&[("x-scope-orgid", "a|b")], "spans").await;
+    assert_eq!(federated.status, StatusCode::BAD_REQUEST);
+    assert_eq!(rig.post(&[("x-scope-orgid", "team-a")], "spans").await.status, StatusCode::OK);
+    let seen = rig.sink.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].tenant.as_str(), "team-a");
+}
+
+#[tokio::test]
+async fn a_configured_page_may_send_spans() {
+    let cors = cors::Config {
+        allowed_origins: vec!["https://*.example.com".to_owned()],
+        ..cors::Config::default()
+    };
+    let receiver = Config { cors, ..Config::default() };
+    let rig = Rig::with(Setup { receiver, ..Setup::default() }).await;
+    let asks = ("access-control-request-method", "POST");
+    let page = ("origin", "https://shop.example.com");
+    let before = rig.send("OPTIONS", "/v1/traces", &[page, asks], "").await;
+    assert_eq!(before.status, StatusCode::NO_CONTENT);
+    assert_eq!(before.header("access-control-allow-origin"), page.1);
+    assert_eq!(before.header("access-control-allow-methods"), "POST");
+    assert!(before.header("access-control-allow-headers").contains("content-type"));
+    let sent = rig.post(&[page], "spans").await;
+    assert_eq!(sent.status, StatusCode::OK);
+    assert_eq!(sent.header("access-control-allow-origin"), page.1);
+    let other = ("origin", "https://shop.example.org");
+    let before = rig.send("OPTIONS", "/v1/traces", &[other, asks], "").await;
+    assert_eq!(before.header("access-control-allow-origin"), "");
+    assert_eq!(before.header("access-control-allow-methods"), "");
+}
+
+#[tokio::test]
+async fn expect_continue_is_answered_before_the_body_comes() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let rig = Rig::start().await;
+    let mut stream = rig.connect().await;
+    let head = "POST /v1/traces HTTP/1.1\r\nhost: test\r\ncontent-type: application/x-protobuf\r\n\
+                content-length: 5\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    soon(stream.read_exact(&mut interim)).await.unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));
+    stream.write_all(b"spans").await.unwrap();
+    let mut rest = String::new();
+    soon(stream.read_to_string(&mut rest)).await.unwrap();
+    assert!(rest.starts_with("HTTP/1.1 200 OK"), "{rest}");
+}

@@ -1,0 +1,104 @@
+//! A TCP stream whose first bytes were read to tell HTTP/2 from HTTP/1.1, and are read again.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What a client with prior knowledge of HTTP/2 says first (RFC 9113, 3.4).
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Which protocol a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    Http2,
+}
+
+/// The stream, with what was read ahead of its protocol.
+#[derive(Debug)]
+pub(super) struct Stream {
+    inner: TcpStream,
+    ahead: [u8; PREFACE.len()],
+    filled: usize,
+    taken: usize,
+}
+
+impl Stream {
+    pub(super) const fn new(inner: TcpStream) -> Self {
+        Self { inner, ahead: [0; PREFACE.len()], filled: 0, taken: 0 }
+    }
+
+    /// Reads until the protocol is known: at most the 24 bytes of the preface. `None` when the
+    /// client went away before.
+    pub(super) async fn version(&mut self) -> io::Result<Option<Version>> {
+        loop {
+            let (seen, room) = self.ahead.split_at_mut(self.filled);
+            if !PREFACE.starts_with(seen) {
+                return Ok(Some(Version::Http1));
+            }
+            if room.is_empty() {
+                return Ok(Some(Version::Http2));
+            }
+            let mut room = ReadBuf::new(room);
+            poll_fn(|context| Pin::new(&mut self.inner).poll_read(context, &mut room)).await?;
+            match room.filled().len() {
+                0 => return Ok(None),
+                read => self.filled += read,
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let ahead = this.ahead.get(this.taken..this.filled).unwrap_or_default();
+        if ahead.is_empty() {
+            return Pin::new(&mut this.inner).poll_read(context, buffer);
+        }
+        let (now, _) = ahead.split_at(ahead.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        this.taken += now.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
