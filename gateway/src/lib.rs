@@ -10,3 +10,4 @@ pub mod limits;
 pub mod log;
 pub mod receiver;
 pub mod server;
+pub mod telemetry;

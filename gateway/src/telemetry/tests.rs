@@ -1,0 +1,95 @@
+//! The metrics page, and the rules that its rows follow.
+
+use std::collections::HashSet;
+
+use model::metric::Histogram;
+
+use super::*;
+
+fn sources() -> Sources {
+    Sources { started: Nanos::from_secs(1_700_000_000) }
+}
+
+#[test]
+fn names_follow_the_rules_and_are_used_once() {
+    let mut seen = HashSet::new();
+    for metric in metrics() {
+        let Metric { name, kind, help, labels, .. } = metric;
+        assert!(seen.insert(name), "{name} stands twice");
+        assert!(name.starts_with("traceweir_") || name.starts_with("process_"), "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+        assert!(help.ends_with('.') && !help.contains('\n'), "{name}: {help}");
+        let word = |text: &str| {
+            text.bytes().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b))
+        };
+        assert!(word(name) && labels.iter().all(|label| word(label)), "{name}");
+    }
+}
+
+#[test]
+fn the_page_has_a_head_and_a_sample_for_each_metric() {
+    let page = page(&sources(), Format::Prometheus);
+    for metric in metrics() {
+        assert!(page.contains(&format!("# TYPE {} {}\n", metric.name, metric.kind)), "{page}");
+        assert!(page.contains(&format!("\n{}", metric.name)), "{} has no sample", metric.name);
+    }
+    assert!(page.contains("\nprocess_start_time_seconds 1700000000.0\n"), "{page}");
+}
+
+#[test]
+fn openmetrics_names_counters_without_suffix_and_ends() {
+    let page = page(&sources(), Format::of("application/openmetrics-text;version=1.0.0"));
+    assert!(
+        page.contains("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total "),
+        "{page}"
+    );
+    assert!(page.ends_with("# EOF\n"));
+    assert_eq!(Format::of("text/plain"), Format::Prometheus);
+}
+
+#[test]
+fn histograms_accumulate_and_labels_are_escaped() {
+    const ROW: Metric = Metric {
+        name: "traceweir_x_seconds",
+        kind: Kind::Histogram,
+        help: "X.",
+        labels: &["a"],
+        read: |_, _| {},
+    };
+    let histogram = Histogram::default();
+    [100_000, 400_000, 60_000_000_000].into_iter().for_each(|nanos| histogram.record(nanos));
+    let mut emit = Emit::new(Format::Prometheus);
+    emit.begin(&ROW);
+    emit.histogram(&["q\"\\\n"], &histogram);
+    let page = emit.finish();
+    let label = r#"a="q\"\\\n""#;
+    for line in [
+        format!("traceweir_x_seconds_bucket{{{label},le=\"0.00025\"}} 1\n"),
+        format!("traceweir_x_seconds_bucket{{{label},le=\"0.0005\"}} 2\n"),
+        format!("traceweir_x_seconds_bucket{{{label},le=\"+Inf\"}} 3\n"),
+        format!("traceweir_x_seconds_sum{{{label}}} 60.0005\n"),
+        format!("traceweir_x_seconds_count{{{label}}} 3\n"),
+    ] {
+        assert!(page.contains(&line), "{line}\nnot in\n{page}");
+    }
+}
+
+#[test]
+fn seconds_are_exact() {
+    let text = [0, 1_000_000_000, 1_500_000_000, 250_000].map(emit::seconds);
+    assert_eq!(text, ["0.0", "1.0", "1.5", "0.00025"]);
+}
+
+/// `docs/reference/metrics.md` has a row for each metric, with its kind, labels and help.
+#[test]
+fn every_metric_is_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/metrics.md");
+    let docs = std::fs::read_to_string(path).unwrap();
+    let documented = docs.lines().filter(|line| line.starts_with("| `")).count();
+    for Metric { name, kind, help, labels, .. } in metrics() {
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        let row = format!("| `{name}` | {kind} | {} | {help} |", labels.join(", "));
+        assert!(docs.lines().any(|line| line == row), "docs/reference/metrics.md lacks\n{row}");
+    }
+    assert_eq!(documented, metrics().count(), "the page documents what is no metric");
+}
