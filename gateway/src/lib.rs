@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod compute;
 pub mod config;
+pub mod demo;
 pub mod limits;
 pub mod log;
 pub mod receiver;
