@@ -7,13 +7,14 @@
 
 mod batch;
 mod catalog;
+pub mod client;
 mod exception;
 mod plan;
 mod random;
 mod resource;
 mod span;
 pub mod truth;
-mod wire;
+mod value;
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,12 @@
 
 use std::collections::VecDeque;
 
+use model::wire::{put_bytes, varint_len};
+
 use super::Request;
 use super::catalog::SERVICES;
 use super::resource::{CLUSTERS_COUNT, Fleet, SCOPES, scopes};
-use super::wire;
+use super::value;
 
 /// Collectors in each cluster.
 const COLLECTORS: usize = 2;
@@ -78,7 +80,7 @@ impl Batcher {
         }
         held.spans += 1;
         let scoped = &mut held.scopes[scope];
-        wire::bytes(&mut scoped.bytes, 2, span);
+        put_bytes(&mut scoped.bytes, 2, span);
         scoped.ends.push(scoped.bytes.len());
         if held.spans >= self.rules.held_max {
             self.hand_over(fleet, pod);
@@ -160,21 +162,21 @@ impl Held {
                 *taken = (spans, bytes);
                 moved += spans;
                 let scope_len = scope.len() + bytes;
-                len += 1 + wire::varint_len(scope_len as u64) + scope_len;
+                len += 1 + varint_len(scope_len as u64) + scope_len;
             }
         }
-        wire::head(body, 1, len);
+        value::head(body, 1, len);
         body.extend_from_slice(resource);
         for (((spans, bytes), scoped), scope) in taken.into_iter().zip(&mut self.scopes).zip(scopes)
         {
             if spans > 0 {
-                wire::head(body, 2, scope.len() + bytes);
+                value::head(body, 2, scope.len() + bytes);
                 body.extend_from_slice(scope);
                 body.extend_from_slice(&scoped.bytes[..bytes]);
                 scoped.forget(spans, bytes);
             }
         }
-        wire::bytes(body, 3, SCHEMA.as_bytes());
+        put_bytes(body, 3, SCHEMA.as_bytes());
         self.spans -= moved;
         moved
     }

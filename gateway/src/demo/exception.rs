@@ -2,7 +2,7 @@
 
 use super::catalog::Language;
 use super::random::Random;
-use super::wire;
+use super::value;
 
 /// How many different stacks each language has.
 const STACKS: usize = 48;
@@ -58,7 +58,7 @@ impl Exceptions {
         self.message.extend_from_slice(b" for ");
         self.message.extend_from_slice(order);
         self.message.extend_from_slice(b" after ");
-        wire::decimal(&mut self.message, random.between(3, 30_000));
+        value::decimal(&mut self.message, random.between(3, 30_000));
         self.message.extend_from_slice(b" ms");
         self.stack.clear();
         self.stack.extend_from_slice(kind.as_bytes());

@@ -1,8 +1,10 @@
 //! The pods that the spans come from: 207 of them, and the resource that each one sends.
 
+use model::wire::put_bytes;
+
 use super::catalog::{Language, SERVICES, Service};
 use super::random::Random;
-use super::wire::{self, Value};
+use super::value::{self, Value};
 
 /// The three clusters: name, provider, region.
 const CLUSTERS: [(&str, &str, &str); 3] = [
@@ -81,7 +83,8 @@ fn resource(random: &mut Random, cluster: usize, service: &Service, deployment: 
     let version = format!("{}.{}.{}", 1 + deployment % 3, deployment / 3 % 20, deployment / 60 % 9);
 
     let mut message = Vec::new();
-    let mut put = |key: &str, value: &str| wire::attribute(&mut message, 1, key, Value::Str(value));
+    let mut put =
+        |key: &str, value: &str| value::attribute(&mut message, 1, key, Value::Str(value));
     put("service.name", name);
     put("service.namespace", "shop");
     put("service.version", &version);
@@ -109,12 +112,12 @@ fn resource(random: &mut Random, cluster: usize, service: &Service, deployment: 
     put("cloud.region", region);
     put("cloud.availability_zone", &zone);
     let pid = i64::try_from(random.between(1, 40)).unwrap_or(1);
-    wire::attribute(&mut message, 1, "process.pid", Value::Int(pid));
+    value::attribute(&mut message, 1, "process.pid", Value::Int(pid));
     let tags = [&*version, "production"];
-    wire::attribute(&mut message, 1, "container.image.tags", Value::List(&tags));
+    value::attribute(&mut message, 1, "container.image.tags", Value::List(&tags));
 
     let mut field = Vec::new();
-    wire::bytes(&mut field, 1, &message);
+    put_bytes(&mut field, 1, &message);
     field
 }
 
@@ -125,13 +128,13 @@ fn suffix(random: &mut Random) -> String {
 
 fn uuid(random: &mut Random) -> String {
     let mut text = Vec::new();
-    wire::uuid(&mut text, random.bytes());
+    value::uuid(&mut text, random.bytes());
     text.into_iter().map(char::from).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
     let mut text = Vec::new();
-    wire::hex(&mut text, bytes);
+    value::hex(&mut text, bytes);
     text.into_iter().map(char::from).collect()
 }
 
@@ -187,10 +190,10 @@ pub(super) fn scopes(language: Language) -> [Vec<u8>; SCOPES] {
     let version = Runtime::of(language).sdk_version;
     names.map(|name| {
         let mut scope = Vec::new();
-        wire::bytes(&mut scope, 1, name.as_bytes());
-        wire::bytes(&mut scope, 2, version.as_bytes());
+        put_bytes(&mut scope, 1, name.as_bytes());
+        put_bytes(&mut scope, 2, version.as_bytes());
         let mut field = Vec::new();
-        wire::bytes(&mut field, 1, &scope);
+        put_bytes(&mut field, 1, &scope);
         field
     })
 }

@@ -3,13 +3,15 @@
 //! What every span of an operation has in common (name, kind, half of the attributes) is encoded
 //! once; a span copies it and adds what is its own.
 
+use model::wire::{put_bytes, put_fixed32, put_fixed64, put_u64};
+
 use super::catalog::operations::OPERATIONS;
 use super::catalog::{Form, Language, Operation, SERVICES};
 use super::exception::{Exception, Exceptions};
 use super::plan::{Outcome, Planned, ROOT, Side, Trace};
 use super::random::{Random, member, mix};
 use super::resource::{Fleet, Pod};
-use super::wire::{self, Value};
+use super::value::{self, Value};
 
 /// The field of `Span` that holds its attributes.
 const ATTRIBUTES: u32 = 9;
@@ -97,18 +99,18 @@ impl Encoder {
         for text in [&mut texts.user, &mut texts.session, &mut texts.order] {
             text.clear();
         }
-        wire::uuid(&mut texts.user, user_id(self.seed, trace.user));
-        wire::uuid(&mut texts.session, random.bytes());
-        wire::uuid(&mut texts.order, random.bytes());
+        value::uuid(&mut texts.user, user_id(self.seed, trace.user));
+        value::uuid(&mut texts.session, random.bytes());
+        value::uuid(&mut texts.order, random.bytes());
         texts.product.clear();
         texts.product.extend_from_slice(b"PRD-");
-        wire::decimal(&mut texts.product, 10_000 + random.below(20_000));
+        value::decimal(&mut texts.product, 10_000 + random.below(20_000));
         texts.address.clear();
         for group in 0..4 {
             if group > 0 {
                 texts.address.push(b'.');
             }
-            wire::decimal(&mut texts.address, random.between(1, 254));
+            value::decimal(&mut texts.address, random.between(1, 254));
         }
         self.agent = random.pick(&USER_AGENTS);
         self.state = random.chance(80_000).then_some("ot=th:c;rv:8f3a1c0e5d7b92");
@@ -131,18 +133,18 @@ impl Encoder {
         fleet: &Fleet,
     ) {
         let op = &OPERATIONS[span.op];
-        wire::bytes(out, 1, &trace.id);
-        wire::bytes(out, 2, &span.id);
+        put_bytes(out, 1, &trace.id);
+        put_bytes(out, 2, &span.id);
         if let Some(state) = self.state {
-            wire::bytes(out, 3, state.as_bytes());
+            put_bytes(out, 3, state.as_bytes());
         }
         if span.parent != ROOT {
-            wire::bytes(out, 4, &trace.spans[span.parent].id);
+            put_bytes(out, 4, &trace.spans[span.parent].id);
         }
         let template = &self.templates[span.op][end_of(span.side)];
         out.extend_from_slice(&template.name);
-        wire::fixed64(out, 7, span.start);
-        wire::fixed64(out, 8, span.end);
+        put_fixed64(out, 7, span.start);
+        put_fixed64(out, 8, span.end);
         out.extend_from_slice(&template.attributes);
         let peer = &fleet.pods[span.peer];
         match op.form {
@@ -159,7 +161,7 @@ impl Encoder {
             self.status(out, span);
         }
         // Sampled, the context of the parent known, and not from elsewhere.
-        wire::fixed32(out, 16, 0x101);
+        put_fixed32(out, 16, 0x101);
     }
 
     fn http(&mut self, out: &mut Vec<u8>, span: &Planned, peer: &Pod, route: &str) {
@@ -266,7 +268,7 @@ impl Encoder {
     fn message(&mut self, out: &mut Vec<u8>, random: &mut Random) {
         let id = &mut self.value;
         id.clear();
-        wire::uuid(id, random.bytes());
+        value::uuid(id, random.bytes());
         put(out, "messaging.message.id", Value::Raw(id));
         put(
             out,
@@ -296,17 +298,17 @@ impl Encoder {
         };
         event.clear();
         let took = span.end - span.start;
-        wire::fixed64(event, 1, span.start + took / 10 * 9);
-        wire::bytes(event, 2, b"exception");
+        put_fixed64(event, 1, span.start + took / 10 * 9);
+        put_bytes(event, 2, b"exception");
         let Exception { kind, message, stack } =
             self.exceptions.draw(random, in_, &self.texts.order);
-        wire::attribute(event, 3, "exception.type", Value::Str(kind));
-        wire::attribute(event, 3, "exception.message", Value::Raw(message));
-        wire::attribute(event, 3, "exception.stacktrace", Value::Raw(stack));
+        value::attribute(event, 3, "exception.type", Value::Str(kind));
+        value::attribute(event, 3, "exception.message", Value::Raw(message));
+        value::attribute(event, 3, "exception.stacktrace", Value::Raw(stack));
         if span.outcome == Outcome::Failed {
             put(out, "error.type", Value::Str(kind));
         }
-        wire::bytes(out, 11, event);
+        put_bytes(out, 11, event);
     }
 
     /// Consumers link to what they consume; some roots to the request before them.
@@ -318,21 +320,21 @@ impl Encoder {
         };
         let link = &mut self.nested;
         link.clear();
-        wire::bytes(link, 1, &id);
-        wire::bytes(link, 2, &linked);
-        wire::attribute(link, 4, "opentracing.ref_type", Value::Str("follows_from"));
-        wire::fixed32(link, 6, 0x101);
-        wire::bytes(out, 13, link);
+        put_bytes(link, 1, &id);
+        put_bytes(link, 2, &linked);
+        value::attribute(link, 4, "opentracing.ref_type", Value::Str("follows_from"));
+        put_fixed32(link, 6, 0x101);
+        put_bytes(out, 13, link);
     }
 
     fn status(&mut self, out: &mut Vec<u8>, span: &Planned) {
         let status = &mut self.nested;
         status.clear();
         if span.outcome == Outcome::Failed {
-            wire::bytes(status, 2, self.exceptions.last().as_bytes());
+            put_bytes(status, 2, self.exceptions.last().as_bytes());
         }
-        wire::uint(status, 3, 2);
-        wire::bytes(out, 15, status);
+        put_u64(status, 3, 2);
+        put_bytes(out, 15, status);
     }
 }
 
@@ -342,7 +344,7 @@ pub(super) fn user_id(seed: u64, user: u64) -> [u8; 16] {
 }
 
 fn put(out: &mut Vec<u8>, key: &str, value: Value<'_>) {
-    wire::attribute(out, ATTRIBUTES, key, value);
+    value::attribute(out, ATTRIBUTES, key, value);
 }
 
 fn int<'a>(number: u64) -> Value<'a> {
@@ -351,7 +353,7 @@ fn int<'a>(number: u64) -> Value<'a> {
 
 fn template(op: &Operation, side: Side) -> Template {
     let mut name = Vec::new();
-    wire::bytes(&mut name, 5, op.name.as_bytes());
+    put_bytes(&mut name, 5, op.name.as_bytes());
     let kind = match side {
         Side::Internal => 1,
         Side::Server => 2,
@@ -359,7 +361,7 @@ fn template(op: &Operation, side: Side) -> Template {
         Side::Producer => 4,
         Side::Consumer => 5,
     };
-    wire::uint(&mut name, 6, kind);
+    put_u64(&mut name, 6, kind);
     let mut attributes = Vec::new();
     for (key, value) in common(op, side) {
         put(&mut attributes, key, value);

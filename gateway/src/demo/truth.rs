@@ -12,7 +12,7 @@ use super::plan::{Outcome, ROOT, Trace};
 use super::random::mix;
 use super::resource::Fleet;
 use super::span::user_id;
-use super::wire;
+use super::value;
 
 /// What is true of a set. Written as JSON beside it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -293,7 +293,7 @@ impl Recorder {
         let Some(user) = self.rows.get(middle).map(|row| row.user) else { return };
         let found = || self.rows.iter().filter(|row| row.user == user && row.user_spans > 0);
         let mut text = Vec::new();
-        wire::uuid(&mut text, user_id(seed, user));
+        value::uuid(&mut text, user_id(seed, user));
         let text: String = text.into_iter().map(char::from).collect();
         let query = |name: &str, user: &str| Query {
             name: name.into(),

@@ -1,16 +1,9 @@
-//! A tiny protobuf writer: what the generator needs to put OTLP messages into a buffer.
+//! Attributes and the texts in them: hex, UUIDs, decimal numbers, without allocating.
 //!
-//! Lengths are computed before they are written (never padded, never patched), so that the bytes
-//! are the ones that any encoder would have written.
+//! Lengths are computed before they are written, so that every byte is written once: the generator
+//! shares its machine with the server that it measures.
 
-/// The wire type of varints.
-const VARINT: u32 = 0;
-/// The wire type of eight fixed bytes.
-const FIXED64: u32 = 1;
-/// The wire type of anything with a length before it.
-const LENGTH: u32 = 2;
-/// The wire type of four fixed bytes.
-const FIXED32: u32 = 5;
+use model::wire::{put_bytes, put_fixed64, put_u64, put_varint, varint_len};
 
 /// A value of an attribute, as `AnyValue` has it.
 #[derive(Clone, Copy, Debug)]
@@ -29,20 +22,6 @@ pub(super) enum Value<'a> {
     List(&'a [&'a str]),
 }
 
-pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(low_byte(value) | 0x80);
-        value >>= 7;
-    }
-    out.push(low_byte(value));
-}
-
-/// How many bytes the varint takes.
-pub(super) const fn varint_len(value: u64) -> usize {
-    let bits = u64::BITS - (value | 1).leading_zeros();
-    bits.div_ceil(7) as usize
-}
-
 fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
@@ -52,35 +31,10 @@ const fn field_len(len: usize) -> usize {
     1 + varint_len(len as u64) + len
 }
 
-fn tag(out: &mut Vec<u8>, field: u32, wire: u32) {
-    varint(out, u64::from(field << 3 | wire));
-}
-
-pub(super) fn bytes(out: &mut Vec<u8>, field: u32, value: &[u8]) {
-    tag(out, field, LENGTH);
-    varint(out, value.len() as u64);
-    out.extend_from_slice(value);
-}
-
-pub(super) fn fixed64(out: &mut Vec<u8>, field: u32, value: u64) {
-    tag(out, field, FIXED64);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-pub(super) fn fixed32(out: &mut Vec<u8>, field: u32, value: u32) {
-    tag(out, field, FIXED32);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-pub(super) fn uint(out: &mut Vec<u8>, field: u32, value: u64) {
-    tag(out, field, VARINT);
-    varint(out, value);
-}
-
 /// Writes the head of a field of `len` bytes; the caller writes these next.
 pub(super) fn head(out: &mut Vec<u8>, field: u32, len: usize) {
-    tag(out, field, LENGTH);
-    varint(out, len as u64);
+    put_varint(out, u64::from(field << 3 | 2));
+    put_varint(out, len as u64);
 }
 
 impl Value<'_> {
@@ -99,16 +53,16 @@ impl Value<'_> {
     /// Writes the `AnyValue` message.
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Str(text) => bytes(out, 1, text.as_bytes()),
-            Self::Raw(text) => bytes(out, 1, text),
-            Self::Bool(truth) => uint(out, 2, u64::from(*truth)),
-            Self::Int(number) => uint(out, 3, number.cast_unsigned()),
-            Self::Double(number) => fixed64(out, 4, number.to_bits()),
+            Self::Str(text) => put_bytes(out, 1, text.as_bytes()),
+            Self::Raw(text) => put_bytes(out, 1, text),
+            Self::Bool(truth) => put_u64(out, 2, u64::from(*truth)),
+            Self::Int(number) => put_u64(out, 3, number.cast_unsigned()),
+            Self::Double(number) => put_fixed64(out, 4, number.to_bits()),
             Self::List(texts) => {
                 head(out, 5, list_len(texts));
                 for text in *texts {
                     head(out, 1, field_len(text.len()));
-                    bytes(out, 1, text.as_bytes());
+                    put_bytes(out, 1, text.as_bytes());
                 }
             }
         }
@@ -125,7 +79,7 @@ fn list_len(texts: &[&str]) -> usize {
 pub(super) fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: Value<'_>) {
     let value_len = value.len();
     head(out, field, field_len(key.len()) + field_len(value_len));
-    bytes(out, 1, key.as_bytes());
+    put_bytes(out, 1, key.as_bytes());
     head(out, 2, value_len);
     value.write(out);
 }
