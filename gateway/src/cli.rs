@@ -6,6 +6,7 @@
 mod args;
 mod completion;
 mod config;
+mod demo;
 mod version;
 
 use std::io::Write;
@@ -60,6 +61,8 @@ pub struct Cli {
 enum Command {
     /// Check or print the configuration.
     Config(config::Args),
+    /// Send a steady stream of realistic traces to a gateway.
+    Demo(demo::Args),
     /// Print the version.
     Version(version::Args),
     /// Print a completion script for a shell.
@@ -71,6 +74,7 @@ enum Command {
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Config(args) => config::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Version(args) => version::run(&args),
         Command::Completion(args) => completion::run(&args),
     }

@@ -13,6 +13,7 @@ mod plan;
 mod random;
 mod resource;
 mod span;
+pub mod stream;
 pub mod truth;
 mod value;
 

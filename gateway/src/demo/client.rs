@@ -210,6 +210,12 @@ impl Channel {
         Arc::new(Self { target, tasks, shared: Mutex::new(None), idle: Mutex::default() })
     }
 
+    /// Where it goes.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Sends a message that [`Target::message`] made, for the tenant if there is one.
     ///
     /// # Errors
