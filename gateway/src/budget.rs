@@ -13,7 +13,7 @@ use model::ByteSize;
 /// The smallest head that is still of use.
 const HEAD_BYTES_MIN: u64 = 32 << 20;
 /// Beyond this a head only makes restarts longer: sealed blocks take over.
-const HEAD_BYTES_MAX: u64 = 4 << 30;
+const HEAD_BYTES_MAX: u64 = 2 << 30;
 /// Cgroups nest a few levels deep; a longer path than this is no path of ours.
 const CGROUP_DEPTH_MAX: usize = 32;
 /// Files of one data directory that are counted; the rest is taken for nothing.
@@ -74,8 +74,8 @@ impl Budget {
         let machine = Machine { cores, read: &Files };
         Self {
             cores: cores_of(machine),
-            memory: ByteSize(memory_of(machine)),
-            disk: ByteSize(disk_of(volume(data))),
+            memory: whole_mib(memory_of(machine)),
+            disk: whole_mib(disk_of(volume(data))),
         }
     }
 
@@ -89,7 +89,7 @@ impl Budget {
     /// times (received, decompressed, in columns) and queries need room beside it.
     #[must_use]
     pub fn head(&self) -> ByteSize {
-        ByteSize((self.memory.0 / 4).clamp(HEAD_BYTES_MIN, HEAD_BYTES_MAX))
+        whole_mib((self.memory.0 / 4).clamp(HEAD_BYTES_MIN, HEAD_BYTES_MAX))
     }
 }
 
@@ -98,13 +98,17 @@ impl fmt::Display for Budget {
         let mib = |size: ByteSize| size.0 >> 20;
         write!(
             f,
-            "{} cores, {} MiB of memory ({} MiB of it the head), {} MiB of disk",
+            "{} cores, {} MiB of memory, {} MiB of disk",
             self.cores,
             mib(self.memory),
-            mib(self.head()),
             mib(self.disk)
         )
     }
+}
+
+/// Rounded down, so that it reads well.
+fn whole_mib(bytes: u64) -> ByteSize {
+    ByteSize::mib(bytes >> 20)
 }
 
 /// Threads for so many cores: 0.5 and 1.9 are one, as a second thread would only be throttled.

@@ -7,6 +7,8 @@ mod args;
 mod completion;
 mod config;
 mod demo;
+mod serve;
+mod status;
 mod version;
 
 use std::io::Write;
@@ -59,6 +61,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Receive, keep and serve traces.
+    Serve(serve::Args),
+    /// Show what a running server does: log, head, budgets, lag.
+    Status(status::Args),
     /// Check or print the configuration.
     Config(config::Args),
     /// Send a steady stream of realistic traces to a gateway.
@@ -73,6 +79,8 @@ enum Command {
 #[must_use]
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Status(args) => status::run(&args),
         Command::Config(args) => config::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Version(args) => version::run(&args),

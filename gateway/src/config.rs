@@ -7,6 +7,7 @@
 pub mod source;
 pub mod tree;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use model::{ByteSize, Faults};
@@ -14,20 +15,42 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::budget::Budget;
-use crate::log;
+use crate::receiver::{self, Tenancy};
+use crate::{log, server};
 use source::{Origin, Sources};
 use tree::Tree;
 
 /// Keys whose default is what the machine allows.
-pub const DERIVED: [&str; 4] =
-    ["cpu.cores", "memory.bytes_max", "disk.bytes_max", "head.bytes_max"];
+pub const DERIVED: [&str; 7] = [
+    "cpu.cores",
+    "memory.bytes_max",
+    "disk.bytes_max",
+    "head.bytes_max",
+    "wal.bytes_max",
+    "wal.segment_bytes",
+    "receiver.limits.in_flight_bytes_max",
+];
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// How tenants are told apart.
+    pub tenancy: Tenancy,
+    /// The addresses that we listen on.
+    pub listen: Listen,
     /// Where the data is.
     pub store: Store,
+    /// The log.
+    pub wal: store::log::config::Config,
+    /// The head: what was received last, in memory.
+    pub head: store::head::Config,
+    /// Bounds of reads.
+    pub query: store::QueryConfig,
+    /// How requests are received.
+    pub receiver: receiver::Config,
+    /// How connections are treated.
+    pub server: server::Config,
     /// The cores that we may use.
     pub cpu: Cpu,
     /// The memory that we may use.
@@ -36,6 +59,80 @@ pub struct Config {
     pub disk: Disk,
     /// What is logged, and how.
     pub log: log::Config,
+}
+
+/// The addresses that we listen on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// OTLP, gRPC by custom.
+    pub otlp_grpc: SocketAddr,
+    /// OTLP, HTTP by custom.
+    pub otlp_http: SocketAddr,
+    /// The query API.
+    pub http: SocketAddr,
+    /// Administration.
+    pub admin: SocketAddr,
+    /// Whether addresses other than loopback are meant: there is no authentication.
+    pub insecure: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            otlp_grpc: loopback(4317),
+            otlp_http: loopback(4318),
+            http: loopback(3200),
+            admin: loopback(3201),
+            insecure: false,
+        }
+    }
+}
+
+impl Listen {
+    /// The addresses with the keys that they stand under.
+    #[must_use]
+    pub fn addresses(&self) -> [(&'static str, SocketAddr); 4] {
+        [
+            ("otlp_grpc", self.otlp_grpc),
+            ("otlp_http", self.otlp_http),
+            ("http", self.http),
+            ("admin", self.admin),
+        ]
+    }
+
+    /// Whether every address is loopback.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.addresses().iter().all(|(_, addr)| addr.ip().is_loopback())
+    }
+
+    fn check(&self, tenancy: Tenancy, faults: &mut Faults) {
+        for (name, addr) in
+            self.addresses().into_iter().filter(|(_, addr)| !addr.ip().is_loopback())
+        {
+            let key = format!("listen.{name}");
+            if !self.insecure {
+                let accepted = "a loopback address; there is no authentication yet, so other \
+                                addresses need `--insecure-listen` (listen.insecure: true)";
+                faults.push(&key, addr, accepted);
+            } else if tenancy == Tenancy::Header {
+                let accepted = "a loopback address with `tenancy: header`, since every peer could \
+                                name any tenant";
+                faults.push(&key, addr, accepted);
+            }
+        }
+        let addresses = self.addresses();
+        for (i, (name, addr)) in addresses.iter().enumerate() {
+            let same =
+                addresses.iter().take(i).find(|(_, other)| other == addr && addr.port() != 0);
+            if let Some((other, _)) = same {
+                let accepted = format!("another address than listen.{other}");
+                faults.push(&format!("listen.{name}"), addr, accepted);
+            }
+        }
+    }
 }
 
 /// Where the data is.
@@ -176,7 +273,24 @@ impl Config {
             self.disk.bytes_max,
             ByteSize::mib(64)..=ByteSize(1 << 56),
         );
-        self.log.check("log", faults);
+        self.listen.check(self.tenancy, faults);
+        self.store().check(faults);
+        self.receiver.check("receiver", faults);
+        self.server.check("server", faults);
+        for (key, share, of, whole) in [
+            ("head.bytes_max", self.head.bytes_max, "memory.bytes_max", self.memory.bytes_max),
+            ("wal.bytes_max", self.wal.bytes_max, "disk.bytes_max", self.disk.bytes_max),
+        ] {
+            if share > whole {
+                faults.push(key, share, format!("at most {of}, which is {whole}"));
+            }
+        }
+    }
+
+    /// The store's part.
+    #[must_use]
+    pub fn store(&self) -> store::Config {
+        store::Config { head: self.head.clone(), wal: self.wal.clone(), query: self.query.clone() }
     }
 }
 
@@ -215,9 +329,29 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
     if said("memory.bytes_max") {
         budget.memory = config.memory.bytes_max;
     }
-    tree.fill("cpu.cores", Value::from(budget.cores), Origin::Budget);
-    tree.fill("memory.bytes_max", Value::from(budget.memory.to_string()), Origin::Budget);
-    tree.fill("disk.bytes_max", Value::from(budget.disk.to_string()), Origin::Budget);
+    if said("disk.bytes_max") {
+        budget.disk = config.disk.bytes_max;
+    }
+    // A machine below the least gets the least: full is a state that passes, refusing to start
+    // is not.
+    let memory = budget.memory.max(ByteSize::mib(64));
+    let disk = budget.disk.max(ByteSize::mib(64));
+    let segment = ByteSize((disk.0 / 16).min(config.wal.segment_bytes.0));
+    let body = ByteSize(config.receiver.limits.body_bytes_max.0.saturating_mul(2));
+    let in_flight =
+        ByteSize(memory.0 / 8).min(config.receiver.limits.in_flight_bytes_max).max(body);
+    let size = |bytes: ByteSize| Value::from(bytes.to_string());
+    for (key, value) in [
+        ("cpu.cores", Value::from(budget.cores)),
+        ("memory.bytes_max", size(memory)),
+        ("disk.bytes_max", size(disk)),
+        ("head.bytes_max", size(budget.head())),
+        ("wal.bytes_max", size(disk)),
+        ("wal.segment_bytes", size(segment)),
+        ("receiver.limits.in_flight_bytes_max", size(in_flight)),
+    ] {
+        tree.fill(key, value, Origin::Budget);
+    }
 }
 
 #[cfg(test)]

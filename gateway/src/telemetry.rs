@@ -5,13 +5,23 @@
 //! `docs/reference/metrics.md`, which a test compares with the table.
 
 pub mod emit;
+pub mod probe;
 pub(crate) mod process;
+mod receiver;
+pub mod status;
+mod store;
 
 use std::fmt;
+use std::sync::Arc;
 
-use model::Nanos;
+use ::store::Store;
+use model::{Clock, Nanos};
 
+use crate::budget::Budget;
+use crate::health::Health;
+use crate::{compute, limits, server};
 pub use emit::{Emit, Format};
+pub use probe::Probes;
 
 /// One metric.
 #[derive(Debug)]
@@ -54,10 +64,26 @@ impl fmt::Display for Kind {
 pub struct Sources {
     /// When the process started, on the wall clock.
     pub started: Nanos,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What we may use.
+    pub budget: Budget,
+    /// Where we are in our life.
+    pub health: Arc<Health>,
+    /// The ports, by the name of the listener.
+    pub servers: Vec<(&'static str, Arc<server::Stats>)>,
+    /// The receivers.
+    pub receiver: Arc<crate::receiver::Stats>,
+    /// What is in flight.
+    pub admission: Arc<limits::Stats>,
+    /// The compute pool.
+    pub compute: Arc<compute::Stats>,
+    /// The store.
+    pub store: Store,
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 2] = [process::METRICS, BUILD];
+const FAMILIES: [&[Metric]; 4] = [receiver::METRICS, store::METRICS, process::METRICS, BUILD];
 
 const BUILD: &[Metric] = &[Metric {
     name: "traceweir_build_info",

@@ -39,13 +39,14 @@ const REFUSED: &[(&str, &str)] = &[
 const ORDER: &[(&str, &[&str])] = &[("gateway/src", GATEWAY), ("store/src", STORE)];
 
 const GATEWAY: &[&str] = &[
-    "log",
     "budget",
     "clock",
+    "health",
     "compute",
     "limits",
     "server",
     "receiver",
+    "log",
     "demo",
     "telemetry",
     "api",
@@ -56,7 +57,7 @@ const GATEWAY: &[&str] = &[
     "main",
 ];
 
-const STORE: &[&str] = &["error", "disk", "log", "head", "lib"];
+const STORE: &[&str] = &["error", "disk", "log", "head", "execute", "lib", "status"];
 
 /// Tests and the harness may use any library.
 const FREE: &str = "tests";

@@ -64,10 +64,13 @@ fn every_fault_is_told_at_once_with_its_key_and_what_is_accepted() {
 log:
   level: loud
   colour: red
-  spans_per_second_max: 0
 memory: {bytes_max: 3 parsecs}
 cpu: 4
-wal: {x: 1}
+wal: {x: 1, commit: {wait: 1h}}
+server: {streams_max: 0}
+nonsense: 1
+listen: {http: '0.0.0.0:3200', admin: '127.0.0.1:4317'}
+head: {bytes_max: 1TiB}
 ";
     let env = [("TRACEWEIR__LOG__FORMAT", "xml"), ("TRACEWEIR__STOR__URL", "x")];
     let told = faults(file, &env, &["nonsense", "store.url=s3://key:secret@bucket/x"]);
@@ -75,19 +78,54 @@ wal: {x: 1}
         "--set: a setting without `=` is not accepted, expected key=value",
         "cpu: 4 (from traceweir.yaml) is not accepted, expected a section with some of cores",
         "log.colour: an unknown key (from traceweir.yaml) is not accepted",
-        "wal: an unknown key (from traceweir.yaml) is not accepted, expected a known key; the sections are ",
+        "wal.x: an unknown key (from traceweir.yaml) is not accepted, expected a key of wal: ",
+        "nonsense: an unknown key (from traceweir.yaml) is not accepted, expected a known key: ",
+        "wal.commit.wait: 1h is not accepted, expected 0s to 100ms",
+        "server.streams_max: 0 is not accepted, expected 1 to 10000",
+        "listen.http: 0.0.0.0:3200 is not accepted, expected a loopback address",
+        "listen.admin: 127.0.0.1:4317 is not accepted, expected another address than listen.otlp_grpc",
+        "head.bytes_max: 1TiB is not accepted, expected at most memory.bytes_max, which is 1GiB",
         "stor.url: an unknown key (from TRACEWEIR__STOR__URL) is not accepted, expected a known key; did you mean `store.url`?",
         "log.level: loud (from traceweir.yaml) is not accepted, expected one of `error`, `warn`, `info`, `debug`, `trace`",
         "memory.bytes_max: 3 parsecs (from traceweir.yaml) is not accepted, expected \"3 parsecs\" is no size",
         "log.format: xml (from TRACEWEIR__LOG__FORMAT) is not accepted, expected `text` or `json`",
         "store.url: s3://***@bucket/x is not accepted, expected a local directory",
-        "log.spans_per_second_max: 0 is not accepted, expected 1 to 1000",
     ];
     for expected in expected {
         assert!(told.iter().any(|line| line.starts_with(expected)), "{expected}\nnot in {told:#?}");
     }
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     assert!(!told.join("\n").contains("secret"), "{told:#?}");
+}
+
+#[test]
+fn other_addresses_than_loopback_are_refused_unless_they_are_meant() {
+    let open = ["listen.http=0.0.0.0:3200", "listen.insecure=true"];
+    assert!(load("", &[], &open[..1]).is_err());
+    let loaded = load("", &[], &open).unwrap();
+    assert!(!loaded.config.listen.is_local());
+    // Whoever reaches the port could name any tenant.
+    assert!(load("tenancy: header\n", &[], &open).is_err());
+    assert!(load("tenancy: header\n", &[], &[]).is_ok());
+}
+
+#[test]
+fn port_zero_may_be_given_more_than_once() {
+    let zero = ["listen.http=127.0.0.1:0", "listen.admin=127.0.0.1:0"];
+    assert!(load("", &[], &zero).is_ok());
+}
+
+#[test]
+fn a_small_machine_gets_settings_that_hold_and_follow_what_was_said() {
+    let tiny =
+        |_: &Path| Budget { cores: 0.25, memory: ByteSize::mib(48), disk: ByteSize::mib(20) };
+    let loaded = Config::load(&Sources::default(), &tiny).unwrap();
+    let Config { head, wal, receiver, .. } = &loaded.config;
+    assert_eq!((head.bytes_max, wal.segment_bytes), (ByteSize::mib(32), ByteSize::mib(4)));
+    assert_eq!(receiver.limits.in_flight_bytes_max, ByteSize::mib(32));
+    let loaded = load("", &[], &["memory.bytes_max=4GiB", "disk.bytes_max=100MiB"]).unwrap();
+    assert_eq!(loaded.config.head.bytes_max, ByteSize::mib(1024));
+    assert_eq!(loaded.config.wal.bytes_max, ByteSize::mib(100));
 }
 
 #[test]

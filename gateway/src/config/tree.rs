@@ -268,9 +268,13 @@ fn suggest(defaults: &Value, key: &str) -> String {
     match near().or(same_name) {
         Some(meant) => format!("a known key; did you mean `{meant}`?"),
         None => {
-            let sections = defaults.as_object().into_iter().flat_map(|map| map.keys());
-            let sections: Vec<_> = sections.map(String::as_str).collect();
-            format!("a known key; the sections are {}", sections.join(", "))
+            let parent = key.rsplit_once('.').map_or("", |(parent, _)| parent);
+            let (place, map) = match get(defaults, parent).and_then(section) {
+                Some(map) => (format!("a key of {parent}"), Some(map)),
+                None => ("a known key".to_owned(), section(defaults)),
+            };
+            let names: Vec<_> = map.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+            format!("{place}: {}", names.join(", "))
         }
     }
 }

@@ -2,12 +2,49 @@
 
 use std::collections::HashSet;
 
+use ::store::disk::RealDisk;
+use model::ByteSize;
 use model::metric::Histogram;
 
 use super::*;
+use crate::health::Phase;
+use crate::receiver::decode::Coding;
+use crate::receiver::stats::{Outcome, Protocol};
 
-fn sources() -> Sources {
-    Sources { started: Nanos::from_secs(1_700_000_000) }
+/// A clock that somebody forgot to wind.
+#[derive(Debug)]
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Nanos {
+        Nanos::from_secs(1_700_000_060)
+    }
+
+    fn monotonic(&self) -> Nanos {
+        Nanos(0)
+    }
+}
+
+/// The sources of a process that has just started.
+fn sources() -> (tempfile::TempDir, Sources) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(Stopped);
+    let config = ::store::Config::default();
+    let disk = Arc::new(RealDisk);
+    let path = dir.path().join("data");
+    let store = Store::open(disk, &path, &config, Arc::clone(&clock), || Ok(1)).unwrap();
+    let sources = Sources {
+        started: Nanos::from_secs(1_700_000_000),
+        clock,
+        budget: Budget { cores: 1.5, memory: ByteSize::mib(512), disk: ByteSize::mib(1024) },
+        health: Arc::default(),
+        servers: vec![("http", Arc::default())],
+        receiver: Arc::default(),
+        admission: Arc::default(),
+        compute: Arc::default(),
+        store,
+    };
+    (dir, sources)
 }
 
 #[test]
@@ -28,17 +65,35 @@ fn names_follow_the_rules_and_are_used_once() {
 
 #[test]
 fn the_page_has_a_head_and_a_sample_for_each_metric() {
-    let page = page(&sources(), Format::Prometheus);
+    let (_dir, sources) = sources();
+    let accepted = refused_one();
+    sources.receiver.count(Protocol::Grpc, Coding::Gzip, Outcome::Partial);
+    sources.receiver.count_spans(&accepted);
+    let page = page(&sources, Format::Prometheus);
     for metric in metrics() {
         assert!(page.contains(&format!("# TYPE {} {}\n", metric.name, metric.kind)), "{page}");
         assert!(page.contains(&format!("\n{}", metric.name)), "{} has no sample", metric.name);
     }
-    assert!(page.contains("\nprocess_start_time_seconds 1700000000.0\n"), "{page}");
+    for line in [
+        "process_start_time_seconds 1700000000.0",
+        "traceweir_cpu_budget_cores 1.5",
+        "traceweir_ready 0",
+        "traceweir_receiver_requests_total{protocol=\"grpc\",coding=\"gzip\",outcome=\"partial\"} 1",
+        "traceweir_connections_total{listener=\"http\",end=\"served\"} 0",
+    ] {
+        assert!(page.contains(&format!("\n{line}\n")), "{line}\nnot in\n{page}");
+    }
+}
+
+/// An answer about one span that is not stored.
+fn refused_one() -> ::store::Accepted {
+    ::store::Accepted { spans: 0, refused: 1, refusals: Vec::new() }
 }
 
 #[test]
 fn openmetrics_names_counters_without_suffix_and_ends() {
-    let page = page(&sources(), Format::of("application/openmetrics-text;version=1.0.0"));
+    let (_dir, sources) = sources();
+    let page = page(&sources, Format::of("application/openmetrics-text;version=1.0.0"));
     assert!(
         page.contains("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total "),
         "{page}"
@@ -92,4 +147,36 @@ fn every_metric_is_documented() {
         assert!(docs.lines().any(|line| line == row), "docs/reference/metrics.md lacks\n{row}");
     }
     assert_eq!(documented, metrics().count(), "the page documents what is no metric");
+}
+
+#[test]
+fn probes_follow_the_phase_and_leave_other_paths_alone() {
+    let (_dir, sources) = sources();
+    let health = Arc::clone(&sources.health);
+    let probes = Probes::new(Arc::new(sources));
+    let answer = |method: &str, path: &str| {
+        let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
+        probes.answer(&request).map(|response| response.status().as_u16())
+    };
+    assert_eq!((answer("GET", "/ready"), answer("GET", "/live")), (Some(503), Some(200)));
+    health.advance(Phase::Ready);
+    assert_eq!((answer("GET", "/ready"), answer("HEAD", "/ready/")), (Some(200), Some(200)));
+    assert_eq!((answer("GET", "/metrics"), answer("GET", "/status")), (Some(200), Some(200)));
+    assert_eq!((answer("POST", "/metrics"), answer("GET", "/api/echo")), (Some(405), None));
+    health.advance(Phase::Draining);
+    assert_eq!((answer("GET", "/ready"), answer("GET", "/live")), (Some(503), Some(200)));
+    health.advance(Phase::Failed);
+    assert_eq!(answer("GET", "/live"), Some(503));
+}
+
+#[test]
+fn the_status_tells_budgets_and_the_store() {
+    let (_dir, sources) = sources();
+    let status = serde_json::to_value(status::Status::now(&sources)).unwrap();
+    let at = |path: &str| status.pointer(path).cloned().unwrap_or_default();
+    assert_eq!(at("/phase"), "replaying");
+    assert_eq!(at("/uptime_ms"), 60_000);
+    assert_eq!(at("/budget/memory_bytes_max"), 512 << 20);
+    assert!(at("/budget/memory_bytes").as_u64() > Some(0));
+    assert_eq!(at("/store/state"), "replaying");
 }
