@@ -1,5 +1,6 @@
 //! The traceweir process as a library: everything that speaks to the network.
 
+pub mod api;
 pub mod clock;
 pub mod compute;
 pub mod limits;

@@ -55,8 +55,5 @@ pub enum Flavour {
     TempoV2,
 }
 
-/// How deep values (arrays and maps of attributes) may nest.
-pub const NESTING_MAX: usize = 16;
-
 /// How deep a value that is skipped (an unknown key's) may nest.
 pub const SKIPPED_NESTING_MAX: usize = 64;

@@ -11,9 +11,10 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use super::Fault;
 use super::scan::{Broken, Parsed, Scan, Step, hex_value, number_len, whole};
 use super::schema::{Field, Kind, Message, REQUEST};
-use super::{Fault, NESTING_MAX};
+use crate::otlp::NESTING_MAX;
 use crate::wire;
 
 /// Transcodes an `ExportTraceServiceRequest` from OTLP/JSON to protobuf.
