@@ -11,7 +11,7 @@ mod signals;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::{Clock, Nanos};
@@ -21,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use crate::api::{self, Api, Door, Listener};
 use crate::budget::Budget;
 use crate::clock::{self, Tasks};
 use crate::compute::Compute;
@@ -28,7 +29,7 @@ use crate::config::{Config, Loaded};
 use crate::health::{Health, Phase};
 use crate::receiver::{Parts, Port, Receiver};
 use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
-use crate::telemetry::{Probes, Sources};
+use crate::telemetry::{self, Sources, status};
 use announce::Announcement;
 use signals::Signals;
 
@@ -185,10 +186,10 @@ impl App {
         let receiver = self.receiver();
         let listeners = servers.iter().map(|(name, server, _)| (*name, server.addr())).collect();
         let stats = servers.iter().map(|(name, _, stats)| (*name, Arc::clone(stats))).collect();
-        let sources = Arc::new(self.sources(&receiver, stats));
+        let api = self.api(Arc::new(self.sources(&receiver, stats)));
         let (trigger, drain) = drain::channel();
         for (name, server, _) in servers {
-            let handler = handler(name, &receiver, &sources);
+            let handler = handler(name, &receiver, &api);
             let drain = drain.clone();
             self.tasks.spawn(name, async move {
                 server.serve(handler, drain).await;
@@ -222,8 +223,29 @@ impl App {
             receiver: Arc::clone(receiver.stats()),
             admission: Arc::clone(receiver.admission_stats()),
             compute: Arc::clone(self.compute.stats()),
+            api: OnceLock::new(),
             store: self.store.clone(),
         }
+    }
+
+    /// The query API, and the pages about ourselves that it serves.
+    fn api(&self, sources: Arc<Sources>) -> Arc<Api> {
+        let [health, metrics, status] = std::array::from_fn(|_| Arc::clone(&sources));
+        let parts = api::Parts {
+            traces: Arc::new(self.store.clone()),
+            tenancy: self.config.tenancy,
+            compute: self.compute.clone(),
+            clock: Arc::clone(&self.clock),
+            health: Arc::new(move || health.health()),
+            metrics: Arc::new(move |accept| telemetry::page(&metrics, accept)),
+            status: Arc::new(move || {
+                // Plain structs of text and numbers, which always can be written.
+                serde_json::to_value(status::Status::now(&status)).unwrap_or_default()
+            }),
+        };
+        let api = Api::new(self.config.api.clone(), parts);
+        sources.api.get_or_init(|| Arc::downgrade(&api));
+        api
     }
 
     fn announce(&self, listeners: &[(&'static str, SocketAddr)]) {
@@ -296,16 +318,14 @@ impl App {
     }
 }
 
-/// What a port does: OTLP and the pages about ourselves on each, the query API on its own.
-fn handler(
-    name: &'static str,
-    receiver: &Arc<Receiver>,
-    sources: &Arc<Sources>,
-) -> Arc<dyn Handler> {
-    let probes = Arc::new(Probes::new(Arc::clone(sources)));
+/// What a port does: OTLP everywhere but on the admin port, the query API on its own.
+fn handler(name: &str, receiver: &Arc<Receiver>, api: &Arc<Api>) -> Arc<dyn Handler> {
+    let door = |listener| Arc::new(Door::new(api, listener));
+    let about = announce::about(name);
     match name {
-        "admin" => probes,
-        _ => Arc::new(Port::new(receiver, announce::about(name), Some(probes))),
+        "admin" => door(Listener::Admin),
+        "http" => Arc::new(Port::new(receiver, about, Some(door(Listener::Query)))),
+        _ => Arc::new(Port::new(receiver, about, None)),
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::receiver::{self, Tenancy};
-use crate::{log, server};
+use crate::{api, log, server};
 use source::{Origin, Sources};
 use tree::Tree;
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub head: store::head::Config,
     /// Bounds of reads.
     pub query: store::QueryConfig,
+    /// The query API.
+    pub api: api::Config,
     /// How requests are received.
     pub receiver: receiver::Config,
     /// How connections are treated.
@@ -275,6 +277,7 @@ impl Config {
         );
         self.listen.check(self.tenancy, faults);
         self.store().check(faults);
+        self.api.check("api", faults);
         self.receiver.check("receiver", faults);
         self.server.check("server", faults);
         for (key, share, of, whole) in [

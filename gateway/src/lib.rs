@@ -1,6 +1,7 @@
 //! The traceweir process: everything that speaks to the network, the configuration, the command
 //! line. What is durable and found lives in `store`.
 
+pub mod api;
 pub mod app;
 pub mod budget;
 pub mod cli;

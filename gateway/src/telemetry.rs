@@ -4,24 +4,24 @@
 //! asks. A new metric is one row in the table of its family, and one line in
 //! `docs/reference/metrics.md`, which a test compares with the table.
 
+mod api;
 pub mod emit;
-pub mod probe;
 pub(crate) mod process;
 mod receiver;
 pub mod status;
 mod store;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use ::store::Store;
 use model::{Clock, Nanos};
 
+use crate::api::{Api, Page};
 use crate::budget::Budget;
-use crate::health::Health;
+use crate::health::{Health, Phase};
 use crate::{compute, limits, server};
 pub use emit::{Emit, Format};
-pub use probe::Probes;
 
 /// One metric.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl fmt::Display for Kind {
 }
 
 /// What the rows read: handles of the components.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Sources {
     /// When the process started, on the wall clock.
     pub started: Nanos,
@@ -78,12 +78,36 @@ pub struct Sources {
     pub admission: Arc<limits::Stats>,
     /// The compute pool.
     pub compute: Arc<compute::Stats>,
+    /// The query API, which itself serves this page; set when it is there.
+    pub api: OnceLock<Weak<Api>>,
     /// The store.
     pub store: Store,
 }
 
+impl Sources {
+    /// What the probes are told.
+    #[must_use]
+    pub fn health(&self) -> crate::api::Health {
+        let phase = self.health.phase();
+        let text = match phase {
+            Phase::Replaying => {
+                let replay = self.store.status().replay;
+                let mib = |bytes: u64| bytes >> 20;
+                format!(
+                    "replaying the log: {} of {} MiB",
+                    mib(replay.bytes),
+                    mib(replay.bytes_total)
+                )
+            }
+            phase => phase.to_string(),
+        };
+        crate::api::Health { live: self.health.is_live(), ready: self.health.is_ready(), text }
+    }
+}
+
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 4] = [receiver::METRICS, store::METRICS, process::METRICS, BUILD];
+const FAMILIES: [&[Metric]; 5] =
+    [receiver::METRICS, api::METRICS, store::METRICS, process::METRICS, BUILD];
 
 const BUILD: &[Metric] = &[Metric {
     name: "traceweir_build_info",
@@ -98,15 +122,16 @@ pub fn metrics() -> impl Iterator<Item = &'static Metric> {
     FAMILIES.into_iter().flatten()
 }
 
-/// The whole page.
+/// The whole page, in the format that an `Accept` header asks for.
 #[must_use]
-pub fn page(sources: &Sources, format: Format) -> String {
+pub fn page(sources: &Sources, accept: &str) -> Page {
+    let format = Format::of(accept);
     let mut emit = Emit::new(format);
     for metric in metrics() {
         emit.begin(metric);
         (metric.read)(sources, &mut emit);
     }
-    emit.finish()
+    Page { content_type: format.content_type(), text: emit.finish() }
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ pub(super) struct Announcement<'a> {
 /// What `GET /` says on a port.
 pub(super) fn about(name: &str) -> &'static str {
     match name {
-        "otlp_grpc" | "otlp_http" => {
-            "traceweir: OTLP over gRPC and over HTTP (POST /v1/traces); /ready, /live, /metrics"
+        "otlp_grpc" | "otlp_http" => "traceweir: OTLP over gRPC and over HTTP (POST /v1/traces)",
+        "http" => {
+            "traceweir: query API (the URL of a Grafana Tempo data source), and OTLP; /ready, /metrics"
         }
-        "http" => "traceweir: query API, the URL of a Grafana Tempo data source; also takes OTLP",
         _ => "traceweir: administration; /status, /ready, /live, /metrics",
     }
 }

@@ -7,7 +7,9 @@ use model::ByteSize;
 use model::metric::Histogram;
 
 use super::*;
-use crate::health::Phase;
+use crate::api::Listener;
+use crate::compute::Compute;
+use crate::receiver::Tenancy;
 use crate::receiver::decode::Coding;
 use crate::receiver::stats::{Outcome, Protocol};
 
@@ -42,6 +44,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         receiver: Arc::default(),
         admission: Arc::default(),
         compute: Arc::default(),
+        api: OnceLock::new(),
         store,
     };
     (dir, sources)
@@ -69,7 +72,10 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
     let accepted = refused_one();
     sources.receiver.count(Protocol::Grpc, Coding::Gzip, Outcome::Partial);
     sources.receiver.count_spans(&accepted);
-    let page = page(&sources, Format::Prometheus);
+    let api = api(&sources);
+    assert!(sources.api.set(Arc::downgrade(&api)).is_ok());
+    answered(&api, "/api/echo");
+    let page = page(&sources, "").text;
     for metric in metrics() {
         assert!(page.contains(&format!("# TYPE {} {}\n", metric.name, metric.kind)), "{page}");
         assert!(page.contains(&format!("\n{}", metric.name)), "{} has no sample", metric.name);
@@ -78,11 +84,34 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
         "process_start_time_seconds 1700000000.0",
         "traceweir_cpu_budget_cores 1.5",
         "traceweir_ready 0",
+        "traceweir_api_requests_total{route=\"/api/echo\",end=\"answered\"} 1",
         "traceweir_receiver_requests_total{protocol=\"grpc\",coding=\"gzip\",outcome=\"partial\"} 1",
         "traceweir_connections_total{listener=\"http\",end=\"served\"} 0",
     ] {
         assert!(page.contains(&format!("\n{line}\n")), "{line}\nnot in\n{page}");
     }
+}
+
+/// A query API over the sources' store.
+fn api(sources: &Sources) -> Arc<Api> {
+    let parts = crate::api::Parts {
+        traces: Arc::new(sources.store.clone()),
+        tenancy: Tenancy::Single,
+        compute: Compute::start(1, 1).unwrap(),
+        clock: Arc::clone(&sources.clock),
+        health: Arc::new(crate::api::Health::default),
+        metrics: Arc::new(|_| Page { content_type: "", text: String::new() }),
+        status: Arc::new(|| serde_json::Value::Null),
+    };
+    Api::new(crate::api::Config::default(), parts)
+}
+
+/// Asks the API for a path.
+fn answered(api: &Arc<Api>, path: &str) {
+    let (head, ()) = http::Request::get(path).body(()).unwrap().into_parts();
+    let answer = Arc::clone(api).answer(head, Listener::Query);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(answer).status(), 200);
 }
 
 /// An answer about one span that is not stored.
@@ -93,7 +122,7 @@ fn refused_one() -> ::store::Accepted {
 #[test]
 fn openmetrics_names_counters_without_suffix_and_ends() {
     let (_dir, sources) = sources();
-    let page = page(&sources, Format::of("application/openmetrics-text;version=1.0.0"));
+    let page = page(&sources, "application/openmetrics-text;version=1.0.0").text;
     assert!(
         page.contains("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total "),
         "{page}"
@@ -150,23 +179,19 @@ fn every_metric_is_documented() {
 }
 
 #[test]
-fn probes_follow_the_phase_and_leave_other_paths_alone() {
+fn the_probes_are_told_the_phase_and_how_far_the_replay_is() {
     let (_dir, sources) = sources();
-    let health = Arc::clone(&sources.health);
-    let probes = Probes::new(Arc::new(sources));
-    let answer = |method: &str, path: &str| {
-        let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
-        probes.answer(&request).map(|response| response.status().as_u16())
+    let told = || {
+        let health = sources.health();
+        (health.ready, health.live, health.text)
     };
-    assert_eq!((answer("GET", "/ready"), answer("GET", "/live")), (Some(503), Some(200)));
-    health.advance(Phase::Ready);
-    assert_eq!((answer("GET", "/ready"), answer("HEAD", "/ready/")), (Some(200), Some(200)));
-    assert_eq!((answer("GET", "/metrics"), answer("GET", "/status")), (Some(200), Some(200)));
-    assert_eq!((answer("POST", "/metrics"), answer("GET", "/api/echo")), (Some(405), None));
-    health.advance(Phase::Draining);
-    assert_eq!((answer("GET", "/ready"), answer("GET", "/live")), (Some(503), Some(200)));
-    health.advance(Phase::Failed);
-    assert_eq!(answer("GET", "/live"), Some(503));
+    assert_eq!(told(), (false, true, "replaying the log: 0 of 0 MiB".to_owned()));
+    for (phase, ready, live) in
+        [(Phase::Ready, true, true), (Phase::Draining, false, true), (Phase::Failed, false, false)]
+    {
+        sources.health.advance(phase);
+        assert_eq!(told(), (ready, live, phase.to_string()));
+    }
 }
 
 #[test]
