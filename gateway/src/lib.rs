@@ -1,7 +1,17 @@
-//! The traceweir process as a library: everything that speaks to the network.
+//! The traceweir process: everything that speaks to the network, the configuration, the command
+//! line. What is durable and found lives in `store`.
 
+pub mod api;
+pub mod app;
+pub mod budget;
+pub mod cli;
 pub mod clock;
 pub mod compute;
+pub mod config;
+pub mod demo;
+pub mod health;
 pub mod limits;
+pub mod log;
 pub mod receiver;
 pub mod server;
+pub mod telemetry;

@@ -1,1 +1,3 @@
-//! it
+//! The suites over the public API and the real binary, in one program.
+
+mod tidy;

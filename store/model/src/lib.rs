@@ -7,6 +7,7 @@ pub mod attributes;
 pub mod batch;
 pub mod column;
 pub mod id;
+pub mod json;
 pub mod metric;
 pub mod otlp;
 pub mod tenant;

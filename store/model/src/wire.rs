@@ -243,11 +243,18 @@ pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
 /// which costs a `memmove` of what is in cache.
 #[inline]
 pub fn put_message(out: &mut Vec<u8>, number: u32, write: impl FnOnce(&mut Vec<u8>)) {
-    put_varint(out, u64::from(number) << 3 | 2);
-    let length_at = out.len();
-    out.push(0);
+    let length_at = open_message(out, number);
     write(out);
     close_message(out, length_at);
+}
+
+/// Appends the tag of a message field and room for its length; gives what [`close_message`] needs
+/// once the content is there.
+#[inline]
+pub fn open_message(out: &mut Vec<u8>, number: u32) -> usize {
+    put_varint(out, u64::from(number) << 3 | 2);
+    out.push(0);
+    out.len() - 1
 }
 
 /// Sets the length of a message whose one length byte stands at `length_at` and whose content

@@ -1,0 +1,227 @@
+//! One request as the handlers see it: path, query parameters, headers, decoded and bounded.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, header, request};
+use model::{Nanos, TenantId, TimeRange};
+
+use super::error::Fault;
+use super::lists;
+
+/// The longest query string, in bytes.
+const QUERY_BYTES_MAX: usize = 128 << 10;
+
+/// What the tenant's own prefix starts with, as Kiali and Jaeger-style proxies build it.
+const TENANT_PREFIX: &str = "/api/traces/v1/";
+
+/// What it ends with.
+const TENANT_SUFFIX: &str = "/tempo";
+
+/// A path without what proxies put in front of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path<'a> {
+    rest: &'a str,
+    /// The tenant that the path names, as it is written there.
+    pub(super) tenant: Option<&'a str>,
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn of(path: &'a str, base: &str) -> Self {
+        let within = |rest: &&str| rest.starts_with('/');
+        let rest = match path.strip_prefix(base).filter(within) {
+            Some(rest) if !base.is_empty() => rest,
+            _ => path,
+        };
+        let prefixed = rest.strip_prefix(TENANT_PREFIX).and_then(|rest| {
+            let (tenant, rest) = rest.split_at(rest.find('/')?);
+            let rest = rest.strip_prefix(TENANT_SUFFIX).filter(within)?;
+            Some(Self { rest, tenant: Some(tenant) })
+        });
+        prefixed.unwrap_or(Self { rest, tenant: None })
+    }
+
+    /// The decoded `{id}` of a pattern that fits (empty where it has none).
+    pub(super) fn matches(&self, pattern: &str) -> Option<String> {
+        let path = self.rest.strip_suffix('/').unwrap_or(self.rest);
+        let mut id = String::new();
+        let mut segments = path.split('/');
+        for wanted in pattern.split('/') {
+            let segment = segments.next()?;
+            if wanted.starts_with('{') {
+                id = decode(segment, false)?.into_owned();
+            } else if wanted != segment {
+                return None;
+            }
+        }
+        segments.next().is_none().then_some(id)
+    }
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Call {
+    id: String,
+    tenant: Option<String>,
+    query: String,
+    headers: HeaderMap,
+}
+
+impl Call {
+    pub(super) fn new(head: &request::Parts, id: String, tenant: Option<&str>) -> Self {
+        Self {
+            id,
+            tenant: tenant.map(str::to_owned),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers.clone(),
+        }
+    }
+
+    /// The `{id}` of the path.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The tenant that the path names.
+    pub(super) fn tenant(&self) -> Result<Option<TenantId>, Fault> {
+        let Some(text) = &self.tenant else { return Ok(None) };
+        let text = decode(text, false).ok_or_else(|| Fault::invalid("tenant in the path"))?;
+        TenantId::parse(&text).map(Some).map_err(|fault| Fault::invalid(fault.to_string()))
+    }
+
+    /// Whether the client asks for protobuf.
+    pub(super) fn takes_protobuf(&self) -> bool {
+        lists(&self.headers, header::ACCEPT, &["application/protobuf", "application/x-protobuf"])
+    }
+
+    /// Whether the answer may be gzipped.
+    pub(super) fn takes_gzip(&self) -> bool {
+        lists(&self.headers, header::ACCEPT_ENCODING, &["gzip", "*"])
+    }
+
+    /// The query parameters.
+    pub(super) fn parameters(&self) -> Result<Parameters<'_>, Fault> {
+        if self.query.len() > QUERY_BYTES_MAX {
+            return Err(Fault::invalid(format!(
+                "the query is {} bytes long, at most {QUERY_BYTES_MAX} are taken",
+                self.query.len()
+            )));
+        }
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        let decoded = pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decode(name, true), decode(value, true)) {
+                (Some(name), Some(value)) => Ok((name, value)),
+                _ => Err(Fault::invalid("the query has a % without two hex digits, or no UTF-8")),
+            }
+        });
+        decoded.collect::<Result<_, _>>().map(Parameters)
+    }
+}
+
+/// The parameters of a request, in their order.
+#[derive(Debug)]
+pub(super) struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Parameters<'_> {
+    /// The first parameter of the name; an empty one is none.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| &**value).filter(|value| !value.is_empty())
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Fault> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let refuse = || Fault::invalid(format!("{name}: {text:?} is no whole number"));
+        text.parse().map(Some).map_err(|_| refuse())
+    }
+
+    /// `start` and `end`, in seconds since the epoch; either may be left out. The second of the
+    /// end is in the range as a whole: who asks until now means what has just come in, too.
+    pub(super) fn during(&self) -> Result<TimeRange, Fault> {
+        let (start, end) = (self.number("start")?, self.number("end")?);
+        if let (Some(start), Some(end)) = (start, end)
+            && start >= end
+        {
+            return Err(Fault::invalid(format!("start ({start}) must be before end ({end})")));
+        }
+        let last = |end| Nanos::from_secs(end).plus(Nanos(999_999_999));
+        Ok(TimeRange {
+            start: start.map_or(TimeRange::ALL.start, Nanos::from_secs),
+            end: end.map_or(TimeRange::ALL.end, last),
+        })
+    }
+}
+
+/// Resolves `%XX`, and in queries `+`.
+fn decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
+    if !text.bytes().any(|byte| byte == b'%' || plus && byte == b'+') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        rest = match rest {
+            [b'%', high, low, tail @ ..] => {
+                let digit = |byte: &u8| char::from(*byte).to_digit(16);
+                out.push(u8::try_from(digit(high)? << 4 | digit(low)?).ok()?);
+                tail
+            }
+            [b'%', ..] => return None,
+            [b'+', tail @ ..] if plus => {
+                out.push(b' ');
+                tail
+            }
+            [byte, tail @ ..] => {
+                out.push(*byte);
+                tail
+            }
+            [] => return String::from_utf8(out).ok().map(Cow::Owned),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_come_off_and_ids_are_decoded() {
+        let matched = |path, base, pattern| {
+            let path = Path::of(path, base);
+            path.matches(pattern).map(|id| (id, path.tenant.map(str::to_owned)))
+        };
+        let trace = "/api/traces/{id}";
+        let found =
+            |id: &str, tenant: Option<&str>| Some((id.to_owned(), tenant.map(str::to_owned)));
+        assert_eq!(matched("/api/traces/ab", "", trace), found("ab", None));
+        assert_eq!(matched("/api/traces/ab/", "", trace), found("ab", None));
+        assert_eq!(matched("/api/traces/a%2Db", "", trace), found("a-b", None));
+        assert_eq!(matched("/tempo/api/traces/ab", "/tempo", trace), found("ab", None));
+        assert_eq!(matched("/api/traces/ab", "/tempo", trace), found("ab", None));
+        assert_eq!(
+            matched("/tempo/api/traces/v1/t1/tempo/api/traces/ab", "/tempo", trace),
+            found("ab", Some("t1"))
+        );
+        assert_eq!(
+            matched("/api/traces/v1/t1/tempo/api/echo", "", "/api/echo"),
+            found("", Some("t1"))
+        );
+        for path in ["/api/traces", "/api/traces/a/b", "/api/traces/%zz", "/tempox/api/traces/a"] {
+            assert_eq!(matched(path, "/tempo", trace), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn queries_are_decoded() {
+        assert_eq!(decode("a+b%20c%C3%A9", true).as_deref(), Some("a b cé"));
+        assert_eq!(decode("a+b", false).as_deref(), Some("a+b"));
+        for text in ["%", "%1", "%zz", "%ff", "%+1"] {
+            assert_eq!(decode(text, true), None, "{text}");
+        }
+    }
+}

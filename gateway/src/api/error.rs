@@ -1,0 +1,110 @@
+//! What goes wrong with a query, as HTTP says it: the one place where kinds become codes.
+//!
+//! Bodies are plain text for people: Grafana shows them as they are.
+
+use std::fmt;
+
+use http::{Method, StatusCode, header};
+use model::id::IdFault;
+
+use super::answer::Answer;
+use crate::compute;
+use crate::receiver::tenancy::Refusal;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Fault {
+    status: StatusCode,
+    message: String,
+    /// `Allow`, where the method is wrong.
+    allow: Option<&'static Method>,
+}
+
+impl Fault {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), allow: None }
+    }
+
+    /// The request is wrong and will be wrong again.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// There is no such thing.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// The path is known, but not with this method.
+    pub(super) fn method(allowed: &'static Method) -> Self {
+        let message = format!("only {allowed} is served here");
+        Self { allow: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<store::Error> for Fault {
+    fn from(error: store::Error) -> Self {
+        let status = match error.kind() {
+            store::Kind::Invalid => StatusCode::BAD_REQUEST,
+            store::Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            store::Kind::Unavailable | store::Kind::Fatal => StatusCode::SERVICE_UNAVAILABLE,
+            store::Kind::Corrupt | store::Kind::Refused | store::Kind::Io => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<compute::Error> for Fault {
+    fn from(error: compute::Error) -> Self {
+        let status = match error {
+            compute::Error::Full | compute::Error::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            compute::Error::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            // The words that clients of Grafana's databases look for come first.
+            Refusal::Missing => {
+                Self::new(StatusCode::UNAUTHORIZED, format!("no org id: {refusal}"))
+            }
+            _ => Self::invalid(refusal.to_string()),
+        }
+    }
+}
+
+impl From<IdFault> for Fault {
+    fn from(fault: IdFault) -> Self {
+        Self::invalid(format!("trace {fault}; write it in hex"))
+    }
+}
+
+impl From<model::wire::Fault> for Fault {
+    /// What the store gave cannot be read.
+    fn from(fault: model::wire::Fault) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, fault.to_string())
+    }
+}
+
+impl From<Fault> for Answer {
+    fn from(fault: Fault) -> Self {
+        let answer = Self::text(fault.status, format!("{fault}\n"));
+        match (fault.allow, fault.status) {
+            (Some(method), _) => answer.with(header::ALLOW, method.as_str()),
+            // It passes: the client may ask again.
+            (_, StatusCode::SERVICE_UNAVAILABLE) => answer.with(header::RETRY_AFTER, "1"),
+            _ => answer,
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The running server: components made from their configuration and wired together, in the order
+//! that a start needs, and taken down in the order that a stop needs.
+//!
+//! Start: directory opened (or refused) → ports bound → log replayed on its own thread, while
+//! `/live` answers and requests are told to come back → ready. Stop: not ready → ports closed,
+//! requests under way finished → log flushed and closed clean. What fails in between decides the
+//! exit code through [`Error`].
+
+mod announce;
+mod signals;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use model::{Clock, Nanos};
+use store::disk::RealDisk;
+use store::{Kind, Store};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use crate::api::{self, Api, Door, Listener};
+use crate::budget::Budget;
+use crate::clock::{self, Tasks};
+use crate::compute::Compute;
+use crate::config::{Config, Loaded};
+use crate::health::{Health, Phase};
+use crate::receiver::{Parts, Port, Receiver};
+use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
+use crate::telemetry::{self, Sources, status};
+use announce::Announcement;
+use signals::Signals;
+
+/// Jobs that may wait for each compute thread: beyond about a second of work, waiting is worse
+/// than being told to come back.
+const JOBS_PER_THREAD_MAX: usize = 256;
+/// Threads for what blocks outside of the compute pool; nothing on a request's path does.
+const BLOCKING_THREADS_MAX: usize = 4;
+/// How long the log may take to flush and close, after the ports are closed.
+const CLOSE_WAIT: Duration = Duration::from_secs(3);
+/// How much longer than its `drain_wait` a port may take.
+const PORT_SLACK: Duration = Duration::from_millis(500);
+/// How often tenants that ran out of attribute keys are looked for.
+const KEYS_WAIT: Duration = Duration::from_secs(10);
+
+/// Why the server does not run.
+#[derive(Debug)]
+pub struct Error {
+    refused: bool,
+    message: String,
+}
+
+impl Error {
+    fn failed(message: impl Into<String>) -> Self {
+        Self { refused: false, message: message.into() }
+    }
+
+    /// Whether it will be the same again until somebody changes something: the directory is
+    /// another process's, or a newer version's.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.refused
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self { refused: error.kind() == Kind::Refused, message: error.to_string() }
+    }
+}
+
+/// The components that live as long as the process.
+#[derive(Debug)]
+struct App {
+    config: Config,
+    budget: Budget,
+    store: Store,
+    compute: Compute,
+    health: Arc<Health>,
+    clock: Arc<dyn Clock>,
+    started: Nanos,
+    tasks: Tasks,
+}
+
+/// What answers on the ports.
+#[derive(Debug)]
+struct Front {
+    receiver: Arc<Receiver>,
+    listeners: Vec<(&'static str, SocketAddr)>,
+    drain: Drain,
+    trigger: DrainTrigger,
+}
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// A refusal when the data directory is taken or too new; a failure when a port cannot be bound,
+/// the log cannot be read, the disk failed, or the stop was not a clean one.
+pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
+    let (config, budget) = (loaded.config.clone(), loaded.budget());
+    let head = config.head.bytes_max.0 >> 20;
+    info!(version = env!("CARGO_PKG_VERSION"), %budget, head_mib = head, "starting");
+    let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
+    let random = || RealDisk.random();
+    let store = Store::open(Arc::new(RealDisk), &dir, &config.store(), Arc::clone(&clock), random)?;
+    let threads = budget.threads();
+    let compute = Compute::start(threads, threads.saturating_mul(JOBS_PER_THREAD_MAX))
+        .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;
+    let runtime =
+        runtime(threads).map_err(|fault| Error::failed(format!("start the runtime: {fault}")))?;
+    let app = App {
+        config,
+        budget,
+        store,
+        compute: compute.clone(),
+        health: Arc::default(),
+        started: clock.now(),
+        clock,
+        tasks: Tasks::new(),
+    };
+    let outcome = runtime.block_on(app.live());
+    if outcome.is_ok() {
+        compute.close();
+    }
+    // Nothing is waited for after a failure: what was acknowledged is on the disk.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("io")
+        .enable_all()
+        .build()
+}
+
+impl App {
+    async fn live(self) -> Result<(), Error> {
+        let mut signals = Signals::new()
+            .map_err(|fault| Error::failed(format!("listen for signals: {fault}")))?;
+        let front = self.open().await?;
+        self.announce(&front.listeners);
+        let told = tokio::select! {
+            biased;
+            signal = signals.next() => Ok(signal),
+            fault = self.serve(&front) => Err(fault),
+        };
+        let signal = match told {
+            Ok(signal) => signal,
+            Err(fault) => {
+                self.health.advance(Phase::Failed);
+                return Err(fault);
+            }
+        };
+        info!(signal, "stopping");
+        tokio::select! {
+            outcome = self.stop(front) => outcome,
+            signal = signals.next() => Err(Error::failed(format!("stopped at once by a second {signal}"))),
+        }
+    }
+
+    /// Binds the ports and answers on them: alive, not yet ready.
+    async fn open(&self) -> Result<Front, Error> {
+        let mut servers = Vec::new();
+        for (name, addr) in self.config.listen.addresses() {
+            let stats = Arc::<server::Stats>::default();
+            let server =
+                Server::bind(addr, self.config.server.clone(), Arc::clone(&stats)).await.map_err(
+                    |fault| Error::failed(format!("listen.{name}: bind {addr}: {fault}")),
+                )?;
+            info!(listener = name, addr = %server.addr(), "listening");
+            servers.push((name, server, stats));
+        }
+        let receiver = self.receiver();
+        let listeners = servers.iter().map(|(name, server, _)| (*name, server.addr())).collect();
+        let stats = servers.iter().map(|(name, _, stats)| (*name, Arc::clone(stats))).collect();
+        let api = self.api(Arc::new(self.sources(&receiver, stats)));
+        let (trigger, drain) = drain::channel();
+        for (name, server, _) in servers {
+            let handler = handler(name, &receiver, &api);
+            let drain = drain.clone();
+            self.tasks.spawn(name, async move {
+                server.serve(handler, drain).await;
+            });
+        }
+        Ok(Front { receiver, listeners, drain, trigger })
+    }
+
+    fn receiver(&self) -> Arc<Receiver> {
+        let Config { receiver, tenancy, log, .. } = &self.config;
+        let parts = Parts {
+            sink: Arc::new(self.store.clone()),
+            compute: self.compute.clone(),
+            clock: Arc::clone(&self.clock),
+            tasks: self.tasks.clone(),
+        };
+        Receiver::new(receiver.clone(), *tenancy, log.spans, parts)
+    }
+
+    fn sources(
+        &self,
+        receiver: &Receiver,
+        servers: Vec<(&'static str, Arc<server::Stats>)>,
+    ) -> Sources {
+        Sources {
+            started: self.started,
+            clock: Arc::clone(&self.clock),
+            budget: self.budget,
+            health: Arc::clone(&self.health),
+            servers,
+            receiver: Arc::clone(receiver.stats()),
+            admission: Arc::clone(receiver.admission_stats()),
+            compute: Arc::clone(self.compute.stats()),
+            api: OnceLock::new(),
+            store: self.store.clone(),
+        }
+    }
+
+    /// The query API, and the pages about ourselves that it serves.
+    fn api(&self, sources: Arc<Sources>) -> Arc<Api> {
+        let [health, metrics, status] = std::array::from_fn(|_| Arc::clone(&sources));
+        let parts = api::Parts {
+            traces: Arc::new(self.store.clone()),
+            tenancy: self.config.tenancy,
+            compute: self.compute.clone(),
+            clock: Arc::clone(&self.clock),
+            health: Arc::new(move || health.health()),
+            metrics: Arc::new(move |accept| telemetry::page(&metrics, accept)),
+            status: Arc::new(move || {
+                // Plain structs of text and numbers, which always can be written.
+                serde_json::to_value(status::Status::now(&status)).unwrap_or_default()
+            }),
+        };
+        let api = Api::new(self.config.api.clone(), parts);
+        sources.api.get_or_init(|| Arc::downgrade(&api));
+        api
+    }
+
+    fn announce(&self, listeners: &[(&'static str, SocketAddr)]) {
+        if self.config.listen.is_local() {
+            info!("no authentication: listening on loopback only");
+        } else {
+            warn!("no authentication, and listening on other addresses than loopback");
+        }
+        Announcement { listeners, data: &self.config.store.url }.print_on_a_terminal();
+    }
+
+    /// Replays the log, gets ready, and goes on until something fails, which it returns.
+    async fn serve(&self, front: &Front) -> Error {
+        let begun = self.clock.monotonic();
+        if let Err(fault) = self.replay().await {
+            error!(error = %fault, "the log cannot be replayed");
+            return fault;
+        }
+        let (sender, failed) = oneshot::channel();
+        self.store.on_failed(move |fault| drop(sender.send(fault.to_string())));
+        self.health.advance(Phase::Ready);
+        front.receiver.set_ready(true).await;
+        let replay = self.store.status().replay;
+        let millis = self.clock.monotonic().minus(begun).as_millis();
+        info!(millis, bytes = replay.bytes_total, records = replay.records, "ready");
+        if replay.corrupt > 0 {
+            let (stretches, files) = (replay.corrupt, replay.quarantined);
+            error!(stretches, files, "parts of the log were damaged and are set aside");
+        }
+        let (store, drain) = (self.store.clone(), front.drain.clone());
+        self.tasks.spawn("name tenants", name_tenants(store, drain));
+        let fault = failed.await.unwrap_or_else(|_| "the log has ended".to_owned());
+        error!(error = fault, "the disk failed: nothing is acknowledged any more");
+        Error::failed(fault)
+    }
+
+    /// Replays on a thread of its own: it computes for seconds where the log is long.
+    async fn replay(&self) -> Result<(), Error> {
+        let store = self.store.clone();
+        let replayed = on_thread("replay", move || store.replay())?;
+        match replayed.await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(Error::failed("the replay of the log ended unexpectedly")),
+        }
+    }
+
+    /// Not ready, ports closed, requests finished, log flushed.
+    async fn stop(&self, front: Front) -> Result<(), Error> {
+        let was_replaying = self.health.phase() == Phase::Replaying;
+        self.health.advance(Phase::Draining);
+        front.receiver.set_ready(false).await;
+        front.trigger.raise();
+        let left = self.tasks.join(self.config.server.drain_wait.0 + PORT_SLACK).await;
+        if !left.is_empty() {
+            warn!(tasks = ?left, "did not finish in time");
+        }
+        if was_replaying {
+            info!("stopped during the replay: the log stays as it was");
+            return Ok(());
+        }
+        let store = self.store.clone();
+        let closed = on_thread("close", move || store.close())?;
+        match clock::timeout(CLOSE_WAIT, closed).await {
+            Some(Ok(outcome)) => outcome?,
+            Some(Err(_)) => return Err(Error::failed("closing the log ended unexpectedly")),
+            None => return Err(Error::failed("the log was not flushed in time")),
+        }
+        info!("stopped");
+        Ok(())
+    }
+}
+
+/// What a port does: OTLP everywhere but on the admin port, the query API on its own.
+fn handler(name: &str, receiver: &Arc<Receiver>, api: &Arc<Api>) -> Arc<dyn Handler> {
+    let door = |listener| Arc::new(Door::new(api, listener));
+    let about = announce::about(name);
+    match name {
+        "admin" => door(Listener::Admin),
+        "http" => Arc::new(Port::new(receiver, about, Some(door(Listener::Query)))),
+        _ => Arc::new(Port::new(receiver, about, None)),
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+fn on_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Error> {
+    let (sender, result) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || drop(sender.send(work())))
+        .map_err(|fault| Error::failed(format!("start the thread {name}: {fault}")))?;
+    Ok(result)
+}
+
+/// Names tenants whose spans have more attribute keys than get columns of their own.
+async fn name_tenants(store: Store, mut drain: Drain) {
+    loop {
+        tokio::select! {
+            () = drain.wait() => return,
+            () = clock::sleep(KEYS_WAIT) => {}
+        }
+        for tenant in store.take_over_keys() {
+            warn!(%tenant, "has more attribute keys than head.keys_max; the rest is slower to search");
+        }
+    }
+}
