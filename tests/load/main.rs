@@ -21,6 +21,7 @@ mod probe;
 mod process;
 mod report;
 mod send;
+mod sink;
 
 use std::process::ExitCode;
 
@@ -41,6 +42,8 @@ enum Command {
     Send(send::Args),
     /// Starts the release binary on a processor of its own and measures it.
     Bench(bench::Args),
+    /// Receives like the gateway and keeps nothing: the ceiling of what can be measured.
+    Sink(sink::Args),
     /// Asks a server with Tempo's API for what the truth says.
     Check(check::Args),
 }
@@ -63,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Make(args) => make::run(&args),
             Command::Send(args) => send::run(&args).await,
             Command::Bench(args) => bench::run(&args).await,
+            Command::Sink(args) => sink::run(&args).await,
             Command::Check(args) => check::run(&args).await,
         }
     })
