@@ -15,6 +15,7 @@ mod resource;
 mod span;
 pub mod stream;
 pub mod truth;
+pub mod ugly;
 mod value;
 
 #[cfg(test)]

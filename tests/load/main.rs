@@ -8,8 +8,20 @@
     clippy::disallowed_methods,
     reason = "a load generator measures against the real clock and waits for real processes"
 )]
+#![expect(
+    clippy::future_not_send,
+    reason = "everything runs on one thread, which is pinned to its processor"
+)]
 
+mod bench;
+mod check;
+mod engine;
 mod make;
+mod probe;
+mod process;
+mod report;
+mod send;
+mod sink;
 
 use std::process::ExitCode;
 
@@ -26,19 +38,38 @@ struct Cli {
 enum Command {
     /// Writes a set and its ground truth to files.
     Make(make::Args),
+    /// Sends a set to any OTLP server.
+    Send(send::Args),
+    /// Starts the release binary on a processor of its own and measures it.
+    Bench(bench::Args),
+    /// Receives like the gateway and keeps nothing: the ceiling of what can be measured.
+    Sink(sink::Args),
+    /// Asks a server with Tempo's API for what the truth says.
+    Check(check::Args),
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Make(args) => make::run(&args),
-    };
-    match done {
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             say(&format!("load: {fault:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    // One thread: it has one processor, and measures best where nothing moves.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Make(args) => make::run(&args),
+            Command::Send(args) => send::run(&args).await,
+            Command::Bench(args) => bench::run(&args).await,
+            Command::Sink(args) => sink::run(&args).await,
+            Command::Check(args) => check::run(&args).await,
+        }
+    })
 }
 
 /// A line for people, on standard error; standard output is for results.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use gateway::demo::truth::Truth;
+use gateway::demo::ugly::Ugly;
 use gateway::demo::{Config, Nice, Request};
 use model::Nanos;
 
@@ -41,6 +42,8 @@ pub(crate) struct SetArgs {
 pub(crate) enum Sort {
     /// What well-kept services send.
     Nice,
+    /// What nobody means to send.
+    Ugly,
 }
 
 impl SetArgs {
@@ -57,13 +60,34 @@ impl SetArgs {
     /// Makes the set, a request at a time; returns the truth of it.
     pub(crate) fn generate(
         &self,
-        mut take: impl FnMut(Request) -> anyhow::Result<()>,
+        take: impl FnMut(Request) -> anyhow::Result<()>,
     ) -> anyhow::Result<Truth> {
-        let mut set = Nice::new(self.config()?);
-        for request in set.by_ref() {
-            take(request)?;
+        let config = self.config()?;
+        match self.set {
+            Sort::Nice => {
+                let mut set = Nice::new(config);
+                set.by_ref().try_for_each(take)?;
+                Ok(set.truth())
+            }
+            Sort::Ugly => {
+                let mut set = Ugly::new(config);
+                set.by_ref().try_for_each(take)?;
+                Ok(set.truth())
+            }
         }
-        Ok(set.truth())
+    }
+}
+
+impl Default for SetArgs {
+    fn default() -> Self {
+        Self {
+            set: Sort::Nice,
+            spans: 2_000_000,
+            batch: 800,
+            seed: 1,
+            window: Duration::from_secs(600),
+            start: None,
+        }
     }
 }
 
@@ -107,13 +131,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn write(set: &SetArgs, path: &std::path::Path) -> anyhow::Result<Truth> {
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
     let mut file = BufWriter::with_capacity(1 << 20, file);
+    let mut tenants = Vec::new();
     let truth = set.generate(|request| {
         file.write_all(&u32::try_from(request.body.len())?.to_le_bytes())?;
         file.write_all(&u32::try_from(request.spans)?.to_le_bytes())?;
         file.write_all(&request.body)?;
+        if let Some(tenant) = request.tenant {
+            writeln!(tenants, "{tenant}")?;
+        }
         Ok(())
     })?;
     file.flush()?;
+    if !tenants.is_empty() {
+        std::fs::write(format!("{}.tenants", path.display()), tenants)?;
+    }
     let beside = PathBuf::from(format!("{}.truth.json", path.display()));
     let json = serde_json::to_vec_pretty(&truth)?;
     std::fs::write(&beside, json).with_context(|| format!("write {}", beside.display()))?;

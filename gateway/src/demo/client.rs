@@ -244,15 +244,18 @@ impl Channel {
         })
     }
 
-    /// Asks for a path of the same server over HTTP/1.1: status and body.
+    /// Asks for a path of the same server over HTTP/1.1, with these headers: status and body.
     ///
     /// # Errors
     /// When no answer came.
-    pub async fn get(&self, path: &str, tenant: Option<&str>) -> Result<(u16, Bytes), Fault> {
+    ///
+    /// # Cancel safety
+    /// Dropped, the answer is lost.
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<(u16, Bytes), Fault> {
         let uri: Uri = path.parse().map_err(|fault| Fault::new("path", fault))?;
         let mut request = Request::get(uri).header(HOST, host(&self.target.authority));
-        if let Some(tenant) = tenant {
-            request = request.header("x-scope-orgid", tenant);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Full::default()).map_err(|fault| Fault::new("path", fault))?;
         let answer = self.exclusive(request).await?;

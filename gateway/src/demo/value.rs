@@ -20,6 +20,8 @@ pub(super) enum Value<'a> {
     Bool(bool),
     /// A list of texts.
     List(&'a [&'a str]),
+    /// Bytes that are no text.
+    Bytes(&'a [u8]),
 }
 
 fn low_byte(value: u64) -> u8 {
@@ -42,7 +44,7 @@ impl Value<'_> {
     fn len(&self) -> usize {
         match self {
             Self::Str(text) => field_len(text.len()),
-            Self::Raw(text) => field_len(text.len()),
+            Self::Raw(text) | Self::Bytes(text) => field_len(text.len()),
             Self::Int(number) => 1 + varint_len(number.cast_unsigned()),
             Self::Double(_) => 9,
             Self::Bool(_) => 2,
@@ -57,6 +59,7 @@ impl Value<'_> {
             Self::Raw(text) => put_bytes(out, 1, text),
             Self::Bool(truth) => put_u64(out, 2, u64::from(*truth)),
             Self::Int(number) => put_u64(out, 3, number.cast_unsigned()),
+            Self::Bytes(value) => put_bytes(out, 7, value),
             Self::Double(number) => put_fixed64(out, 4, number.to_bits()),
             Self::List(texts) => {
                 head(out, 5, list_len(texts));

@@ -1,0 +1,170 @@
+//! Processes: which processor they run on, what they use, and the server under test.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use gateway::clock::Tasks;
+use gateway::demo::client::{Channel, Coding, Protocol, Target};
+use rustix::process::{Pid, Signal};
+
+/// The unit of processor times in `/proc`: 1/100 s on every Linux that user space sees.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Reads `utime + stime` of a process, ended threads included.
+pub(crate) fn cpu(pid: u32) -> anyhow::Result<Duration> {
+    let path = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&path).context(path)?;
+    // The name of the program stands in parentheses and may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
+    let ticks = |at| fields.split_whitespace().nth(at).and_then(|n| n.parse::<u32>().ok());
+    let (user, system) = (ticks(11).context("utime")?, ticks(12).context("stime")?);
+    Ok(TICK * (user + system))
+}
+
+/// The processor time of this process; zero where it cannot be read.
+pub(crate) fn own_cpu() -> Duration {
+    cpu(std::process::id()).unwrap_or_default()
+}
+
+/// Lets this thread, and what it starts from now on, run on one processor only.
+pub(crate) fn pin(processor: Option<usize>) -> anyhow::Result<()> {
+    let Some(processor) = processor else { return Ok(()) };
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    rustix::thread::sched_setaffinity(None, &set).context("sched_setaffinity")
+}
+
+/// How the server is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    pub(crate) binary: PathBuf,
+    /// Further arguments of `serve`.
+    pub(crate) extra: Vec<String>,
+    /// Where fresh data directories are made.
+    pub(crate) scratch: PathBuf,
+    pub(crate) server_cpu: Option<usize>,
+    pub(crate) own_cpu: Option<usize>,
+}
+
+/// A running server with a data directory of its own. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    data: tempfile::TempDir,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) api: SocketAddr,
+}
+
+/// How long the server may take to be ready, and to end.
+const READY_WAIT: Duration = Duration::from_secs(30);
+const END_WAIT: Duration = Duration::from_secs(20);
+
+impl Server {
+    /// Starts the server on its processor and waits until it is ready.
+    pub(crate) async fn start(launch: &Launch) -> anyhow::Result<Self> {
+        let data = tempfile::Builder::new().prefix("load-").tempdir_in(&launch.scratch)?;
+        let [grpc, http, api, admin] = free_ports()?;
+        let log = File::create(data.path().join("server.log"))?;
+        let mut command = Command::new(&launch.binary);
+        command.arg("serve").arg("--data").arg(data.path().join("data"));
+        for (flag, address) in
+            [("--otlp-grpc", grpc), ("--otlp-http", http), ("--http", api), ("--admin", admin)]
+        {
+            command.arg(flag).arg(address.to_string());
+        }
+        command.args(&launch.extra).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log);
+        // A child runs where its parent ran when it was started.
+        pin(launch.server_cpu)?;
+        let child = command.spawn().with_context(|| launch.binary.display().to_string());
+        pin(launch.own_cpu)?;
+        let mut server = Self { child: child?, data, grpc, http, api };
+        server.ready().await?;
+        Ok(server)
+    }
+
+    async fn ready(&mut self) -> anyhow::Result<()> {
+        let target = Target::parse(&format!("http://{}", self.api), Protocol::Http, Coding::None)?;
+        let channel = Channel::new(target, Tasks::new());
+        let began = Instant::now();
+        loop {
+            if let Ok((200, _)) = channel.get("/ready", &[]).await {
+                return Ok(());
+            }
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || began.elapsed() > READY_WAIT {
+                let log = std::fs::read_to_string(self.data.path().join("server.log"))?;
+                bail!("the server is not ready ({ended:?}): {log}");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        cpu(self.child.id())
+    }
+
+    /// Memory in bytes: the most that it was, and what it is.
+    pub(crate) fn memory(&self) -> anyhow::Result<(u64, u64)> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+        };
+        let (peak, now) = field("VmHWM:").zip(field("VmRSS:")).context("no memory in status")?;
+        Ok((peak << 10, now << 10))
+    }
+
+    /// What the data directory takes on disk, in bytes.
+    pub(crate) fn disk(&self) -> anyhow::Result<u64> {
+        blocks(self.data.path().join("data").as_path())
+    }
+
+    /// Asks the server to end, and waits for it.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("pid")?;
+        rustix::process::kill_process(pid, Signal::TERM).context("SIGTERM")?;
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if began.elapsed() > END_WAIT {
+                bail!("the server did not end within {END_WAIT:?} of SIGTERM");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has ended already, or nothing can be done about it here.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Ports that were free a moment ago.
+fn free_ports<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
+    let mut listeners = Vec::new();
+    for _ in 0..N {
+        listeners.push(TcpListener::bind("127.0.0.1:0")?);
+    }
+    let addresses: Result<Vec<_>, _> = listeners.iter().map(TcpListener::local_addr).collect();
+    addresses?.try_into().ok().context("ports")
+}
+
+fn blocks(path: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path).with_context(|| path.display().to_string())? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        bytes += if meta.is_dir() { blocks(&entry.path())? } else { meta.blocks() * 512 };
+    }
+    Ok(bytes)
+}
