@@ -1,0 +1,135 @@
+//! `traceweir query`: asks a running server, and draws what it finds in the terminal.
+//!
+//! Speaks the same HTTP API as Grafana, so it works against a server elsewhere, too: `fetch` gets
+//! the protobuf, `read` takes it apart, `waterfall` makes a tree of it and draws that.
+
+mod fetch;
+mod read;
+mod waterfall;
+
+use std::io::IsTerminal;
+
+use model::json::{self, Flavour};
+use model::wire;
+use model::{TenantId, TraceId};
+
+use super::{Exit, complain, print};
+use fetch::{Answer, Target};
+use waterfall::Style;
+
+/// Look at traces of a running server.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Show one trace as a waterfall.
+    Trace(TraceArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  traceweir query trace 4bf92f3577b34da6a3ce929d0e0e4736
+  traceweir query trace 4bf92f3577b34da6 --attributes | less -R
+  traceweir query trace 4bf92f3577b34da6a3ce929d0e0e4736 --json > trace.json
+
+Exit codes:
+  0  the trace is printed
+  1  it is not known, or no server answers
+  2  wrong usage")]
+struct TraceArgs {
+    /// The trace id in hex; short, 64-bit, upper-case and dashed ids do, too
+    #[arg(value_name = "ID", value_parser = trace_id)]
+    id: TraceId,
+    /// Where the query API is
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3200")]
+    url: Target,
+    /// The tenant, sent as X-Scope-OrgID
+    #[arg(long, value_name = "ID", value_parser = tenant)]
+    tenant: Option<TenantId>,
+    /// Print OTLP/JSON
+    #[arg(long, conflicts_with = "attributes")]
+    json: bool,
+    /// Show attributes, events and links
+    #[arg(long, short)]
+    attributes: bool,
+}
+
+fn trace_id(text: &str) -> Result<TraceId, String> {
+    TraceId::parse(text).map_err(|fault| fault.to_string())
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).map_err(|fault| fault.to_string())
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let What::Trace(args) = &args.what;
+    match trace(args) {
+        Ok(text) => print(&text),
+        Err(message) => {
+            complain(&message);
+            Exit::Failed
+        }
+    }
+}
+
+fn trace(args: &TraceArgs) -> Result<String, String> {
+    let path = format!("/api/v2/traces/{}", args.id);
+    let answer = match fetch::get(&args.url, &path, args.tenant.as_ref())? {
+        Answer { status: 200, body } => body,
+        Answer { status: 404, .. } => {
+            return Err(format!("trace {} is not known to {}", args.id, args.url));
+        }
+        Answer { status: 401, .. } => {
+            return Err(format!("{} has more than one tenant: name yours with --tenant", args.url));
+        }
+        Answer { status, body } => {
+            let text = String::from_utf8_lossy(&body);
+            return Err(format!("{} answered {status}: {}", args.url, text.trim()));
+        }
+    };
+    let foreign = |fault: wire::Fault| format!("{} sent no trace: {fault}", args.url);
+    let otlp = envelope(&answer).map_err(foreign)?;
+    if args.json {
+        return json::encode(otlp, Flavour::Otlp).map(|json| json + "\n").map_err(foreign);
+    }
+    let trace = read::trace(otlp).map_err(foreign)?;
+    let style = Style { columns: columns(), colour: colour(), attributes: args.attributes };
+    Ok(waterfall::draw(args.id, &trace, &style))
+}
+
+/// The trace in a `tempopb.TraceByIDResponse`.
+fn envelope(answer: &[u8]) -> Result<&[u8], wire::Fault> {
+    let mut reader = wire::Reader::new(answer);
+    let mut trace: &[u8] = &[];
+    while let Some(field) = reader.next()? {
+        if let (1, wire::Value::Bytes(bytes)) = (field.number, field.value) {
+            trace = bytes;
+        }
+    }
+    Ok(trace)
+}
+
+/// How wide the terminal is.
+fn columns() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let asked = || {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    };
+    told.or_else(asked).unwrap_or(100)
+}
+
+/// Colours are for terminals, and not for who asks for none (no-color.org).
+fn colour() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !refused
+}
+
+#[cfg(test)]
+mod tests;
