@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use model::metric::{Counter, Histogram};
-use model::otlp::{Appended, Refusal};
+use model::otlp::Appended;
 use model::{ByteSize, Clock, Faults, Nanos, TenantId, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -111,6 +111,19 @@ pub struct Accepted {
     pub refused: u64,
     /// Why, for the first few of them.
     pub refusals: Vec<Refusal>,
+}
+
+/// Why one span was not stored.
+#[derive(Debug, Default)]
+pub struct Refusal {
+    /// Its place in the request, counted over all resources and scopes from 0.
+    pub span: u64,
+    /// Its name, cut at 128 bytes.
+    pub name: String,
+    /// The reason, such as `trace id is all zeros`.
+    pub reason: String,
+    /// The reason as a bounded metric label: `trace_id`, `span_id`, ...
+    pub label: &'static str,
 }
 
 /// A handle to the store; clones share it.
@@ -214,7 +227,7 @@ impl Store {
         let accepted = Accepted {
             spans: appended.spans,
             refused: appended.refused.len() as u64,
-            refusals: appended.refusals,
+            refusals: appended.refusals.into_iter().map(Refusal::from).collect(),
         };
         if accepted.spans == 0 {
             return Ok(Pending { accepted, outcome: None });
@@ -348,6 +361,13 @@ impl Pending {
             Ok(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
             Err(_) => Err(Error::new(Kind::Fatal, "the log went away")),
         }
+    }
+}
+
+impl From<model::otlp::Refusal> for Refusal {
+    fn from(refusal: model::otlp::Refusal) -> Self {
+        let model::otlp::Refusal { span, name, reason } = refusal;
+        Self { span: span.into(), name, label: reason.label(), reason: reason.to_string() }
     }
 }
 

@@ -27,7 +27,7 @@ impl Traces for Shelf {
         self.asked.lock().unwrap().push((tenant.clone(), id, during));
         match self.fails {
             Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
-            None => Ok(self.trace.clone().map(|otlp| store::Trace { otlp, spans: 1 })),
+            None => Ok(self.trace.clone().map(|otlp| store::Trace { otlp, spans: 1, left_out: 0 })),
         }
     }
 
