@@ -12,7 +12,7 @@ use crate::disk::is_full;
 use crate::log::config::Durability;
 use crate::log::record::Seal;
 use crate::log::segment::{self, Segment, len_for};
-use crate::log::{Phase, Shared, Spare, State};
+use crate::log::shared::{Item, Phase, Shared, Spare, State};
 
 /// Segments that wait behind the current one: the next, and the spare that is never promised.
 pub(crate) const READY: usize = 2;
@@ -204,8 +204,8 @@ fn choose(state: &mut State, bytes_max: u64) -> Chore {
 /// Moves segments that may go to the spares, oldest first, as far as the writer is through.
 fn give_up_old(state: &mut State) {
     let queued = state.queue.iter().find_map(|item| match item {
-        crate::log::Item::Record(record) => record.place.as_ref().map(|place| place.segment.number),
-        crate::log::Item::Seal => None,
+        Item::Record(record) => record.place.as_ref().map(|place| place.segment.number),
+        Item::Seal => None,
     });
     let below = [state.writing, queued, state.room.active()]
         .into_iter()

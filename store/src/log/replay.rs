@@ -16,12 +16,12 @@ use tracing::{info, warn};
 use crate::disk::Disk;
 use crate::disk::data_dir::DataDir;
 use crate::error::{Error, Kind};
-use crate::log::Spare;
 use crate::log::config::Config;
 use crate::log::record::{Record, Seal, Unpacker};
 use crate::log::salvage;
 use crate::log::scan::{Found, Scan};
 use crate::log::segment::{self, HEADER_BYTES, Header, Name};
+use crate::log::shared::Spare;
 use crate::log::stats::Stats;
 
 /// Bodies that are handed over at once; twice this may wait.

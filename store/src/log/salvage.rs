@@ -11,10 +11,10 @@ use tracing::{error, warn};
 
 use crate::disk::{Disk, File, is_full, parent};
 use crate::error::Error;
-use crate::log::Spare;
 use crate::log::record::{FRAME_BYTES, Seal};
 use crate::log::replay::{Replayed, Scanned};
 use crate::log::segment::{self, HEADER_BYTES, encode_header, write_end};
+use crate::log::shared::Spare;
 
 /// Bytes that are copied at once.
 const COPY_BYTES: u64 = 1 << 20;

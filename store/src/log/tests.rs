@@ -12,6 +12,7 @@ use super::replay::Replay;
 use super::*;
 use crate::disk::RealDisk;
 use crate::disk::data_dir::DataDir;
+use crate::log::config::Config;
 use crate::log::record::Record;
 
 /// Each look at it is a microsecond later.

@@ -16,11 +16,12 @@ use std::time::Duration;
 use model::Nanos;
 
 use crate::error::{Error, Kind};
+use crate::log::Outcome;
 use crate::log::config::Durability;
 use crate::log::record::{self, FRAME_BYTES, Parts, Seal};
 use crate::log::room::Place;
 use crate::log::segment::{Segment, write_end};
-use crate::log::{Item, Outcome, Phase, Queued, Shared, State, WriterState};
+use crate::log::shared::{Item, Phase, Queued, Shared, State, WriterState};
 
 /// A group takes no more than this (and at least one record): what one write buffer holds.
 const GROUP_BYTES_MAX: u64 = 8 << 20;
