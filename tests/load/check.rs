@@ -143,7 +143,8 @@ fn compare(sample: &Sample, trace: &TracesData) -> Option<String> {
     None
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

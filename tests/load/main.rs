@@ -23,6 +23,9 @@ mod report;
 mod send;
 mod sink;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

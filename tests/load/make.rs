@@ -29,9 +29,9 @@ pub(crate) struct SetArgs {
     /// The same seed gives the same set
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Over which time the traces start; the last one starts now
-    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
-    pub(crate) window: Duration,
+    /// Over which time the traces start, the last one now; by default 3,333 spans a second
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub(crate) window: Option<Duration>,
     /// When the first trace starts, in seconds since the epoch, instead of a window before now
     #[arg(long)]
     pub(crate) start: Option<u64>,
@@ -49,7 +49,10 @@ pub(crate) enum Sort {
 impl SetArgs {
     /// The generator's configuration, with the times that are meant.
     pub(crate) fn config(&self) -> anyhow::Result<Config> {
-        let window = Nanos(u64::try_from(self.window.as_nanos()).context("window")?);
+        // The same rate for any size: what a request holds depends on how busy the pods are.
+        let steady = || Duration::from_millis(self.spans.div_ceil(10) * 3);
+        let window = self.window.unwrap_or_else(steady);
+        let window = Nanos(u64::try_from(window.as_nanos()).context("window")?);
         let start = match self.start {
             Some(seconds) => Nanos::from_secs(seconds),
             None => now()?.minus(window),
@@ -80,14 +83,7 @@ impl SetArgs {
 
 impl Default for SetArgs {
     fn default() -> Self {
-        Self {
-            set: Sort::Nice,
-            spans: 2_000_000,
-            batch: 800,
-            seed: 1,
-            window: Duration::from_secs(600),
-            start: None,
-        }
+        Self { set: Sort::Nice, spans: 2_000_000, batch: 800, seed: 1, window: None, start: None }
     }
 }
 

@@ -182,8 +182,9 @@ impl Ugly {
 
     /// Most spans are of a few tenants.
     fn draw_tenant(&mut self) -> usize {
-        let draw = self.random.below(TENANTS);
-        index(draw * draw / TENANTS * draw / TENANTS)
+        let draw = u128::from(self.random.below(1 << 20));
+        let tenant = (draw * draw * draw * u128::from(TENANTS)) >> 60;
+        usize::try_from(tenant).unwrap_or_default()
     }
 
     /// When a trace starts that is made now.
