@@ -145,9 +145,10 @@ impl Intake {
     }
 }
 
-/// OTLP/JSON to OTLP protobuf: arrives with the JSON walk of the model.
-fn transcode(_: &[u8]) -> Result<Bytes, Fault> {
-    Err(Fault::new(Kind::Coding, "OTLP/JSON is not supported by this build, send protobuf"))
+/// OTLP/JSON to OTLP protobuf.
+fn transcode(body: &[u8]) -> Result<Bytes, Fault> {
+    let fault = |fault: model::json::Fault| Fault::new(Kind::Invalid, fault.to_string());
+    model::json::decode(body).map(Bytes::from).map_err(fault)
 }
 
 /// Takes from what was paid in advance, then from what is free just now.
