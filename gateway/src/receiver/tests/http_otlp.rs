@@ -78,6 +78,25 @@ async fn json_is_stored_as_the_same_protobuf() {
 }
 
 #[tokio::test]
+async fn the_largest_compressed_json_body_fits_into_twice_the_limit() {
+    let mut setup = small_bodies(64 << 10);
+    setup.receiver.limits.in_flight_bytes_max = ByteSize(128 << 10);
+    let rig = Rig::with(setup).await;
+    // Hardly compresses, and is hardly shorter as protobuf.
+    let noise: String =
+        (0..).map(|i: u32| format!("{:08x}", i.wrapping_mul(2_654_435_761))).take(8000).collect();
+    let body = format!(r#"{{"resourceSpans":[{{"schemaUrl":"{noise}"}}]}}"#);
+    for coding in [gzip, |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap()] {
+        let name = if coding(b"")[0] == 0x1f { "gzip" } else { "zstd" };
+        let headers = [JSON, ("content-encoding", name)];
+        let answer = rig.send("POST", "/v1/traces", &headers, coding(body.as_bytes())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
+    }
+    let answer = rig.send("POST", "/v1/traces", &[JSON], body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn malformed_json_is_400_and_names_path_and_byte() {
     let rig = Rig::start().await;
     let body = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#;
