@@ -21,8 +21,8 @@ use crate::clock;
 pub struct Config {
     /// The largest body, decompressed. Default 16MiB. Larger ones are refused for good.
     pub body_bytes_max: ByteSize,
-    /// Bytes of all bodies in flight, as received and decompressed together. Default 64MiB;
-    /// at least twice `body_bytes_max`, or a large compressed body could never be admitted.
+    /// Bytes of all bodies in flight: as received, decompressed and transcoded together. Default
+    /// 64MiB; at least twice `body_bytes_max`, or a large compressed body could never be admitted.
     pub in_flight_bytes_max: ByteSize,
     /// Requests in flight, those that wait for bytes included. Default 2048.
     pub requests_max: u32,
@@ -83,13 +83,17 @@ impl fmt::Display for Full {
 }
 
 /// Semaphores count in units of this many bytes, so that any budget fits in their numbers.
-const UNIT: u64 = 1024;
+const UNIT: usize = 1 << 10;
+
+/// What rounding up may cost one request.
+const SLACK_BYTES: u64 = 16 << 10;
 
 /// The budgets that all receivers share.
 #[derive(Debug)]
 pub struct Admission {
     places: Arc<Semaphore>,
     units: Arc<Semaphore>,
+    units_max: u32,
     config: Config,
     stats: Arc<Stats>,
 }
@@ -98,10 +102,15 @@ impl Admission {
     /// Budgets as configured.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let units = usize::try_from(config.in_flight_bytes_max.0 / UNIT).unwrap_or(usize::MAX);
+        // The largest body twice must fit whatever was rounded up, or it would be told for ever to
+        // come back.
+        let least = config.body_bytes_max.0.saturating_mul(2).saturating_add(SLACK_BYTES);
+        let units = config.in_flight_bytes_max.0.max(least) / UNIT as u64;
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
         Self {
             places: Arc::new(Semaphore::new(config.requests_max as usize)),
-            units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            units: Arc::new(Semaphore::new(units as usize)),
+            units_max: units,
             config,
             stats: Arc::default(),
         }
@@ -134,7 +143,7 @@ impl Admission {
             units: Arc::clone(&self.units),
             bytes: None,
             stats: Arc::clone(&self.stats),
-            limit: self.config.in_flight_bytes_max.0,
+            units_max: self.units_max,
             wait: self.config.wait.0,
         })
     }
@@ -147,7 +156,7 @@ pub struct Held {
     units: Arc<Semaphore>,
     bytes: Option<OwnedSemaphorePermit>,
     stats: Arc<Stats>,
-    limit: u64,
+    units_max: u32,
     wait: Duration,
 }
 
@@ -176,6 +185,22 @@ impl Held {
         }
     }
 
+    /// As [`Held::grow`] for a guess: takes less where all of the budget would not be enough.
+    /// Returns how much it took.
+    ///
+    /// # Errors
+    /// `Full` when the time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, it has taken nothing.
+    pub async fn grow_at_most(&mut self, bytes: usize) -> Result<usize, Full> {
+        let held = self.bytes.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let free = (self.units_max as usize).saturating_sub(held).saturating_mul(UNIT);
+        let bytes = bytes.min(free);
+        self.grow(bytes).await?;
+        Ok(bytes)
+    }
+
     /// Takes `bytes` more if they are there now.
     ///
     /// # Errors
@@ -191,7 +216,7 @@ impl Held {
     }
 
     fn keep(&mut self, permit: OwnedSemaphorePermit) {
-        self.stats.bytes.add(permit.num_permits() as u64 * UNIT);
+        self.stats.bytes.add((permit.num_permits() * UNIT) as u64);
         match &mut self.bytes {
             Some(held) => held.merge(permit),
             None => self.bytes = Some(permit),
@@ -200,7 +225,7 @@ impl Held {
 
     fn full(&self) -> Full {
         self.stats.refused.inc();
-        Full { what: "bytes", limit: self.limit }
+        Full { what: "bytes", limit: u64::from(self.units_max) * UNIT as u64 }
     }
 }
 
@@ -208,13 +233,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.stats.requests.sub(1);
         let units = self.bytes.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        self.stats.bytes.sub(units as u64 * UNIT);
+        self.stats.bytes.sub((units * UNIT) as u64);
     }
 }
 
 /// Rounded up.
 fn to_units(bytes: usize) -> u32 {
-    u32::try_from((bytes as u64).div_ceil(UNIT)).unwrap_or(u32::MAX)
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
 }
 
 /// Spreads consecutive numbers evenly over 0..1 (multiples of the golden ratio): what would make
@@ -278,7 +303,7 @@ mod tests {
     fn small() -> Admission {
         Admission::new(Config {
             body_bytes_max: ByteSize(1 << 10),
-            in_flight_bytes_max: ByteSize(4 << 10),
+            in_flight_bytes_max: ByteSize(32 << 10),
             requests_max: 2,
             wait: Wait::millis(20),
         })
@@ -299,10 +324,11 @@ mod tests {
         let admission = small();
         let mut first = admission.enter().unwrap();
         let mut second = admission.enter().unwrap();
-        first.grow(3 << 10).await.unwrap();
+        first.grow(31 << 10).await.unwrap();
         first.grow(10).await.unwrap();
-        assert_eq!(admission.stats().bytes.get(), 4 << 10);
+        assert_eq!(admission.stats().bytes.get(), 32 << 10);
         assert!(second.try_grow(1).is_err());
+        assert_eq!(first.grow_at_most(usize::MAX).await, Ok(0));
         assert_eq!(second.grow(1).await.unwrap_err().what, "bytes");
         let (got, ()) = tokio::join!(second.grow(1), async { drop(first) });
         got.unwrap();

@@ -151,7 +151,7 @@ pub async fn read_http(
     let declared = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX);
     held.grow(declared).await?;
     let Some(first) = feed.next().await? else { return Ok(Bytes::new()) };
-    let mut whole = Whole { first, rest: Vec::new(), paid: declared };
+    let mut whole = Whole { first, rest: Vec::new(), paid: declared, most: limit };
     while let Some(more) = feed.next().await? {
         let size = whole.len().saturating_add(more.len());
         if size as u64 > limit {
@@ -193,7 +193,7 @@ pub async fn read_grpc(
     }
     let length = length as usize;
     held.grow(length).await?;
-    let mut whole = Whole { first, rest: Vec::new(), paid: length };
+    let mut whole = Whole { first, rest: Vec::new(), paid: length, most: limit };
     loop {
         if whole.len() > length {
             return Err(invalid("more bytes than the one message of a unary call".to_owned()));
@@ -216,6 +216,8 @@ struct Whole {
     rest: Vec<u8>,
     /// What the permits cover.
     paid: usize,
+    /// How large it may get.
+    most: u64,
 }
 
 /// Bodies below this size are copied out of the connection's buffer.
@@ -232,7 +234,8 @@ impl Whole {
     async fn push(&mut self, more: &[u8], held: &mut Held) -> Result<(), Fault> {
         let size = self.len().saturating_add(more.len());
         if size > self.paid {
-            let step = self.paid.max(STEP_BYTES).max(size - self.paid);
+            let most = usize::try_from(self.most).unwrap_or(usize::MAX).saturating_sub(self.paid);
+            let step = self.paid.max(STEP_BYTES).min(most).max(size - self.paid);
             held.grow(step).await?;
             self.paid += step;
         }

@@ -82,22 +82,25 @@ impl Inbound {
         let mut room = Prepaid { held: &mut self.held, left: self.prepaid };
         let limit = LIGHT_PLAIN_BYTES_MAX;
         if let Ok(body) = decode::inflate(self.coding, &self.body, limit, &mut room) {
-            self.prepaid = room.left;
+            self.prepaid = room.left + self.body.len();
             self.body = body.into();
             self.coding = Coding::Identity;
         }
         self
     }
 
-    /// Pays for what will probably be needed, while it is still possible to wait for it.
+    /// Pays for what will probably be needed, while it is still possible to wait for it: the
+    /// decompressed body, and the transcoded one where the compressed one does not leave enough.
     async fn prepay(&mut self, limit: usize) -> Result<(), Fault> {
+        let wire = self.body.len();
         let inflated = decode::guess(self.coding, &self.body, limit);
-        let transcoded = match self.format {
-            Format::Protobuf => 0,
-            Format::Json => inflated.max(self.body.len()),
+        let wanted = match (self.format, self.coding) {
+            (Format::Protobuf, _) => inflated,
+            (Format::Json, Coding::Identity) => wire,
+            (Format::Json, _) => inflated.saturating_add(inflated.saturating_sub(wire)),
         };
-        self.prepaid = inflated.saturating_add(transcoded);
-        Ok(self.held.grow(self.prepaid).await?)
+        self.prepaid = self.held.grow_at_most(wanted).await?;
+        Ok(())
     }
 }
 
@@ -128,7 +131,10 @@ impl Intake {
         let Inbound { tenant, received_at, format, coding, mut body, mut held, prepaid } = inbound;
         let mut room = Prepaid { held: &mut held, left: prepaid };
         if coding != Coding::Identity {
+            let wire = body.len();
             body = decode::inflate(coding, &body, self.body_bytes_max, &mut room)?.into();
+            // The compressed body is gone, and what was paid for it is free again.
+            room.left += wire;
         }
         self.stats.body_bytes.add(body.len() as u64);
         if format == Format::Json {
@@ -145,9 +151,10 @@ impl Intake {
     }
 }
 
-/// OTLP/JSON to OTLP protobuf: arrives with the JSON walk of the model.
-fn transcode(_: &[u8]) -> Result<Bytes, Fault> {
-    Err(Fault::new(Kind::Coding, "OTLP/JSON is not supported by this build, send protobuf"))
+/// OTLP/JSON to OTLP protobuf.
+fn transcode(body: &[u8]) -> Result<Bytes, Fault> {
+    let fault = |fault: model::json::Fault| Fault::new(Kind::Invalid, fault.to_string());
+    model::json::decode(body).map(Bytes::from).map_err(fault)
 }
 
 /// Takes from what was paid in advance, then from what is free just now.

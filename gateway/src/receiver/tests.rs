@@ -187,7 +187,9 @@ impl Rig {
     }
 
     pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.addr).await.unwrap()
+        let stream = TcpStream::connect(self.addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 
     pub(crate) async fn http1(&self) -> http1::SendRequest<Full<Bytes>> {

@@ -64,7 +64,7 @@ async fn more_requests_than_places_are_told_to_come_back() {
 async fn bytes_in_flight_are_bounded_however_many_ask() {
     let limits = limits::Config {
         body_bytes_max: ByteSize(64 << 10),
-        in_flight_bytes_max: ByteSize(128 << 10),
+        in_flight_bytes_max: ByteSize(192 << 10),
         wait: Wait::millis(30),
         ..limits::Config::default()
     };
@@ -75,20 +75,25 @@ async fn bytes_in_flight_are_bounded_however_many_ask() {
     let first = rig.call(EXPORT, &[], message.clone());
     let rest = async {
         rig.until("a request in flight", |rig| !rig.sink.seen.lock().unwrap().is_empty()).await;
-        // Another 64 KiB fit, and are held by a body that never comes.
-        let (mut sender, body) = Channel::<Bytes>::new(1);
-        let headers = [("content-type", "application/grpc")];
-        let stalled = rig.request("POST", EXPORT, &headers, body);
+        // Two more fit, and are held by bodies that never come.
         let mut client = rig.http2().await;
-        let stalled = client.send_request(stalled);
-        sender.send_data(message.slice(..5)).await.unwrap();
-        rig.tasks.spawn("stalled", async { drop(stalled.await) });
-        rig.until("all is held", |rig| rig.receiver.admission_stats().bytes.get() == 128 << 10)
+        let stalled = [Channel::<Bytes>::new(1), Channel::<Bytes>::new(1)].map(|(sender, body)| {
+            let headers = [("content-type", "application/grpc")];
+            let response = client.send_request(rig.request("POST", EXPORT, &headers, body));
+            rig.tasks.spawn("stalled", async { drop(response.await) });
+            sender
+        });
+        let mut senders = Vec::new();
+        for mut sender in stalled {
+            sender.send_data(message.slice(..5)).await.unwrap();
+            senders.push(sender);
+        }
+        rig.until("all is held", |rig| rig.receiver.admission_stats().bytes.get() == 192 << 10)
             .await;
         let (code, words) = rig.call(EXPORT, &[], message.clone()).await.grpc();
-        assert_eq!((code, words.as_str()), (14, "too many bytes in flight, limit 131072"));
-        // The stalled client goes away, and its bytes come back.
-        drop((sender, client));
+        assert_eq!((code, words.as_str()), (14, "too many bytes in flight, limit 196608"));
+        // The stalled client goes away, and what it held comes back.
+        drop((senders, client));
         rig.until("bytes are back", |rig| rig.receiver.admission_stats().bytes.get() == 64 << 10)
             .await;
         assert_eq!(rig.call(EXPORT, &[], message.clone()).await.grpc().0, 0);
@@ -113,4 +118,54 @@ async fn a_client_that_goes_away_is_counted_and_gives_back_what_it_held() {
     rig.until("gone", |rig| rig.receiver.stats().in_flight.get() == 0).await;
     assert_eq!(rig.receiver.stats().requests(), [("http_protobuf", "identity", "gone", 1)]);
     assert_eq!(rig.receiver.admission_stats().requests.get(), 0);
+}
+
+#[tokio::test]
+async fn bodies_that_are_refused_unread_do_not_use_up_the_connection() {
+    let rig = Rig::start().await;
+    let mut client = rig.http2().await;
+    let refused = [
+        ("/v1/traces", ("content-type", "text/plain")),
+        ("/nothing", ("content-type", "application/x-protobuf")),
+        ("/some.Service/Export", ("content-type", "application/grpc")),
+    ];
+    // Several times the window of the connection.
+    for (path, header) in refused.iter().cycle().take(60) {
+        let body = Full::new(Bytes::from(vec![1; 200_000]));
+        let request = rig.request("POST", path, &[*header], body);
+        soon(client.send_request(request)).await.unwrap();
+    }
+    let body = Full::new(framed(0, &[1; 500_000]));
+    let request = rig.request("POST", EXPORT, &[("content-type", "application/grpc")], body);
+    let response = soon(client.send_request(request)).await.unwrap();
+    assert_eq!(answer(response).await.grpc().0, 0);
+    assert_eq!(rig.stats.accepted.get(), 1);
+}
+
+#[tokio::test]
+async fn any_bytes_get_an_answer() {
+    let rig = Rig::start().await;
+    let mut client = rig.http2().await;
+    let codings = ["identity", "gzip", "zstd", "deflate", "snappy"];
+    let mut seed = 0x5eed_u64;
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33).to_le_bytes()[0]
+    };
+    for round in 0..400 {
+        let length = usize::from(next()) % 64;
+        let mut body: Vec<u8> = (0..length).map(|_| next()).collect();
+        if round % 2 == 0 && length >= 5 {
+            // Every second one is framed as it should be.
+            body[..4].copy_from_slice(&[next() % 2, 0, 0, 0]);
+            body[4] = u8::try_from(length - 5).unwrap();
+        }
+        let coding = codings[round % codings.len()];
+        let headers = [("content-type", "application/grpc"), ("grpc-encoding", coding)];
+        let request = rig.request("POST", EXPORT, &headers, Full::new(body.clone().into()));
+        let answer = answer(soon(client.send_request(request)).await.unwrap()).await;
+        assert!(matches!(answer.grpc().0, 0 | 3), "{coding} {body:?}: {answer:?}");
+    }
+    assert_eq!(rig.stats.accepted.get(), 1);
+    assert_eq!(rig.receiver.admission_stats().bytes.get(), 0);
 }

@@ -44,9 +44,92 @@ async fn a_request_is_stored_and_acknowledged() {
 }
 
 #[tokio::test]
+async fn json_is_stored_as_the_same_protobuf() {
+    let rig = Rig::start().await;
+    let span = |key: &str| {
+        format!(
+            r#"{{"{key}":[{{"scopeSpans":[{{"spans":[{{"traceId":"{}","spanId":"{}",
+            "name":"job","kind":"SPAN_KIND_SERVER"}}]}}]}}]}}"#,
+            "0a".repeat(16),
+            "0B".repeat(8),
+        )
+    };
+    let mut wire = vec![0x0a, 39, 0x12, 37, 0x12, 35, 0x0a, 16];
+    wire.extend([0x0a; 16]);
+    wire.extend([0x12, 8]);
+    wire.extend([0x0b; 8]);
+    wire.extend([0x2a, 3, b'j', b'o', b'b', 0x30, 2]);
+    for (key, large) in
+        [("resourceSpans", false), ("resource_spans", false), ("resourceSpans", true)]
+    {
+        // A large body goes to the compute pool.
+        let body = span(key) + &" ".repeat(if large { 100_000 } else { 0 });
+        let answer = rig.send("POST", "/v1/traces", &[JSON], body).await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::OK, "{}"), "{key}");
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert_eq!(rig.sink.bodies(), [wire.clone()], "{key}");
+    }
+    let gzipped = [JSON, ("content-encoding", "gzip")];
+    let answer = rig.send("POST", "/v1/traces", &gzipped, gzip(span("resourceSpans").as_bytes()));
+    assert_eq!(answer.await.status, StatusCode::OK);
+    assert_eq!(rig.sink.bodies(), [wire]);
+    let counted = rig.receiver.stats().requests();
+    assert_eq!(counted, [("http_json", "identity", "ok", 3), ("http_json", "gzip", "ok", 1)]);
+}
+
+#[tokio::test]
+async fn the_largest_compressed_json_body_fits_into_twice_the_limit() {
+    let mut setup = small_bodies(64 << 10);
+    setup.receiver.limits.in_flight_bytes_max = ByteSize(128 << 10);
+    let rig = Rig::with(setup).await;
+    // Hardly compresses, and is hardly shorter as protobuf.
+    let noise: String =
+        (0..).map(|i: u32| format!("{:08x}", i.wrapping_mul(2_654_435_761))).take(8000).collect();
+    let body = format!(r#"{{"resourceSpans":[{{"schemaUrl":"{noise}"}}]}}"#);
+    for coding in [gzip, |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap()] {
+        let name = if coding(b"")[0] == 0x1f { "gzip" } else { "zstd" };
+        let headers = [JSON, ("content-encoding", name)];
+        let answer = rig.send("POST", "/v1/traces", &headers, coding(body.as_bytes())).await;
+        assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text());
+    }
+    let answer = rig.send("POST", "/v1/traces", &[JSON], body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn malformed_json_is_400_and_names_path_and_byte() {
+    let rig = Rig::start().await;
+    let body = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz"}]}]}]}"#;
+    let answer = rig.send("POST", "/v1/traces", &[JSON], body).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json()["code"], 3);
+    let message = answer.json()["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("resourceSpans[0].scopeSpans[0].spans[0].traceId"), "{message}");
+    assert!(message.contains("at byte "), "{message}");
+}
+
+#[tokio::test]
+async fn json_clients_read_faults_and_partial_success_as_json() {
+    let rig = Rig::start().await;
+    let body = r#"{"resourceSpans":[{"schemaUrl":"x"}]}"#;
+    rig.sink.next(Play::Refuse(Error::new(Kind::Unavailable, "head is full")));
+    let answer = rig.send("POST", "/v1/traces", &[JSON], body).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let json = answer.json();
+    assert_eq!((&json["code"], &json["message"]), (&14.into(), &"head is full".into()));
+    assert_eq!(json["details"][0]["@type"], "type.googleapis.com/google.rpc.RetryInfo");
+    assert!(json["details"][0]["retryDelay"].as_str().unwrap().ends_with('s'));
+    rig.sink.next(Play::Accept(Accepted { spans: 0, refused: 2, refusals: Vec::new() }));
+    let json = rig.send("POST", "/v1/traces", &[JSON], body).await.json();
+    assert_eq!(json["partialSuccess"]["rejectedSpans"], "2");
+    assert_eq!(json["partialSuccess"]["errorMessage"], "2 of 2 spans refused");
+}
+
+#[tokio::test]
 async fn no_spans_are_a_success_that_stores_nothing() {
     let rig = Rig::start().await;
     assert_eq!(rig.post(&[], "").await.status, StatusCode::OK);
+    assert_eq!(rig.send("POST", "/v1/traces", &[JSON], "{}").await.status, StatusCode::OK);
     assert_eq!(rig.post(&[("content-encoding", "gzip")], gzip(b"")).await.status, StatusCode::OK);
     assert!(rig.sink.seen().is_empty());
 }
