@@ -4,6 +4,8 @@
 //! *shape*: a path in a trie of columns, one number per row. The walk also leans on it: the next
 //! key is compared with the children of the node it stands on before anything is hashed.
 
+use std::ops::Range;
+
 use hashbrown::HashTable;
 
 use crate::column::{Column, Interner, Type, Values, count};
@@ -36,6 +38,9 @@ pub struct Attributes {
 struct Node {
     column: u32,
     parent: u32,
+    /// Where the column's key stands among the keys, and its type: what the walk compares.
+    key: Range<u32>,
+    kind: Type,
     /// The first few children, compared before the hash table is asked.
     near: [u32; 4],
 }
@@ -69,7 +74,8 @@ impl Attributes {
     /// An empty table.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let root = Node { column: NONE, parent: NONE, near: [NONE; 4] };
+        let root =
+            Node { column: NONE, parent: NONE, key: 0..0, kind: Type::Empty, near: [NONE; 4] };
         Self {
             columns: Vec::new(),
             by_key: HashTable::new(),
@@ -117,7 +123,7 @@ impl Attributes {
             self.extend_tail(column, field);
             return node;
         }
-        let (child, tail) = match self.child(node, column) {
+        let (child, tail) = match self.child(keys, node, column) {
             Some(child) => (child, 0),
             None => (node, TAIL),
         };
@@ -233,8 +239,8 @@ impl Attributes {
         }
         let near = self.nodes[node as usize].near;
         near.into_iter().take_while(|child| *child != NONE).find(|child| {
-            let column = &self.columns[self.nodes[*child as usize].column as usize];
-            column.kind == kind && keys.get(column.key) == key
+            let node = &self.nodes[*child as usize];
+            node.kind == kind && keys.at(&node.key) == key
         })
     }
 
@@ -258,7 +264,7 @@ impl Attributes {
             }
             None => return None,
         };
-        self.child(node, column)
+        self.child(keys, node, column)
     }
 
     /// Makes a column before any row asks for it.
@@ -298,7 +304,7 @@ impl Attributes {
     }
 
     /// The child of `node` for `column`, made where there is none; `None` when the trie is full.
-    fn child(&mut self, node: u32, column: u32) -> Option<u32> {
+    fn child(&mut self, keys: &Interner, node: u32, column: u32) -> Option<u32> {
         let nodes = &self.nodes;
         let same = |i: &u32| {
             let child = &nodes[*i as usize];
@@ -309,7 +315,9 @@ impl Attributes {
             None if nodes.len() >= NODES_MAX => return None,
             None => {
                 let child = count(nodes.len());
-                self.nodes.push(Node { column, parent: node, near: [NONE; 4] });
+                let Column { key, kind, .. } = self.columns[column as usize];
+                let key = keys.place(key);
+                self.nodes.push(Node { column, parent: node, key, kind, near: [NONE; 4] });
                 let nodes = &self.nodes;
                 self.children.insert_unique(mix(node, column), child, |i| {
                     let child = &nodes[*i as usize];

@@ -26,6 +26,8 @@ pub struct Interner {
     plain: bool,
     keep: bool,
     seed: u64,
+    /// What came last often comes again: one comparison instead of a hash.
+    last: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,16 @@ impl Interner {
             return self.push_text(value);
         }
         self.offered += 1;
+        if let Some(last) = self.last.filter(|last| self.get(*last) == value) {
+            return last;
+        }
+        let code = self.intern_other_text(value);
+        self.last = Some(code);
+        code
+    }
+
+    #[inline]
+    fn intern_other_text(&mut self, value: &[u8]) -> u32 {
         let hash = self.hash(value);
         let same =
             |slot: &Slot| slot.hash == hash && slice(&self.ends, &self.bytes, slot.code) == value;
@@ -138,6 +150,19 @@ impl Interner {
     #[inline]
     pub fn get(&self, code: u32) -> &[u8] {
         slice(&self.ends, &self.bytes, code)
+    }
+
+    /// Where the value with this number stands, for [`Interner::at`].
+    #[must_use]
+    pub(crate) fn place(&self, code: u32) -> std::ops::Range<u32> {
+        let start = code.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
+        start..self.ends[code as usize]
+    }
+
+    /// The value at a place.
+    #[inline]
+    pub(crate) fn at(&self, place: &std::ops::Range<u32>) -> &[u8] {
+        &self.bytes[place.start as usize..place.end as usize]
     }
 
     /// The value with this number as text; only for interners that were filled with text.

@@ -30,6 +30,37 @@ use value::{
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
 
+/// Tags of a span's fields: number and wire type, as `trace.proto` gives them.
+mod tag {
+    const fn varint(number: u32) -> u32 {
+        number << 3
+    }
+    const fn fixed64(number: u32) -> u32 {
+        number << 3 | 1
+    }
+    const fn bytes(number: u32) -> u32 {
+        number << 3 | 2
+    }
+    pub(super) const TRACE_ID: u32 = bytes(1);
+    pub(super) const SPAN_ID: u32 = bytes(2);
+    pub(super) const TRACE_STATE: u32 = bytes(3);
+    pub(super) const PARENT_SPAN_ID: u32 = bytes(4);
+    pub(super) const NAME: u32 = bytes(5);
+    pub(super) const KIND: u32 = varint(6);
+    pub(super) const START: u32 = fixed64(7);
+    pub(super) const END: u32 = fixed64(8);
+    pub(super) const ATTRIBUTE: u32 = bytes(9);
+    pub(super) const DROPPED_ATTRIBUTES: u32 = varint(10);
+    pub(super) const EVENT: u32 = bytes(11);
+    pub(super) const DROPPED_EVENTS: u32 = varint(12);
+    pub(super) const LINK: u32 = bytes(13);
+    pub(super) const DROPPED_LINKS: u32 = varint(14);
+    pub(super) const STATUS: u32 = bytes(15);
+    pub(super) const FLAGS: u32 = 16 << 3 | 5;
+    /// Every number up to here is one of the above.
+    pub(super) const NUMBER_MAX: u32 = 16;
+}
+
 /// What all spans of one scope have in common.
 #[derive(Clone, Default)]
 struct Place {
@@ -230,29 +261,38 @@ impl Walk<'_> {
         let (mut message_text, mut state): (&[u8], &[u8]) = (&[], &[]);
         let mut dropped = [0u32; 3];
         let mut reader = Reader::nested(bytes, offset);
-        while let Some(field) = reader.next()? {
-            match field.number {
-                1 => trace_id = message(&field)?,
-                2 => span_id = message(&field)?,
-                3 => state = message(&field)?,
-                4 => parent_id = message(&field)?,
-                5 => name = message(&field)?,
-                6 => dense.kind = int32(varint(&field)?),
-                7 => dense.start = Nanos(fixed64(&field)?),
-                8 => dense.end = Nanos(fixed64(&field)?),
-                9 => {
-                    let kv = message(&field)?;
+        loop {
+            match reader.tag()? {
+                0 => break,
+                tag::TRACE_ID => trace_id = reader.bytes()?.0,
+                tag::SPAN_ID => span_id = reader.bytes()?.0,
+                tag::TRACE_STATE => state = reader.bytes()?.0,
+                tag::PARENT_SPAN_ID => parent_id = reader.bytes()?.0,
+                tag::NAME => name = reader.bytes()?.0,
+                tag::KIND => dense.kind = int32(reader.varint()?),
+                tag::START => dense.start = Nanos(reader.fixed64()?),
+                tag::END => dense.end = Nanos(reader.fixed64()?),
+                tag::ATTRIBUTE => {
+                    let (kv, offset) = reader.bytes()?;
                     let (table, keys) = (&mut self.batch.spans, &mut self.batch.keys);
-                    *node =
-                        attribute(table, keys, &mut self.budget, (row, *node), kv, field.offset)?;
+                    *node = attribute(table, keys, &mut self.budget, (row, *node), kv, offset)?;
                 }
-                10 => dropped[DROPPED_ATTRIBUTES] = uint32(varint(&field)?),
-                11 => self.event(message(&field)?, field.offset, row)?,
-                12 => dropped[DROPPED_EVENTS] = uint32(varint(&field)?),
-                13 => self.link(message(&field)?, field.offset, row)?,
-                14 => dropped[DROPPED_LINKS] = uint32(varint(&field)?),
-                15 => {
-                    let mut status = Reader::nested(message(&field)?, field.offset);
+                tag::DROPPED_ATTRIBUTES => {
+                    dropped[DROPPED_ATTRIBUTES] = uint32(reader.varint()?);
+                }
+                tag::EVENT => {
+                    let (event, offset) = reader.bytes()?;
+                    self.event(event, offset, row)?;
+                }
+                tag::DROPPED_EVENTS => dropped[DROPPED_EVENTS] = uint32(reader.varint()?),
+                tag::LINK => {
+                    let (link, offset) = reader.bytes()?;
+                    self.link(link, offset, row)?;
+                }
+                tag::DROPPED_LINKS => dropped[DROPPED_LINKS] = uint32(reader.varint()?),
+                tag::STATUS => {
+                    let (status, offset) = reader.bytes()?;
+                    let mut status = Reader::nested(status, offset);
                     while let Some(field) = status.next()? {
                         match field.number {
                             2 => message_text = message(&field)?,
@@ -261,8 +301,8 @@ impl Walk<'_> {
                         }
                     }
                 }
-                16 => dense.flags = fixed32(&field)?,
-                _ => {}
+                tag::FLAGS => dense.flags = reader.fixed32()?,
+                other => reader.skip(other, tag::NUMBER_MAX)?,
             }
         }
         (dense.trace_id, dense.span_id) = ids(trace_id, span_id)?;

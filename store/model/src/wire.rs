@@ -112,14 +112,104 @@ impl<'a> Reader<'a> {
         Ok(Some(Field { number, value, offset: start }))
     }
 
+    /// The tag of the next field (number and wire type), or 0 at the end of the message: the
+    /// first half of [`Reader::next`], for loops that know what their fields carry. The value
+    /// must be read next, by its type or with [`Reader::skip`].
+    ///
+    /// # Errors
+    /// Names the byte where the message is malformed.
+    #[inline(always)]
+    pub fn tag(&mut self) -> Result<u32, Fault> {
+        match self.rest {
+            [] => Ok(0),
+            [byte @ 8..0x80, rest @ ..] => {
+                self.rest = rest;
+                self.offset += 1;
+                Ok(u32::from(*byte))
+            }
+            _ => self.long_tag(),
+        }
+    }
+
+    fn long_tag(&mut self) -> Result<u32, Fault> {
+        let start = self.offset;
+        match u32::try_from(self.varint()?) {
+            Ok(tag) if tag >= 8 => Ok(tag),
+            _ => Err(Fault { offset: start, what: "field number out of range" }),
+        }
+    }
+
+    /// Reads over the value of an unknown field. A number up to `known_max` is not unknown: it
+    /// carries the wrong type.
+    ///
+    /// # Errors
+    /// Names the byte where the message is malformed.
+    #[cold]
+    pub fn skip(&mut self, tag: u32, known_max: u32) -> Result<(), Fault> {
+        let offset = self.offset;
+        let number = tag >> 3;
+        if number <= known_max {
+            return Err(Fault { offset, what: "field has the wrong wire type" });
+        }
+        match tag & 7 {
+            0 => drop(self.varint()?),
+            1 => drop(self.array::<8>()?),
+            2 => drop(self.delimited()?),
+            3 => self.skip_group(number, 1)?,
+            5 => drop(self.array::<4>()?),
+            _ => return Err(Fault { offset, what: "unknown wire type" }),
+        }
+        Ok(())
+    }
+
+    /// The length-delimited value behind the tag, and its offset.
+    ///
+    /// # Errors
+    /// Names the byte where the message is malformed.
+    #[inline(always)]
+    pub fn bytes(&mut self) -> Result<(&'a [u8], usize), Fault> {
+        if let [length @ 0..0x80, rest @ ..] = self.rest
+            && let Some((bytes, rest)) = rest.split_at_checked(usize::from(*length))
+        {
+            let offset = self.offset + 1;
+            self.rest = rest;
+            self.offset = offset + bytes.len();
+            return Ok((bytes, offset));
+        }
+        let bytes = self.delimited()?;
+        Ok((bytes, self.offset - bytes.len()))
+    }
+
+    /// The fixed64 value behind the tag.
+    ///
+    /// # Errors
+    /// Names the byte where the message is malformed.
+    #[inline(always)]
+    pub fn fixed64(&mut self) -> Result<u64, Fault> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    /// The fixed32 value behind the tag.
+    ///
+    /// # Errors
+    /// Names the byte where the message is malformed.
+    #[inline(always)]
+    pub fn fixed32(&mut self) -> Result<u32, Fault> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
     /// How many bytes are left.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
+    /// The varint value behind the tag.
+    ///
+    /// # Errors
+    /// Names the byte where the message is malformed.
     #[inline]
-    fn varint(&mut self) -> Result<u64, Fault> {
+    pub fn varint(&mut self) -> Result<u64, Fault> {
         match self.rest {
             [byte, rest @ ..] if *byte < 0x80 => {
                 self.rest = rest;

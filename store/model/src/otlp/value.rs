@@ -9,9 +9,59 @@ use super::refusal::{NESTING_MAX, Reason, Stop};
 /// What an `AnyValue` holds.
 type Held<'a> = (Type, Put<'a>);
 
+/// A `KeyValue` as every encoder writes it: key, then a string, number or bool, nothing else and
+/// nothing twice. `None` for whatever is not, which the general walk reads (and the general walk
+/// alone judges). Saves two thirds of an attribute's walk.
+#[inline]
+fn plain_attribute(bytes: &[u8]) -> Option<(&[u8], Held<'_>)> {
+    let (key, rest) = split_short(bytes.strip_prefix(&[0x0a])?)?;
+    let (value, []) = split_short(rest.strip_prefix(&[0x12])?)? else { return None };
+    let held = match value {
+        [0x0a, text @ ..] => {
+            let (text, []) = split_short(text)? else { return None };
+            (Type::String, Put::Text(text))
+        }
+        [0x18, byte @ 0..0x80] => (Type::Int, Put::Word(u64::from(*byte))),
+        [0x18, low @ 0x80..=0xff, high @ 0..0x80] => {
+            (Type::Int, Put::Word(u64::from(low & 0x7f) | u64::from(*high) << 7))
+        }
+        [0x10, byte @ 0..=1] => (Type::Bool, Put::Word(u64::from(*byte))),
+        _ => return None,
+    };
+    Some((key, held))
+}
+
+/// Splits off what a length of one or two bytes says.
+#[inline]
+fn split_short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [length @ 0..0x80, rest @ ..] => rest.split_at_checked(usize::from(*length)),
+        [low, high @ 0..0x80, rest @ ..] => {
+            rest.split_at_checked(usize::from(low & 0x7f) | usize::from(*high) << 7)
+        }
+        _ => None,
+    }
+}
+
 /// Appends one `KeyValue` to a row of a table; returns the node behind it.
 #[inline]
 pub(super) fn attribute(
+    table: &mut Attributes,
+    keys: &mut Interner,
+    budget: &mut Budget,
+    at: (u32, u32),
+    bytes: &[u8],
+    offset: usize,
+) -> Result<u32, Stop> {
+    if let Some((key, (kind, put))) = plain_attribute(bytes)
+        && let Some(node) = table.put(keys, budget, at, key, kind, put)
+    {
+        return Ok(node);
+    }
+    any_attribute(table, keys, budget, at, bytes, offset)
+}
+
+fn any_attribute(
     table: &mut Attributes,
     keys: &mut Interner,
     budget: &mut Budget,
