@@ -164,9 +164,8 @@ async fn large_headers_are_refused() {
 async fn many_pings_are_no_attack() {
     let rig = Rig::start().await;
     let mut stream = rig.connect().await;
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-    let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+    stream.write_all(HELLO).await.unwrap();
+    let ping = frame(6, 0, 0, &[1, 2, 3, 4, 5, 6, 7, 8]);
     let (mut acks, mut head) = (0, [0; 9]);
     while acks < 100 {
         stream.write_all(&ping).await.unwrap();
@@ -181,6 +180,66 @@ async fn many_pings_are_no_attack() {
         }
         acks += 1;
     }
+}
+
+/// The preface and empty settings.
+const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// `POST / HTTP/2` without an end of its body: HEADERS on this stream.
+fn headers(stream: u32, flags: u8, block: &[u8]) -> Vec<u8> {
+    frame(1, flags, stream, block)
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let [_, length @ ..] = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Reads until the other end closes; whether it said GOAWAY before.
+async fn closes(stream: &mut TcpStream) -> bool {
+    let (mut head, mut goaway) = ([0; 9], false);
+    while soon(stream.read_exact(&mut head)).await.is_ok() {
+        let length = usize::from(head[1]) << 8 | usize::from(head[2]);
+        goaway |= head[3] == 7;
+        if soon(stream.read_exact(&mut vec![0; length])).await.is_err() {
+            break;
+        }
+    }
+    goaway
+}
+
+#[tokio::test]
+async fn rapid_resets_leave_nothing_behind() {
+    let rig = Rig::start().await;
+    let mut stream = rig.connect().await;
+    let mut flood = HELLO.to_vec();
+    for id in (1..20_001).step_by(2) {
+        flood.extend(headers(id, 4, &[0x83, 0x86, 0x84]));
+        flood.extend(frame(3, 0, id, &[0, 0, 0, 8]));
+    }
+    // The server may hang up half-way: that is an answer too.
+    let sent = stream.write_all(&flood).await;
+    assert!(sent.is_err() || rig.send("GET", "/", &[], "").await.status.is_success());
+    drop(stream);
+    rig.until("all is over", |rig| rig.stats.connections.get() == 0).await;
+    assert!(rig.send("GET", "/", &[], "").await.status.is_success());
+}
+
+#[tokio::test]
+async fn headers_without_an_end_are_cut_off() {
+    let rig = Rig::start().await;
+    let mut stream = rig.connect().await;
+    let mut flood = [HELLO, &headers(1, 0, &[0x83, 0x86, 0x84])].concat();
+    for _ in 0..200 {
+        // A literal header without indexing, of 16 KiB each.
+        let mut block = vec![0, 1, b'x', 0x7f, 0x81, 0x7e];
+        block.resize(16_384, b'y');
+        flood.extend(frame(9, 0, 1, &block));
+    }
+    let sent = stream.write_all(&flood).await;
+    assert!(sent.is_err() || closes(&mut stream).await);
+    rig.until("closed", |rig| rig.stats.connections.get() == 0).await;
+    assert_eq!((rig.stats.requests.get(), rig.stats.failed.get()), (0, 1));
 }
 
 #[tokio::test]
