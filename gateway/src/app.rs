@@ -30,7 +30,7 @@ use crate::health::{Health, Phase};
 use crate::receiver::{Parts, Port, Receiver};
 use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
 use crate::telemetry::{self, Sources, status};
-use announce::Announcement;
+use announce::{Announcement, Greeter};
 use signals::Signals;
 
 /// Jobs that may wait for each compute thread: beyond about a second of work, waiting is worse
@@ -186,7 +186,7 @@ impl App {
         let receiver = self.receiver();
         let listeners = servers.iter().map(|(name, server, _)| (*name, server.addr())).collect();
         let stats = servers.iter().map(|(name, _, stats)| (*name, Arc::clone(stats))).collect();
-        let api = self.api(Arc::new(self.sources(&receiver, stats)));
+        let api = self.api(&Arc::new(self.sources(&receiver, stats)));
         let (trigger, drain) = drain::channel();
         for (name, server, _) in servers {
             let handler = handler(name, &receiver, &api);
@@ -229,8 +229,8 @@ impl App {
     }
 
     /// The query API, and the pages about ourselves that it serves.
-    fn api(&self, sources: Arc<Sources>) -> Arc<Api> {
-        let [health, metrics, status] = std::array::from_fn(|_| Arc::clone(&sources));
+    fn api(&self, sources: &Arc<Sources>) -> Arc<Api> {
+        let [health, metrics, status] = std::array::from_fn(|_| Arc::clone(sources));
         let parts = api::Parts {
             traces: Arc::new(self.store.clone()),
             tenancy: self.config.tenancy,
@@ -323,7 +323,7 @@ fn handler(name: &str, receiver: &Arc<Receiver>, api: &Arc<Api>) -> Arc<dyn Hand
     let door = |listener| Arc::new(Door::new(api, listener));
     let about = announce::about(name);
     match name {
-        "admin" => door(Listener::Admin),
+        "admin" => Arc::new(Greeter { about, rest: door(Listener::Admin) }),
         "http" => Arc::new(Port::new(receiver, about, Some(door(Listener::Query)))),
         _ => Arc::new(Port::new(receiver, about, None)),
     }

@@ -7,6 +7,7 @@ mod args;
 mod completion;
 mod config;
 mod demo;
+mod query;
 mod serve;
 mod status;
 mod version;
@@ -43,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   traceweir serve                         listen on loopback, keep the data in ./data
   traceweir serve --data /var/lib/traceweir --config /etc/traceweir.yaml
+  traceweir demo --seconds 10             send made-up traces to it
   traceweir query trace 4bf92f3577b34da6a3ce929d0e0e4736
   traceweir status                        what a running server does
 
@@ -63,6 +65,8 @@ pub struct Cli {
 enum Command {
     /// Receive, keep and serve traces.
     Serve(serve::Args),
+    /// Look at traces of a running server.
+    Query(query::Args),
     /// Show what a running server does: log, head, budgets, lag.
     Status(status::Args),
     /// Check or print the configuration.
@@ -80,6 +84,7 @@ enum Command {
 pub fn run(cli: Cli) -> Exit {
     match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Query(args) => query::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Config(args) => config::run(args),
         Command::Demo(args) => demo::run(&args),

@@ -9,6 +9,7 @@ mod api_search;
 mod api_trace;
 mod command_line;
 mod data_directory;
+mod deploy;
 mod drain;
 mod full;
 mod grpc_contract;

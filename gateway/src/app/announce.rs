@@ -2,6 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+
+use crate::server::{Body, Handler, Peer, Reply};
 
 /// What the addresses and the directory are.
 #[derive(Debug)]
@@ -18,6 +24,22 @@ pub(super) fn about(name: &str) -> &'static str {
             "traceweir: query API (the URL of a Grafana Tempo data source), and OTLP; /ready, /metrics"
         }
         _ => "traceweir: administration; /status, /ready, /live, /metrics",
+    }
+}
+
+/// Says on `GET /` what lives on a port that takes no OTLP.
+pub(super) struct Greeter {
+    pub(super) about: &'static str,
+    pub(super) rest: Arc<dyn Handler>,
+}
+
+impl Handler for Greeter {
+    fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
+        if request.uri().path() == "/" && request.method() == Method::GET {
+            let answer = Response::new(Body::from(format!("{}\n", self.about)));
+            return Box::pin(async { answer });
+        }
+        Arc::clone(&self.rest).handle(request, peer)
     }
 }
 

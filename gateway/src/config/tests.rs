@@ -198,3 +198,24 @@ fn what_is_printed_can_be_read_again() {
     let again = load(&loaded.yaml().unwrap(), &[], &[]).unwrap();
     assert_eq!(again.yaml(), loaded.yaml());
 }
+
+/// `docs/reference/config.md` has a row for each key, with its default.
+#[test]
+fn every_key_is_documented_with_its_default() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/config.md");
+    let docs = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
+    let defaults = Config::defaults();
+    let keys = tree::leaves(&defaults);
+    for (key, value) in &keys {
+        let default = match tree::shown(value) {
+            _ if DERIVED.contains(&key.as_str()) => "*budget*".to_owned(),
+            text if text.is_empty() => "`\"\"`".to_owned(),
+            text => format!("`{text}`"),
+        };
+        let start = format!("| `{key}` | {default} | ");
+        let row = rows.iter().find(|row| row.starts_with(&start));
+        assert!(row.is_some(), "docs/reference/config.md lacks a row that starts with\n{start}");
+    }
+    assert_eq!(rows.len(), keys.len(), "docs/reference/config.md documents what is no key");
+}
