@@ -1,6 +1,7 @@
 //! `load bench`: starts the release binary on a processor of its own, again and again with a fresh
 //! data directory, and measures it from another one.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,9 +48,10 @@ pub(crate) struct Args {
     /// Connections
     #[arg(long, default_value_t = 4)]
     connections: usize,
-    /// Requests at a time on each connection, in the closed loop
-    #[arg(long, default_value_t = 4)]
-    in_flight: usize,
+    /// Requests at a time on each connection, in the closed loop; by default 4, and more where
+    /// they are small
+    #[arg(long)]
+    in_flight: Option<usize>,
     /// The server's processor
     #[arg(long, default_value_t = 0)]
     server_cpu: usize,
@@ -88,7 +90,8 @@ pub(crate) enum Bench {
     Idle,
     /// Memory and processor at 1,000 spans a second.
     Steady,
-    /// From the ack to where a search and a fetch by id find the span, at the open loop's rate.
+    /// From the ack to where a search and a fetch by id find the span, while the open loop's
+    /// load runs.
     Search,
     /// Traces by id, from a server that is full of them.
     ById,
@@ -147,7 +150,6 @@ struct Runner<'a> {
 struct Used {
     cpu: Duration,
     peak: u64,
-    after: u64,
     disk: u64,
     /// Spans in the directories that `disk` adds up, those of the warm-up included.
     stored: u64,
@@ -199,10 +201,21 @@ impl Runner<'_> {
                 _ => Coding::None,
             },
             connections: self.args.connections,
-            in_flight: if open { OPEN_IN_FLIGHT } else { self.args.in_flight },
+            in_flight: self.in_flight(),
             rate: if open { self.rate } else { None },
             tenant: None,
             header: Vec::new(),
+        }
+    }
+
+    /// Small requests wait for the same fsync as large ones: it takes more of them at a time to
+    /// keep a server busy.
+    fn in_flight(&self) -> usize {
+        match self.bench {
+            Bench::Open | Bench::Search => OPEN_IN_FLIGHT,
+            Bench::Batch100 => self.args.in_flight.unwrap_or(16),
+            Bench::Batch10 => self.args.in_flight.unwrap_or(64),
+            _ => self.args.in_flight.unwrap_or(4),
         }
     }
 
@@ -229,6 +242,8 @@ impl Runner<'_> {
             row.insert("rate".into(), report::round(rate, 0));
         }
         row.insert("server_cpu_s_per_m".into(), report::cpu_per_m(used.cpu, sent.acked));
+        let nanos = u64::try_from(used.cpu.as_nanos())?;
+        row.insert("server_cpu_ns_per_b".into(), report::per(nanos, sent.raw_bytes, 2));
         row.insert("server_cpu_share".into(), share(used.cpu, sent.elapsed));
         row.insert("peak_mb".into(), mb(used.peak));
         row.insert("disk_b_per_span".into(), report::per(used.disk, used.stored, 1));
@@ -241,28 +256,35 @@ impl Runner<'_> {
         let launch = self.launch();
         let (mut sent, mut used) = (Sent::default(), Used::default());
         while sent.next < messages.len() {
-            let server = Server::start(&launch).await?;
-            let drive = self.drive().drive(&self.endpoint(&server), WhenFull::Stop)?;
-            used.starts += 1;
-            let warm = self.warm(messages, &drive).await?;
-            let cpu = server.cpu()?;
-            let last = self.last(messages, sent.next);
-            let run = engine::run(messages, sent.next..last, &drive).await;
-            used.cpu += server.cpu()?.saturating_sub(cpu);
-            let (peak, after) = server.memory()?;
-            used.peak = used.peak.max(peak);
-            used.after = after;
-            used.disk += server.disk()?;
-            used.stored += warm + run.acked;
-            let stuck = run.acked == 0;
-            sent.add(run);
-            if stuck {
-                let trouble = sent.trouble.as_deref().unwrap_or("no reason");
-                anyhow::bail!("a fresh server took nothing: {trouble}");
-            }
+            let mut server = Server::start(&launch).await?;
+            let measured = self.measure_one(messages, &server, &mut sent, &mut used).await;
+            measured.with_context(|| server.last_words())?;
             server.stop().await?;
         }
         Ok((sent, used))
+    }
+
+    /// Goes on with a fresh server until it is full, or everything is sent.
+    async fn measure_one(
+        &self,
+        messages: &Arc<[Message]>,
+        server: &Server,
+        sent: &mut Sent,
+        used: &mut Used,
+    ) -> anyhow::Result<()> {
+        let drive = self.drive().drive(&self.endpoint(server), WhenFull::Stop)?;
+        used.starts += 1;
+        let warm = self.warm(messages, &drive).await?;
+        let cpu = server.cpu()?;
+        let last = self.last(messages, sent.next);
+        let run = engine::run(messages, sent.next..last, &drive).await;
+        used.cpu += server.cpu()?.saturating_sub(cpu);
+        used.peak = used.peak.max(server.memory()?.0);
+        used.disk += server.disk()?;
+        used.stored += warm + run.acked;
+        anyhow::ensure!(run.acked > 0, "a fresh server took nothing: {:?}", run.trouble);
+        sent.add(run);
+        Ok(())
     }
 
     /// Where this start of the server ends, if it does not end earlier.
@@ -273,7 +295,7 @@ impl Runner<'_> {
 
     /// Sends the first messages of the set; returns how many spans were stored.
     async fn warm(&self, messages: &Arc<[Message]>, drive: &Drive) -> anyhow::Result<u64> {
-        let drive = Drive { rate: None, in_flight: self.args.in_flight, ..drive.clone() };
+        let drive = Drive { rate: None, in_flight: drive.in_flight.min(16), ..drive.clone() };
         let last = upto(messages, self.args.warmup);
         let warm = engine::run(messages, 0..last, &drive).await;
         anyhow::ensure!(warm.lost == 0, "warm-up: {}", warm.trouble.unwrap_or_default());
@@ -317,13 +339,18 @@ impl Runner<'_> {
 
     /// Probes while the open loop's load runs.
     async fn search(&self) -> anyhow::Result<Map<String, Value>> {
+        anyhow::ensure!(self.rate.is_some(), "the search needs --rate, or `closed` before");
         let server = Server::start(&self.launch()).await?;
         let drive = self.drive().drive(&self.endpoint(&server), WhenFull::Wait)?;
-        let spans = if drive.rate.is_some() { self.args.spans_less } else { 0 };
-        let (messages, _) = send::make(&self.set(spans.max(self.args.warmup)), &drive.target)?;
+        let (messages, _) = send::make(&self.set(self.args.spans_less), &drive.target)?;
         let probes = probe::Prober::new(&server, self.args.seed)?;
-        let load = engine::run(&messages, 0..messages.len(), &drive);
-        let (sent, found) = tokio::join!(load, probes.run(probe::PROBES));
+        let loading = Cell::new(true);
+        let load = async {
+            let sent = engine::run(&messages, 0..messages.len(), &drive).await;
+            loading.set(false);
+            sent
+        };
+        let (sent, found) = tokio::join!(load, probes.run(&loading));
         let found = found?;
         server.stop().await?;
         let mut row = Map::new();
@@ -333,6 +360,7 @@ impl Runner<'_> {
         report::waits(&mut row, "ack_to_id_ms", &found.by_id);
         report::waits(&mut row, "load_ack_ms", &sent.waits);
         row.insert("load_spans".into(), json!(sent.acked));
+        row.insert("load_seconds".into(), report::round(sent.elapsed.as_secs_f64(), 1));
         Ok(row)
     }
 

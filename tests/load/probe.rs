@@ -1,6 +1,7 @@
 //! Probes of a running server: how soon a span is found after its ack, and how fast traces come by
 //! their id.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ use serde_json::Value;
 use crate::make::now;
 use crate::process::Server;
 
-/// How many probes a measurement takes.
-pub(crate) const PROBES: u64 = 60;
+/// The fewest probes that a measurement takes.
+const PROBES_MIN: u64 = 20;
 
 /// How often each sample is fetched.
 const ROUNDS: usize = 3;
@@ -26,7 +27,7 @@ const FOUND_WAIT: Duration = Duration::from_secs(20);
 /// Between two questions for the same probe.
 const ASK_EVERY: Duration = Duration::from_millis(2);
 /// Between two probes.
-const PROBE_EVERY: Duration = Duration::from_millis(50);
+const PROBE_EVERY: Duration = Duration::from_millis(25);
 
 /// Asks one server.
 pub(crate) struct Prober {
@@ -65,10 +66,12 @@ impl Prober {
         })
     }
 
-    /// Sends probes one after the other and waits for each to be found.
-    pub(crate) async fn run(&self, probes: u64) -> anyhow::Result<Found> {
+    /// Sends probes one after the other and waits for each to be found, while the load goes on.
+    pub(crate) async fn run(&self, loading: &Cell<bool>) -> anyhow::Result<Found> {
         let mut found = Found::default();
-        for number in 1..=probes {
+        let mut number = 0;
+        while loading.get() || number < PROBES_MIN {
+            number += 1;
             let name = format!("probe-{}-{number}", self.seed);
             let mut id = [0xab; 16];
             for (to, from) in id.iter_mut().zip(number.to_be_bytes()) {

@@ -61,6 +61,9 @@ pub(crate) struct Server {
     pub(crate) api: SocketAddr,
 }
 
+/// How many lines of the server's log are reported.
+const LAST_WORDS: usize = 12;
+
 /// How long the server may take to be ready, and to end.
 const READY_WAIT: Duration = Duration::from_secs(30);
 const END_WAIT: Duration = Duration::from_secs(20);
@@ -99,11 +102,22 @@ impl Server {
             }
             let ended = self.child.try_wait()?;
             if ended.is_some() || began.elapsed() > READY_WAIT {
-                let log = std::fs::read_to_string(self.data.path().join("server.log"))?;
-                bail!("the server is not ready ({ended:?}): {log}");
+                bail!("the server is not ready: {}", self.last_words());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// How the server is and the end of its log, for a report of what went wrong.
+    pub(crate) fn last_words(&mut self) -> String {
+        let state = match self.child.try_wait() {
+            Ok(Some(status)) => status.to_string(),
+            _ => "still running".to_owned(),
+        };
+        let log = std::fs::read_to_string(self.data.path().join("server.log")).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(LAST_WORDS).collect();
+        let last: Vec<&str> = last.into_iter().rev().collect();
+        format!("the server ({state}) said: {}", last.join(" | "))
     }
 
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
