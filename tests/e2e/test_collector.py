@@ -1,0 +1,128 @@
+"""A real Collector forwards to the gateway with each coding, and loses nothing through any fault."""
+
+import os
+import threading
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from harness.collector import Collector
+from harness.faulty import FaultyGrpc, FaultyHttp
+from harness.load import Load
+from harness.wait import until
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+
+pytestmark = pytest.mark.skipif(
+    "E2E_COLLECTOR_MISSING" in os.environ, reason=os.environ.get("E2E_COLLECTOR_MISSING", "")
+)
+
+EXPORTERS = ["otlp_grpc", "otlp_http"]
+CODINGS = [(exporter, coding) for exporter in EXPORTERS for coding in ("none", "gzip", "zstd", "snappy")]
+CODINGS += [("otlp_http", "zlib"), ("otlp_http", "deflate")]
+
+
+@pytest.fixture(scope="module")
+def gateway(new_gateway):
+    return new_gateway().start()
+
+
+def _endpoint(gateway, exporter):
+    return gateway.addresses["otlp_grpc"] if exporter == "otlp_grpc" else f"http://{gateway.addresses['otlp_http']}"
+
+
+@pytest.mark.parametrize(("exporter", "coding"), CODINGS)
+def test_forwards(exporter, coding, gateway, tmp_path):
+    load = Load()
+    with Collector(tmp_path, exporter, _endpoint(gateway, exporter), coding) as collector:
+        for _ in range(20):
+            collector.send(load.request())
+        load.arrive(gateway, 30, collector)
+        assert collector.dropped() == []
+    assert load.spans == 2_000
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_loses_nothing_while_the_gateway_restarts(exporter, new_gateway, tmp_path):
+    gateway = new_gateway().start()
+    load = Load()
+    with Collector(tmp_path, exporter, _endpoint(gateway, exporter), "gzip", batch=50) as collector:
+        stop = threading.Event()
+        failures = []
+
+        def send():
+            try:
+                while not stop.is_set() and len(load.made) < 5_000:
+                    collector.send(load.request(traces=2))
+            except grpc.RpcError as error:
+                failures.append(error)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        try:
+            for end in (gateway.kill, gateway.stop, gateway.kill, gateway.stop):
+                before = len(load.made)
+                until("load in flight", 30, lambda floor=before + 100: len(load.made) >= floor or failures)
+                end()
+                # The Collector has more to send while nobody listens.
+                down = len(load.made)
+                until("load while down", 30, lambda floor=down + 40: len(load.made) >= floor or failures)
+                gateway.start()
+        finally:
+            stop.set()
+            sender.join()
+        assert failures == []
+        load.arrive(gateway, 90, collector)
+        assert collector.dropped() == []
+    assert load.spans > 10_000
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_loses_nothing_while_the_gateway_is_full(exporter, new_gateway, tmp_path):
+    gateway = new_gateway(head__bytes_max="16MiB").start()
+    load = Load(filler_bytes=2_000)
+    with Collector(tmp_path, exporter, _endpoint(gateway, exporter), "none") as collector:
+        for _ in range(300):
+            collector.send(load.request())
+        # 30,000 spans of 2 kB do not go into 16 MiB.
+        answer = until("refusal", 30, lambda: _refusal(gateway))
+        assert answer.code() == grpc.StatusCode.UNAVAILABLE, answer
+        assert _retry_seconds(answer) > 0
+        gateway.stop()
+        gateway.settings["head.bytes_max"] = "512MiB"
+        gateway.start()
+        load.arrive(gateway, 120, collector)
+        assert collector.dropped() == []
+
+
+def _refusal(gateway):
+    """One request of our own; None where it was taken."""
+    probe = Load(filler_bytes=2_000)
+    with grpc.insecure_channel(gateway.addresses["otlp_grpc"]) as channel:
+        try:
+            TraceServiceStub(channel).Export(probe.request(), timeout=10)
+        except grpc.RpcError as error:
+            return error
+    return None
+
+
+def _retry_seconds(answer):
+    metadata = dict(answer.trailing_metadata())
+    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    assert status.code == grpc.StatusCode.UNAVAILABLE.value[0]
+    retry = error_details_pb2.RetryInfo()
+    assert [detail.Unpack(retry) for detail in status.details].count(True) == 1, status
+    return retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+
+
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_loses_nothing_through_429_and_503(exporter, gateway, tmp_path):
+    """What limits and outages in front of the gateway do: two of three requests are refused."""
+    faulty, listener = (FaultyGrpc, "otlp_grpc") if exporter == "otlp_grpc" else (FaultyHttp, "otlp_http")
+    load = Load()
+    with faulty(gateway.addresses[listener]) as between:
+        with Collector(tmp_path, exporter, between.endpoint, "none", batch=100) as collector:
+            for _ in range(10):
+                collector.send(load.request())
+            load.arrive(gateway, 90, collector)
+            assert collector.dropped() == []
+    assert between.counts["limited"] >= 5 and between.counts["unavailable"] >= 5, between.counts
