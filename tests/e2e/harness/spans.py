@@ -45,7 +45,8 @@ def from_otlp_json(text):
                     for key in ("traceId", "spanId", "parentSpanId"):
                         if owner.get(key):
                             owner[key] = base64.b64encode(bytes.fromhex(owner[key])).decode()
-    return json_format.ParseDict(request, TracesData())
+    # The JS SDK adds fields of its own (`schemaUrl` in the resource), which receivers ignore.
+    return json_format.ParseDict(request, TracesData(), ignore_unknown_fields=True)
 
 
 def _v1_json(gateway, trace_id):
