@@ -1,3 +1,23 @@
-//! The suites over the public API and the real binary, in one program.
+//! What the binary promises, asked of the binary: one program, real sockets, real files.
+//!
+//! Each file is one theme. Every wait polls with a deadline; a failure prints the gateway's log.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod api_contract;
+mod api_search;
+mod api_trace;
+mod command_line;
+mod data_directory;
+mod drain;
+mod full;
+mod grpc_contract;
+mod http_contract;
+mod json_bodies;
+mod kills;
+mod ports;
+mod refusals;
+mod roundtrip;
+mod tenancy;
 mod tidy;
+mod torn_log;

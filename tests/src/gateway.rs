@@ -151,9 +151,7 @@ impl Options {
     /// When it does not get ready.
     #[must_use]
     pub fn start_on(self, data: &Path) -> Gateway {
-        let mut home = Home::new();
-        home.data = data.to_owned();
-        self.start_in(Arc::new(home))
+        self.start_in(Arc::new(Home { data: data.to_owned(), ..Home::new() }))
     }
 
     /// Runs `serve` on the directory until it ends by itself.
@@ -310,6 +308,17 @@ impl Stopped {
     #[must_use]
     pub fn start(self) -> Gateway {
         self.options.start_in(self.home)
+    }
+
+    /// Starts a gateway again, without waiting for `/ready` this once.
+    ///
+    /// # Panics
+    /// When it does not listen.
+    #[must_use]
+    pub fn start_unready(self) -> Gateway {
+        let mut gateway = self.options.clone().unready().start_in(self.home);
+        gateway.options = self.options;
+        gateway
     }
 
     /// Runs `serve` until it ends by itself.

@@ -17,3 +17,4 @@ pub mod pb;
 pub mod random;
 pub mod spans;
 pub mod wait;
+pub mod wal;

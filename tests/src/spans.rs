@@ -83,6 +83,12 @@ impl Spans {
         Self(of.map(|(identity, whole)| (identity.clone(), whole.clone())).collect())
     }
 
+    /// The span of that identity.
+    #[must_use]
+    pub fn get(&self, identity: &Identity) -> Option<&Whole> {
+        self.0.get(identity)
+    }
+
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,173 @@
+//! Search by tags, durations and times: what is found, in which order, and what is refused.
+
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use serde_json::Value;
+use tests::api::{escape, hex};
+use tests::gateway::Gateway;
+use tests::otlp;
+use tests::random::Rng;
+use tests::wait::now_nanos;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Ten traces of two spans, a second apart, the last one the newest. Trace `n` takes `n * 100` ms;
+/// the odd ones failed.
+fn ten(gateway: &Gateway, rng: &mut Rng) -> Vec<String> {
+    let base = now_nanos() - 60 * SECOND;
+    let mut ids = Vec::new();
+    for number in 0..10_u64 {
+        let mut trace = otlp::trace(rng, 2);
+        let start = base + number * SECOND;
+        for span in &mut trace {
+            span.start_time_unix_nano = start;
+            span.end_time_unix_nano = start + number * 100_000_000;
+        }
+        trace[0].name = format!("root {number}");
+        let child = &mut trace[1];
+        child.attributes.push(otlp::text("team", if number < 5 { "Blue Team" } else { "red" }));
+        if number % 2 == 1 {
+            child.status = Some(Status { code: 2, message: String::new() });
+        }
+        ids.push(hex(&trace[0].trace_id).trim_start_matches('0').to_owned());
+        gateway.export(&otlp::request(&format!("service-{}", number % 3), trace));
+    }
+    ids
+}
+
+fn found(traces: &[Value]) -> Vec<&str> {
+    traces.iter().map(|trace| trace["traceID"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn everything_is_found_newest_first() {
+    let gateway = Gateway::start();
+    let ids = ten(&gateway, &mut Rng::new(1));
+    let newest: Vec<&str> = ids.iter().rev().map(String::as_str).collect();
+    for query in ["", "q=%7B%7D", "q=%7B%20%7D", "tags=", "limit=10"] {
+        assert_eq!(found(&gateway.search(query)), newest, "{query:?}");
+    }
+    assert_eq!(found(&gateway.search("limit=3")), newest[..3]);
+}
+
+#[test]
+fn a_found_trace_is_summed_up() {
+    let gateway = Gateway::start();
+    let ids = ten(&gateway, &mut Rng::new(2));
+    let traces = gateway.search("tags=name%3D%22root%207%22");
+    assert_eq!(found(&traces), [&ids[7]]);
+    let trace = &traces[0];
+    assert_eq!(trace["rootServiceName"], "service-1");
+    assert_eq!(trace["rootTraceName"], "root 7");
+    assert_eq!(trace["durationMs"], 700);
+    assert!(trace["startTimeUnixNano"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(trace["serviceStats"]["service-1"]["spanCount"], 2);
+    assert_eq!(trace["serviceStats"]["service-1"]["errorCount"], 1);
+    let set = &trace["spanSets"][0];
+    assert_eq!(set["matched"], 1);
+    let span = &set["spans"][0];
+    assert_eq!(span["spanID"].as_str().unwrap().len(), 16);
+    assert_eq!(span["durationNanos"], "700000000");
+}
+
+#[test]
+fn tags_match_spans_and_resources() {
+    let gateway = Gateway::start();
+    let ids = ten(&gateway, &mut Rng::new(3));
+    let by = |tags: &str| {
+        let traces = gateway.search(&format!("tags={}", escape(tags)));
+        let mut numbers: Vec<usize> =
+            found(&traces).iter().map(|id| ids.iter().position(|own| own == id).unwrap()).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    assert_eq!(by("service.name=service-1"), [1, 4, 7]);
+    assert_eq!(by("team=red"), [5, 6, 7, 8, 9]);
+    assert_eq!(by("team=\"Blue Team\""), [0, 1, 2, 3, 4]);
+    assert_eq!(by("team=blue"), [0, 1, 2, 3, 4], "a part of it, whatever its case");
+    assert_eq!(by("team=red service.name=service-2"), [5, 8], "both must match");
+    assert_eq!(by("error=true"), [1, 3, 5, 7, 9]);
+    assert_eq!(by("status=error team=red"), [5, 7, 9]);
+    assert_eq!(by("name=\"root 4\""), [4]);
+    assert_eq!(by("team=green"), [0; 0]);
+    assert_eq!(by("no.such.key=x"), [0; 0]);
+}
+
+#[test]
+fn durations_and_times_bound_the_search() {
+    let gateway = Gateway::start();
+    let ids = ten(&gateway, &mut Rng::new(4));
+    let count = |query: &str| gateway.search(query).len();
+    assert_eq!(count("minDuration=500ms"), 5);
+    assert_eq!(count("maxDuration=300ms"), 4);
+    assert_eq!(count("minDuration=200ms&maxDuration=0.4s"), 3);
+    assert_eq!(count("minDuration=1h"), 0);
+    let newest = &gateway.search("limit=1")[0];
+    assert_eq!(newest["traceID"], ids[9].as_str());
+    let at: u64 = newest["startTimeUnixNano"].as_str().unwrap().parse().unwrap();
+    let second = at / SECOND;
+    assert_eq!(count(&format!("start={}&end={}", second - 100, second - 50)), 0);
+    assert_eq!(count(&format!("start={}&end={}", second - 100, second + 100)), 10);
+    let last = count(&format!("start={}&end={}", second - 2, second + 2));
+    assert!((3..=4).contains(&last), "the newest few, found {last}");
+}
+
+#[test]
+fn what_is_no_search_is_400() {
+    let gateway = Gateway::start();
+    let bad = [
+        "limit=0",
+        "limit=-1",
+        "limit=x",
+        "limit=10001",
+        "spss=101",
+        "minDuration=soon",
+        "maxDuration=5",
+        "minDuration=2s&maxDuration=1s",
+        "start=20&end=10",
+        "start=10&end=10",
+        "start=10",
+        "tags=a%3Db&q=%7B%7D",
+        "tags=%22",
+    ];
+    for query in bad {
+        let reply = gateway.get(&format!("/api/search?{query}"));
+        assert_eq!(reply.status, 400, "{query}: {reply:?}");
+        assert!(!reply.body.is_empty(), "says what is wrong with {query}");
+    }
+    let long = format!("/api/search?tags=a%3D{}", "x".repeat(129 << 10));
+    let reply = gateway.get(&long);
+    assert!((400..500).contains(&reply.status), "a query over 128 KiB: {}", reply.status);
+}
+
+#[test]
+fn limit_is_20_unless_told() {
+    let gateway = Gateway::start();
+    let mut rng = Rng::new(5);
+    let traces: Vec<Span> = (0..50).flat_map(|_| otlp::trace(&mut rng, 5)).collect();
+    gateway.export(&otlp::request("many", traces));
+    let found = gateway.search("tags=service.name%3Dmany");
+    assert_eq!(found.len(), 20);
+    assert_eq!(gateway.search("tags=service.name%3Dmany&limit=50").len(), 50);
+    let spans = |query: &str| {
+        let traces = gateway.search(&format!("tags=service.name%3Dmany&limit=1&{query}"));
+        let set = &traces[0]["spanSets"][0];
+        assert_eq!(set["matched"], 5);
+        set["spans"].as_array().unwrap().len()
+    };
+    assert_eq!((spans(""), spans("spss=1"), spans("spss=100")), (3, 1, 5));
+}
+
+#[test]
+fn what_is_acked_is_found_at_once_and_after_a_restart() {
+    let gateway = Gateway::start();
+    let mut rng = Rng::new(6);
+    for number in 0..50 {
+        let mut trace = otlp::trace(&mut rng, 1);
+        trace[0].attributes = vec![otlp::text("marker", &format!("m-{number}-end"))];
+        gateway.export(&otlp::request("fresh", trace));
+        let found = gateway.search(&format!("tags=marker%3Dm-{number}-end"));
+        assert_eq!(found.len(), 1, "marker {number}, right after its ack");
+    }
+    let gateway = gateway.kill_and_restart();
+    assert_eq!(gateway.search("tags=service.name%3Dfresh&limit=100").len(), 50);
+}

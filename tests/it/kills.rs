@@ -1,0 +1,71 @@
+//! kill -9 at random moments under load: what was acknowledged is there, exactly once.
+//!
+//! Five cycles in every run; `TRACEWEIR_PROVE_KILLS=50` is the full proof.
+
+use std::time::Duration;
+
+use tests::gateway::{Gateway, Options};
+use tests::load::{Load, Sent, Shape};
+use tests::random::{Rng, seed};
+use tests::wait::until;
+
+const CLIENTS: u64 = 4;
+
+fn cycles() -> usize {
+    let given = std::env::var("TRACEWEIR_PROVE_KILLS").ok();
+    given.map_or(5, |text| text.parse().expect("TRACEWEIR_PROVE_KILLS is a number"))
+}
+
+/// One run under load until a moment that chance picks; returns what was sent.
+fn load_until(gateway: &Gateway, rng: &mut Rng) -> Load {
+    let shape = Shape { spans: 1 + rng.below(40), filler_bytes: rng.below(400) };
+    let load = Load::start(gateway.at, CLIENTS, shape, rng.number());
+    let enough = rng.below(300) as u64;
+    until("load", Duration::from_secs(60), || (load.acked() >= enough).then_some(()));
+    load
+}
+
+#[test]
+fn every_acked_span_survives_kill_9_exactly_once() {
+    let seed = seed();
+    let mut rng = Rng::new(seed);
+    // Small segments, so that kills hit their changes too.
+    let mut gateway =
+        Options::new().set("wal.segment_bytes", "256KiB").set("head.bytes_max", "512MiB").start();
+    let mut all = Sent::default();
+    let mut slowest = Duration::ZERO;
+    let cycles = cycles();
+    for cycle in 0..cycles {
+        let load = load_until(&gateway, &mut rng);
+        let stopped = gateway.kill();
+        let sent = load.stop();
+        gateway = stopped.start();
+        slowest = slowest.max(gateway.started_in);
+        sent.assert_kept(&gateway, &format!("seed {seed}, after kill {cycle}"));
+        all.extend(sent);
+    }
+    all.assert_kept(&gateway, &format!("seed {seed}, after all {cycles} kills"));
+    #[expect(clippy::print_stderr, reason = "a figure for people, shown with --nocapture")]
+    {
+        eprintln!(
+            "{cycles} kills, {} spans acked, {} requests unanswered, restart to ready at most {slowest:?}",
+            all.acked_spans(),
+            all.unanswered.len(),
+        );
+    }
+    assert!(all.acked_spans() > 0, "seed {seed}: nothing was acknowledged");
+}
+
+#[test]
+fn a_kill_during_the_replay_loses_nothing() {
+    let seed = seed();
+    let mut rng = Rng::new(seed);
+    let gateway = Gateway::start();
+    let load = load_until(&gateway, &mut rng);
+    let mut stopped = gateway.kill();
+    let sent = load.stop();
+    for _ in 0..3 {
+        stopped = stopped.start_unready().kill();
+    }
+    sent.assert_kept(&stopped.start(), &format!("seed {seed}"));
+}

@@ -1,0 +1,102 @@
+//! Tenants: one by default, told apart by the header where configured, and never mixed.
+
+use prost::Message;
+use tests::api::hex;
+use tests::coding::Coding;
+use tests::gateway::{Gateway, Options};
+use tests::http::{Reply, Request};
+use tests::random::Rng;
+use tests::{h2, otlp};
+
+const HEADER: &str = "x-scope-orgid";
+
+fn get(gateway: &Gateway, tenant: &str, path: &str) -> Reply {
+    Request::get(path).header(HEADER, tenant).send(gateway.at.http)
+}
+
+#[test]
+fn the_header_means_nothing_to_a_single_tenant() {
+    let gateway = Gateway::start();
+    let trace = otlp::trace(&mut Rng::new(1), 1);
+    let path = format!("/api/traces/{}", hex(&trace[0].trace_id));
+    let body = otlp::request("single", trace).encode_to_vec();
+    let reply = Request::otlp(body).header(HEADER, "no|tenant").send(gateway.at.otlp_http);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    for tenant in ["a", "b"] {
+        assert_eq!(get(&gateway, tenant, &path).status, 200);
+    }
+}
+
+#[test]
+fn tenants_do_not_see_each_other() {
+    let gateway = Options::new().set("tenancy", "header").start();
+    let mut rng = Rng::new(2);
+    let (id, root) = (rng.id::<16>(), rng.id::<8>());
+    // The same ids in both tenants, with content of their own.
+    for tenant in ["blue", "red"] {
+        let spans = vec![otlp::span(&id, &root, tenant)];
+        let body = otlp::request(tenant, spans).encode_to_vec();
+        let reply = Request::otlp(body).header(HEADER, tenant).send(gateway.at.otlp_http);
+        assert_eq!((reply.status, reply.body.len()), (200, 0), "{reply:?}");
+    }
+    let only_blue = rng.id::<16>();
+    let body = otlp::request("blue", vec![otlp::span(&only_blue, &root, "x")]).encode_to_vec();
+    let framed = h2::frame(Coding::None, &body);
+    let answer = h2::call(gateway.at.otlp_grpc, otlp::EXPORT, &[(HEADER, "blue")], framed);
+    assert_eq!(answer.code, 0, "{answer:?}");
+
+    let check = |gateway: &Gateway| {
+        for (tenant, other, traces) in [("blue", "red", 2), ("red", "blue", 1)] {
+            let text = get(gateway, tenant, &format!("/api/traces/{}", hex(&id))).text();
+            assert!(text.contains(tenant) && !text.contains(other), "{tenant} sees {text}");
+            let found = get(gateway, tenant, "/api/search").json();
+            assert_eq!(found["traces"].as_array().unwrap().len(), traces, "{tenant}: {found}");
+            assert!(!found.to_string().contains(other), "{tenant} finds {found}");
+        }
+        let path = format!("/api/traces/{}", hex(&only_blue));
+        assert_eq!(get(gateway, "red", &path).status, 404);
+        assert_eq!(get(gateway, "green", &path).status, 404);
+    };
+    check(&gateway);
+    check(&gateway.kill_and_restart());
+}
+
+#[test]
+fn without_a_tenant_it_is_401_and_with_a_bad_one_400() {
+    let gateway = Options::new().set("tenancy", "header").start();
+    let trace = otlp::trace(&mut Rng::new(3), 1);
+    let path = format!("/api/traces/{}", hex(&trace[0].trace_id));
+    let body = otlp::request("x", trace).encode_to_vec();
+    let framed = h2::frame(Coding::None, &body);
+
+    let reply = Request::otlp(body.clone()).send(gateway.at.otlp_http);
+    assert_eq!((reply.status, reply.content_type()), (401, "application/x-protobuf"), "{reply:?}");
+    let answer = h2::call(gateway.at.otlp_grpc, otlp::EXPORT, &[], framed.clone());
+    assert_eq!(answer.code, 16, "{answer:?}");
+    for path in ["/api/search", path.as_str()] {
+        assert_eq!(gateway.get(path).status, 401, "{path}");
+    }
+    for bad in ["a|b", "..", "a/b", "__self", &"x".repeat(151)] {
+        let reply = Request::otlp(body.clone()).header(HEADER, bad).send(gateway.at.otlp_http);
+        assert_eq!(reply.status, 400, "{bad}: {reply:?}");
+        let answer = h2::call(gateway.at.otlp_grpc, otlp::EXPORT, &[(HEADER, bad)], framed.clone());
+        assert_eq!(answer.code, 3, "{bad}: {answer:?}");
+        assert_eq!(get(&gateway, bad, "/api/search").status, 400, "{bad}");
+    }
+    // Probes and pages about the process belong to no tenant.
+    for path in ["/ready", "/api/echo", "/metrics", "/api/status/buildinfo"] {
+        assert_eq!(gateway.get(path).status, 200, "{path}");
+    }
+    assert_eq!(get(&gateway, "a", &path).status, 404, "nothing of it was stored");
+}
+
+#[test]
+fn header_tenancy_stays_on_loopback() {
+    let ended = Options::new()
+        .set("tenancy", "header")
+        .argument("--insecure-listen")
+        .set("listen.otlp_http", "0.0.0.0:0")
+        .run();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.err.contains("tenancy"), "{ended:?}");
+}
