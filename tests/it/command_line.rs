@@ -35,10 +35,8 @@ fn all_faults_of_a_configuration_are_told_at_once() {
 #[test]
 fn faults_come_before_ports() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let ended = Options::new()
-        .set("listen.http", taken.local_addr().unwrap().to_string())
-        .set("head.bytes_max", "1")
-        .run();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = Options::new().listen("--http", address).set("head.bytes_max", "1").run();
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.err.contains("head.bytes_max"), "{ended:?}");
 }
@@ -47,13 +45,7 @@ fn faults_come_before_ports() {
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut command = binary();
-    let home = tempfile::tempdir().unwrap();
-    command.arg("serve").arg("--data").arg(home.path().join("data"));
-    for flag in ["--otlp-grpc", "--otlp-http", "--admin"] {
-        command.args([flag, "127.0.0.1:0"]);
-    }
-    let ended = run(command.args(["--http", &address]));
+    let ended = Options::new().listen("--http", address.clone()).run();
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains(&address), "{ended:?}");
 }

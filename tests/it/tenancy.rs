@@ -95,7 +95,7 @@ fn header_tenancy_stays_on_loopback() {
     let ended = Options::new()
         .set("tenancy", "header")
         .argument("--insecure-listen")
-        .set("listen.otlp_http", "0.0.0.0:0")
+        .listen("--otlp-http", "0.0.0.0:0")
         .run();
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.err.contains("tenancy"), "{ended:?}");

@@ -29,6 +29,7 @@ pub struct Options {
     settings: Vec<(String, String)>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    addresses: Vec<(String, String)>,
     unready: bool,
 }
 
@@ -129,6 +130,13 @@ impl Options {
         self
     }
 
+    /// Another address than a free port of loopback, for a flag such as `--http`.
+    #[must_use]
+    pub fn listen(mut self, flag: &str, address: impl Into<String>) -> Self {
+        self.addresses.push((flag.to_owned(), address.into()));
+        self
+    }
+
     /// Does not wait for `/ready`.
     #[must_use]
     pub fn unready(mut self) -> Self {
@@ -177,7 +185,8 @@ impl Options {
         let mut command = binary();
         command.arg("serve").arg("--data").arg(&home.data);
         for flag in ["--otlp-grpc", "--otlp-http", "--http", "--admin"] {
-            command.args([flag, "127.0.0.1:0"]);
+            let given = self.addresses.iter().find(|(known, _)| known == flag);
+            command.args([flag, given.map_or("127.0.0.1:0", |(_, address)| address.as_str())]);
         }
         command.args(["--set", "log.format=json"]);
         for (key, value) in &self.settings {
