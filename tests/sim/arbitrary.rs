@@ -113,7 +113,7 @@ fn live(seed: u64) {
             disk = disk.restart();
         }
     }
-    let running = Running::start(&disk).expect("the last start");
+    let running = Running::start(&disk.restart()).expect("the last start");
     ledger.check(&running.store, When::Restarted);
 }
 

@@ -67,7 +67,7 @@ fn draft(number: u64) -> Draft {
         })
         .collect();
     let mut all = good.clone();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let (trace, id) = (rng.below(TRACES), number * 100 + 50);
         let bad = [
             Span { span_id: vec![0; 8], ..span(trace, id, "zero span id") },
@@ -247,7 +247,7 @@ fn what_was_refused_stays_refused_though_this_version_would_take_it() {
     // A record as a version with other rules wrote it: its second span was refused then.
     let disk = SimDisk::new(1);
     let spans = vec![span(0, 0, "first"), span(0, 1, "refused"), span(0, 2, "last")];
-    let body = otlp::request("a", spans.clone()).encode_to_vec();
+    let body = otlp::request("a", spans).encode_to_vec();
     let (mut log, _) = world::open(&disk).unwrap();
     log.settle();
     let packed = log.wal.pack(&body).unwrap();
@@ -323,7 +323,7 @@ fn a_full_disk_refuses_until_there_is_space_and_no_restart_is_needed() {
     until("full disk", LIMIT, || {
         let refused = send(&mut ledger).err();
         let refused = refused.inspect(|error| assert_eq!(error.kind(), Kind::Unavailable));
-        refused.and(store.status().wal.full)
+        refused.and_then(|_| store.status().wal.full)
     });
     assert!(ledger.stored().len() > 10, "{}", ledger.stored().len());
     ledger.check(&store, When::Live);

@@ -33,7 +33,7 @@ impl Whole {
         bytes.extend(self.scope.encode_length_delimited_to_vec());
         for text in [&self.resource_schema, &self.scope_schema] {
             bytes.extend(text.len().to_le_bytes());
-            bytes.extend(text.bytes());
+            bytes.extend_from_slice(text.as_bytes());
         }
         bytes
     }
