@@ -125,7 +125,6 @@ fn what_is_no_search_is_400() {
         "minDuration=2s&maxDuration=1s",
         "start=20&end=10",
         "start=10&end=10",
-        "start=10",
         "tags=a%3Db&q=%7B%7D",
         "tags=%22",
     ];

@@ -11,15 +11,18 @@ use tests::random::Rng;
 #[test]
 fn get_on_any_port_says_in_one_line_what_lives_there() {
     let gateway = Gateway::start();
-    let mut seen = Vec::new();
     for (name, to) in gateway.at.all() {
         let reply = Request::get("/").send(to);
         assert_eq!((reply.status, reply.content_type()), (200, "text/plain"), "{name}: {reply:?}");
-        assert_eq!(reply.text().trim_end().lines().count(), 1, "{name}: {reply:?}");
-        seen.push(reply.text());
+        let text = reply.text();
+        assert_eq!(text.trim_end().lines().count(), 1, "{name}: {text}");
+        let wanted = match name {
+            "http" => "query",
+            "admin" => "admin",
+            _ => "/v1/traces",
+        };
+        assert!(text.contains(wanted), "{name}: {text}");
     }
-    seen.dedup();
-    assert_eq!(seen.len(), 4, "each port says something of its own: {seen:?}");
 }
 
 #[test]
