@@ -12,6 +12,7 @@ mod data_directory;
 mod deploy;
 mod drain;
 mod full;
+mod fuzz;
 mod grpc_contract;
 mod http_contract;
 mod json_bodies;
