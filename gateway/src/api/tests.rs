@@ -321,7 +321,7 @@ async fn an_empty_search_answers_tempos_empty_response() {
     let (status, text) = rig.get("/api/search?q=%7B%7D&limit=5").await;
     assert_eq!(
         (status, &*text),
-        (StatusCode::OK, r#"{"metrics":{"completedJobs":1,"totalJobs":1}}"#)
+        (StatusCode::OK, r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":1}}"#)
     );
     let long = format!("/api/search?tags={}", "a".repeat(60_000));
     assert_eq!(rig.get(&long).await.0, StatusCode::OK);

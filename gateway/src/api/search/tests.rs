@@ -169,5 +169,5 @@ fn the_answer_is_tempos_to_the_letter() {
         )
     );
     let empty = serde_json::to_string(&Response::try_from(&Found::default()).unwrap()).unwrap();
-    assert_eq!(empty, r#"{"metrics":{"completedJobs":1,"totalJobs":1}}"#);
+    assert_eq!(empty, r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":1}}"#);
 }
