@@ -140,7 +140,9 @@ struct Inner {
     wal: OnceLock<LocalWal>,
     replay: Mutex<Option<Replay>>,
     state: AtomicU8,
-    stats: Stats,
+    /// Shared with the log's callbacks, which hold nothing else of the store: the last handle
+    /// must never be dropped by the log's own thread, which it waits for.
+    stats: Arc<Stats>,
 }
 
 impl Store {
@@ -170,7 +172,7 @@ impl Store {
             wal: OnceLock::new(),
             replay: Mutex::new(Some(replay)),
             state: AtomicU8::new(State::Replaying as u8),
-            stats: Stats::default(),
+            stats: Arc::default(),
         })))
     }
 
@@ -181,9 +183,28 @@ impl Store {
     /// # Errors
     /// `Io` when the log cannot be read, `Refused` when a newer version wrote it.
     pub fn replay(&self) -> Result<(), Error> {
+        let Some(replayed) = self.refill()? else { return Ok(()) };
+        self.begin(LocalWal::start(replayed, Arc::clone(&self.0.clock))?)
+    }
+
+    /// Like [`Store::replay`] without the threads of the log: nothing is written but through the
+    /// driver. For simulations, which need the same steps in the same order each time. `None` at
+    /// a second call.
+    ///
+    /// # Errors
+    /// As [`Store::replay`].
+    pub fn replay_driven(&self) -> Result<Option<log::Driver>, Error> {
+        let Some(replayed) = self.refill()? else { return Ok(None) };
+        let (wal, driver) = LocalWal::start_driven(replayed, Arc::clone(&self.0.clock));
+        self.begin(wal)?;
+        Ok(Some(driver))
+    }
+
+    /// Reads the log back into the head, once.
+    fn refill(&self) -> Result<Option<log::replay::Replayed>, Error> {
         let inner = &*self.0;
         let taken = inner.replay.lock().map(|mut replay| replay.take());
-        let Some(mut replay) = taken.unwrap_or_default() else { return Ok(()) };
+        let Some(mut replay) = taken.unwrap_or_default() else { return Ok(None) };
         for record in &mut replay {
             let record = record?;
             let refused: Vec<u32> = refused_rows(&record.edits);
@@ -200,11 +221,18 @@ impl Store {
                 ),
             }
         }
-        let wal = LocalWal::start(replay.finish()?, Arc::clone(&inner.clock))?;
-        if inner.wal.set(wal).is_ok() {
-            inner.state.store(State::Ready as u8, Ordering::Release);
+        replay.finish().map(Some)
+    }
+
+    /// Takes requests from now on, unless the store was closed meanwhile.
+    fn begin(&self, wal: LocalWal) -> Result<(), Error> {
+        let inner = &*self.0;
+        if inner.wal.set(wal).is_err() {
+            return Ok(());
         }
-        Ok(())
+        let (from, to) = (State::Replaying as u8, State::Ready as u8);
+        let begun = inner.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        if begun.is_ok() { Ok(()) } else { self.close() }
     }
 
     /// Walks the request into the head and hands it to the log. Computes (about 1 ms for 800
@@ -239,11 +267,11 @@ impl Store {
             edits,
         };
         let (sender, outcome) = oneshot::channel();
-        let shared = Arc::clone(inner);
+        let (stats, clock) = (Arc::clone(&inner.stats), Arc::clone(&inner.clock));
         let done = move |outcome: log::Outcome| {
             if outcome.is_ok() {
                 unpublished.publish();
-                shared.stats.append.record(shared.clock.monotonic().minus(started).0);
+                stats.append.record(clock.monotonic().minus(started).0);
             }
             // The client may be gone; the request stays stored all the same.
             drop(sender.send(outcome));
@@ -287,7 +315,8 @@ impl Store {
         execute::search(&self.0.head.view()?, tenant, search)
     }
 
-    /// Refuses new appends, waits for those under way, closes the log clean. Blocking.
+    /// Refuses new appends, waits for those under way, closes the log clean. Blocking. Before
+    /// the end of the replay it only has that end so, and nothing is waited for.
     ///
     /// # Errors
     /// `Fatal` when the last flush failed.
@@ -332,18 +361,18 @@ impl Store {
         match (self.state(), self.0.wal.get()) {
             (State::Ready, Some(wal)) => Ok(wal),
             (State::Closed, _) => Err(Error::new(Kind::Unavailable, "shutting down")),
-            _ => Err(Error::new(Kind::Unavailable, "starting: the log is being replayed")),
+            _ => Err(replaying()),
         }
     }
 
     fn readable(&self) -> Result<(), Error> {
-        match self.state() {
-            State::Replaying => {
-                Err(Error::new(Kind::Unavailable, "starting: the log is being replayed"))
-            }
-            _ => Ok(()),
-        }
+        // Closed or not: until the log is there, some of what was acknowledged is missing.
+        self.0.wal.get().map(|_| ()).ok_or_else(replaying)
     }
+}
+
+fn replaying() -> Error {
+    Error::new(Kind::Unavailable, "starting: the log is being replayed")
 }
 
 impl Pending {

@@ -42,7 +42,8 @@ use writer::Writer;
 pub type Outcome = Result<(), Arc<Error>>;
 
 /// Learns what became of a record. Runs on the log's writer thread, exactly once, in log order;
-/// it must be short and must not wait.
+/// it must be short and must not wait. After one record that failed no later one succeeds, so
+/// that who counts by the order of records (the head's watermark) never passes over a failed one.
 pub type OnDone = Box<dyn FnOnce(Outcome) + Send>;
 
 /// The longest tenant that a reservation leaves room for.
@@ -254,10 +255,9 @@ impl Reservation {
         let written = shared.config.durability != Durability::Memory && state.failed.is_none();
         let place = if written { state.room.place(bytes) } else { None };
         state.room.release(std::mem::take(&mut self.bytes));
-        if state.writer == WriterState::Gone || (written && place.is_none()) {
-            // The second cannot be while edits keep to their bound; it costs this request only.
+        if state.writer == WriterState::Gone {
             drop(state);
-            let error = Error::new(Kind::Unavailable, "the wal has no room for this record");
+            let error = Error::new(Kind::Unavailable, "the wal has ended");
             return done.call(Err(Arc::new(error)));
         }
         if let Some(place) = &place {

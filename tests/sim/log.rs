@@ -2,9 +2,10 @@
 
 use store::Kind;
 use store::disk::data_dir::DataDir;
+use store::log::edit::Edits;
 use store::log::replay::Replay;
 use store::log::stats::Stats;
-use store::log::{LocalWal, OnDone};
+use store::log::{Entry, LocalWal, OnDone};
 
 use crate::disk::{Op, Rng, SimDisk};
 use crate::world::{DIR, Model, Running, Said, Ticks, body, config, entry, id_of, open, replay};
@@ -235,6 +236,32 @@ fn after_a_failed_sync_or_write_nothing_is_acknowledged() {
         let ids: Vec<_> = records.iter().map(id_of).collect();
         assert!(ids.starts_with(&[0]) && ids.is_sorted(), "{ids:?}");
     }
+}
+
+#[test]
+fn after_a_record_that_breaks_its_promise_none_is_acknowledged() {
+    // Edits over their bound take more room than was reserved. What counts rows by their order
+    // (the head) must never see a success behind a failure.
+    let disk = SimDisk::new(10);
+    let (mut running, _) = open(&disk).unwrap();
+    running.settle();
+    running.append(0, 100).unwrap();
+    let packed = running.wal.pack(b"small").unwrap();
+    let reservation = running.wal.reserve(&packed).unwrap();
+    let edits = Edits { refused: (0..100_000).map(|row| row * 2).collect() };
+    let said = Arc::clone(&running.said);
+    let on_done: OnDone = Box::new(move |outcome| said.lock().unwrap().push((1, outcome.is_ok())));
+    reservation.append(Entry { edits, ..entry(1) }, packed, on_done);
+    drop(running.append(2, 100));
+    running.settle();
+    drop(running.append(3, 100));
+    running.settle();
+    assert_eq!(running.said.lock().unwrap()[..2], [(0, true), (1, false)], "in order");
+    assert!(running.said.lock().unwrap()[2..].iter().all(|(_, ok)| !ok));
+    assert_eq!(running.wal.failed().unwrap().kind(), Kind::Fatal);
+    drop(running);
+    let (_, records, _) = replay(&disk).unwrap();
+    assert_eq!(records.iter().map(id_of).collect::<Vec<_>>(), [0]);
 }
 
 #[test]

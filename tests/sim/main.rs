@@ -1,12 +1,19 @@
 //! Seeded simulations over disks that fail: what was acknowledged is found exactly once.
 //!
-//! `disk` is the simulated disk, `log` crashes the log at every operation and damages its files.
+//! `disk` is the simulated disk, `log` crashes the log at every operation and `damage` its files;
+//! `store` does the same to the whole store, and `arbitrary` sends it whatever OTLP allows.
 
+#[cfg(test)]
+mod arbitrary;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod log;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod world;

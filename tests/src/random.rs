@@ -85,6 +85,7 @@ const KEYS: [&str; 8] = [
 #[derive(Debug)]
 pub struct Arbitrary {
     rng: Rng,
+    now: u64,
     traces: Vec<Vec<u8>>,
 }
 
@@ -102,7 +103,13 @@ impl Arbitrary {
                 id
             })
             .collect();
-        Self { rng, traces }
+        Self { rng, now: now_nanos(), traces }
+    }
+
+    /// Spans that were made around this time: the same ones for the same seed.
+    #[must_use]
+    pub fn at(self, now: u64) -> Self {
+        Self { now, ..self }
     }
 
     /// The ids of all traces that spans may belong to.
@@ -238,9 +245,9 @@ impl Arbitrary {
     fn time(&mut self) -> u64 {
         match self.rng.below(12) {
             0 => 0,
-            1 => now_nanos() / 1_000,
+            1 => self.now / 1_000,
             2 => 4_102_444_800_000_000_000,
-            _ => now_nanos() - self.rng.number() % 60_000_000_000,
+            _ => self.now - self.rng.number() % 60_000_000_000,
         }
     }
 }

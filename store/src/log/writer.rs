@@ -165,7 +165,7 @@ impl Writer {
     /// Writes the group behind what is there and makes it durable.
     fn write(&mut self, group: &[Queued]) -> Result<(), Error> {
         let Some(first) = group.first().and_then(|queued| queued.place.as_ref()) else {
-            return Ok(());
+            return self.unplaced();
         };
         if self.current.as_ref().is_none_or(|now| now.segment.number != first.segment.number) {
             self.seal()?;
@@ -201,6 +201,17 @@ impl Writer {
             self.buffer = Vec::new();
         }
         Ok(())
+    }
+
+    /// Only memory takes records that have no place. Elsewhere a record outgrew the room that was
+    /// promised to it, which is a fault of ours; those behind it must not overtake it.
+    fn unplaced(&self) -> Result<(), Error> {
+        match self.shared.config.durability {
+            Durability::Memory => Ok(()),
+            Durability::Os | Durability::Fsync => {
+                Err(Error::new(Kind::Fatal, "a record is larger than the room promised to it"))
+            }
+        }
     }
 
     fn sync(&self) -> Result<(), Error> {
