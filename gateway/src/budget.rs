@@ -176,6 +176,13 @@ pub fn volume(dir: &Path) -> Volume {
     })
 }
 
+/// What may still be written to the volume of a directory, in bytes.
+#[must_use]
+pub fn available(dir: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(dir).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Bytes of the files below a directory; links are not followed.
 fn bytes_below(dir: &Path) -> u64 {
     let mut dirs = vec![dir.to_owned()];

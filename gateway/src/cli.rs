@@ -67,7 +67,7 @@ enum Command {
     Serve(serve::Args),
     /// Look at traces of a running server.
     Query(query::Args),
-    /// Show what a running server does: log, head, budgets, lag.
+    /// Show what a running server does: WAL, head, budgets, lag.
     Status(status::Args),
     /// Check or print the configuration.
     Config(config::Args),

@@ -59,7 +59,7 @@ pub enum Level {
     Trace,
 }
 
-/// Sends logs to standard error from now on.
+/// Sends logs to standard error from now on, panics included.
 ///
 /// # Errors
 /// When the process has a subscriber already.
@@ -80,5 +80,11 @@ pub fn init(config: &Config) -> Result<(), TryInitError> {
         Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, message, "panic: a fault of traceweir itself");
+    }));
+    Ok(())
 }

@@ -12,6 +12,7 @@
 //! ```
 
 pub mod body;
+mod buffers;
 pub mod cors;
 pub mod decode;
 mod descriptor;
@@ -43,6 +44,7 @@ use crate::clock::Tasks;
 use crate::compute::Compute;
 use crate::limits::{self, Admission, Throttle};
 use crate::server::{Handler, Peer, Reply};
+use buffers::Buffers;
 use ingest::Intake;
 use reply::{Fault, Kind};
 use services::Services;
@@ -154,6 +156,7 @@ impl Receiver {
             body_bytes_max: config.limits.body_bytes_max.as_usize(),
             spans: sample::SpanLog::new(log_spans, Arc::clone(&clock)),
             clock,
+            buffers: Buffers::default(),
         };
         Arc::new(Self {
             tenancy,

@@ -8,7 +8,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from harness.collector import Collector
 from harness.faulty import FaultyGrpc, FaultyHttp
-from harness.load import Load
+from harness.load import SPANS_PER_TRACE, Load
 from harness.wait import until
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
@@ -46,34 +46,66 @@ def test_loses_nothing_while_the_gateway_restarts(exporter, new_gateway, tmp_pat
     gateway = new_gateway().start()
     load = Load()
     with Collector(tmp_path, exporter, _endpoint(gateway, exporter), "gzip", batch=50) as collector:
-        stop = threading.Event()
-        failures = []
-
-        def send():
-            try:
-                while not stop.is_set() and len(load.made) < 5_000:
-                    collector.send(load.request(traces=2))
-            except grpc.RpcError as error:
-                failures.append(error)
-
-        sender = threading.Thread(target=send)
-        sender.start()
-        try:
-            for end in (gateway.kill, gateway.stop, gateway.kill, gateway.stop):
-                before = len(load.made)
-                until("load in flight", 30, lambda floor=before + 100: len(load.made) >= floor or failures)
-                end()
-                # The Collector has more to send while nobody listens.
-                down = len(load.made)
-                until("load while down", 30, lambda floor=down + 40: len(load.made) >= floor or failures)
-                gateway.start()
-        finally:
-            stop.set()
-            sender.join()
-        assert failures == []
+        sender = Sender(collector, load)
+        for end in (gateway.kill, gateway.stop, gateway.kill, gateway.stop):
+            sender.more(400)
+            sender.wait_left(200)
+            end()
+            # The Collector has more to send while nobody listens.
+            sender.wait_left(100)
+            gateway.start()
+        sender.finish()
         load.arrive(gateway, 90, collector)
         assert collector.dropped() == []
-    assert load.spans > 10_000
+    assert load.spans == 4 * 400 * 2 * SPANS_PER_TRACE
+
+
+class Sender:
+    """Sends requests in the background, as many as it was told to."""
+
+    def __init__(self, collector, load):
+        self._collector = collector
+        self._load = load
+        self._left = 0
+        self._changed = threading.Condition()
+        self._failure = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def more(self, requests):
+        with self._changed:
+            self._left += requests
+            self._changed.notify_all()
+
+    def wait_left(self, most, limit=60):
+        """Waits until at most so many requests are still to be sent."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._failure or self._left <= most, limit), "the load stands still"
+        assert self._failure is None, self._failure
+
+    def finish(self):
+        self.wait_left(0)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self):
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._left or self._ended)
+                if not self._left:
+                    return
+            try:
+                self._collector.send(self._load.request(traces=2))
+            except grpc.RpcError as error:
+                self._failure = error
+            with self._changed:
+                self._left -= 1
+                self._changed.notify_all()
+                if self._failure:
+                    return
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)

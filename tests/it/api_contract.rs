@@ -1,6 +1,6 @@
 //! The small endpoints that Grafana, probes and operators ask.
 
-use tests::gateway::Gateway;
+use tests::gateway::{Gateway, Options};
 use tests::http::Request;
 use tests::otlp;
 use tests::random::Rng;
@@ -45,4 +45,19 @@ fn unknown_paths_are_404_and_other_methods_405() {
         let reply = Request::new("POST", path).body("").send(gateway.at.http);
         assert_eq!(reply.status, 405, "{path}: {reply:?}");
     }
+}
+
+#[test]
+fn paths_work_behind_a_base_path_and_behind_a_tenants_prefix() {
+    let gateway = Options::new().set("api.base_path", "/tempo").start();
+    let trace = otlp::trace(&mut Rng::new(2), 1);
+    let id = tests::api::hex(&trace[0].trace_id);
+    gateway.export(&otlp::request("base", trace));
+    for prefix in ["", "/tempo", "/api/traces/v1/default/tempo"] {
+        for path in ["/api/echo", &format!("/api/traces/{id}"), "/api/search"] {
+            let reply = gateway.get(&format!("{prefix}{path}"));
+            assert_eq!(reply.status, 200, "{prefix}{path}: {reply:?}");
+        }
+    }
+    assert_eq!(gateway.get("/other/api/echo").status, 404);
 }

@@ -144,7 +144,7 @@ fn status_shows_a_running_gateway() {
     let admin = gateway.at.admin.to_string();
     let ended = run(binary().args(["status", "--admin", &admin]));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for word in ["wal", "head"] {
+    for word in ["wal", "head", "4 spans"] {
         assert!(ended.out.to_lowercase().contains(word), "{word} is not in {}", ended.out);
     }
 }

@@ -53,7 +53,7 @@ fn a_request_that_has_begun_is_answered() {
     slow.write_all(first).unwrap();
     // The request is under way once it is counted among those in flight.
     until("request in flight", DRAIN_LIMIT, || {
-        (gateway.metric("traceweir_receiver_in_flight_requests") >= 1.0).then_some(())
+        (gateway.metric("traceweir_receiver_requests_in_flight") >= 1.0).then_some(())
     });
 
     gateway.terminate();
@@ -94,6 +94,9 @@ fn a_second_sigterm_is_not_waited_out() {
               content-length: 100\r\n\r\n{",
         )
         .unwrap();
+    until("the request that is stuck", DRAIN_LIMIT, || {
+        (gateway.metric("traceweir_receiver_requests_in_flight") >= 1.0).then_some(())
+    });
     gateway.terminate();
     until("end of listening", DRAIN_LIMIT, || {
         TcpStream::connect(gateway.at.otlp_http).is_err().then_some(())

@@ -18,13 +18,13 @@ use tests::wait::until;
 const LIMIT: Duration = Duration::from_secs(60);
 const HEAVY: Shape = Shape { spans: 20, filler_bytes: 3_000 };
 
-/// Sends until the gateway refuses.
-fn fill(gateway: &Gateway, seed: u64) -> Sent {
+/// Sends until the gateway refuses, having taken something before.
+fn fill(gateway: &Gateway, seed: u64, once_taken: impl FnOnce()) -> Sent {
     let load = Load::start(gateway.at, 4, HEAVY, seed);
-    until("refusal", LIMIT, || refuses(gateway).then_some(()));
-    let sent = load.stop();
-    assert!(!sent.refused.is_empty(), "seed {seed}: the load saw no refusal");
-    sent
+    until("acks", LIMIT, || (load.acked() >= 20).then_some(()));
+    once_taken();
+    until("refusal", LIMIT, || (load.refused() >= 4).then_some(()));
+    load.stop()
 }
 
 fn big(rng: &mut Rng) -> impl Message {
@@ -63,7 +63,7 @@ fn check_refusals(gateway: &Gateway) {
 fn a_full_head_refuses_for_now_and_still_reads() {
     let seed = seed();
     let gateway = Options::new().set("head.bytes_max", "16MiB").start();
-    let sent = fill(&gateway, seed);
+    let sent = fill(&gateway, seed, || {});
     check_refusals(&gateway);
     sent.assert_kept(&gateway, &format!("seed {seed}, full"));
     assert!(!gateway.search("").is_empty());
@@ -152,13 +152,14 @@ fn a_full_disk_refuses_for_now_and_recovers_by_itself() {
         .set("head.bytes_max", "512MiB")
         .set("disk.bytes_max", "64MiB");
     let gateway = options.start_on(&data);
-    // Somebody else takes the space.
     let ballast = home.path().join("ballast");
-    let mut length = 24 << 20;
-    while fs::write(&ballast, vec![1; length]).is_err() {
-        length -= 256 << 10;
-    }
-    let sent = fill(&gateway, seed);
+    let sent = fill(&gateway, seed, || {
+        // Somebody else takes the space.
+        let mut length = 24 << 20;
+        while fs::write(&ballast, vec![1; length]).is_err() {
+            length -= 256 << 10;
+        }
+    });
     check_refusals(&gateway);
     sent.assert_kept(&gateway, &format!("seed {seed}, full"));
 

@@ -200,7 +200,7 @@ fn malformed_json_is_400_with_the_path_or_the_byte() {
         let path = format!("resourceSpans[0].scopeSpans[0].spans[1].{field}");
         assert!(message.contains(&path), "{message:?} should name {path}");
     }
-    for body in ["", "{", "[]", "null", "{}x", "\u{feff}{}", "{'a':1}", r#"{"resourceSpans":[}"#] {
+    for body in ["", "{", "[]", "null", "{}x", "{'a':1}", r#"{"resourceSpans":[}"#] {
         let reply = Request::otlp_json(body).send(gateway.at.otlp_http);
         refused(&reply, 400, 3);
     }

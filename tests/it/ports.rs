@@ -1,25 +1,31 @@
 //! Each port says what lives there, and speaks HTTP/1.1 and HTTP/2 in the clear.
 
+use std::time::Duration;
+
 use http::Method;
 use prost::Message;
-use tests::gateway::Gateway;
+use tests::gateway::{Gateway, Options};
 use tests::h2;
 use tests::http::{Connection, Request};
 use tests::otlp;
 use tests::random::Rng;
+use tests::wait::until;
 
 #[test]
 fn get_on_any_port_says_in_one_line_what_lives_there() {
     let gateway = Gateway::start();
-    let mut seen = Vec::new();
     for (name, to) in gateway.at.all() {
         let reply = Request::get("/").send(to);
         assert_eq!((reply.status, reply.content_type()), (200, "text/plain"), "{name}: {reply:?}");
-        assert_eq!(reply.text().trim_end().lines().count(), 1, "{name}: {reply:?}");
-        seen.push(reply.text());
+        let text = reply.text();
+        assert_eq!(text.trim_end().lines().count(), 1, "{name}: {text}");
+        let wanted = match name {
+            "http" => "query",
+            "admin" => "admin",
+            _ => "/v1/traces",
+        };
+        assert!(text.contains(wanted), "{name}: {text}");
     }
-    seen.dedup();
-    assert_eq!(seen.len(), 4, "each port says something of its own: {seen:?}");
 }
 
 #[test]
@@ -57,4 +63,28 @@ fn a_connection_is_kept_after_success_and_after_a_refusal() {
         assert_eq!(connection.send(&Request::otlp(vec![0xff])).unwrap().status, 400);
         assert_eq!(connection.send(&Request::get("/nope")).unwrap().status, 404);
     }
+}
+
+#[test]
+fn long_connections_are_told_to_go_so_that_load_spreads() {
+    let gateway = Options::new().set("server.age_max", "1s").start();
+    let mut connection = h2::Connection::open(gateway.at.otlp_grpc).unwrap();
+    let mut rng = Rng::new(2);
+    let mut calls = 0;
+    let end = until("end of the connection", Duration::from_secs(30), || {
+        let answer = connection.export(&otlp::request("age", otlp::trace(&mut rng, 1)));
+        match answer {
+            Ok(answer) => {
+                assert_eq!(answer.code, 0, "{answer:?}");
+                calls += 1;
+                None
+            }
+            Err(fault) => Some(fault.to_string()),
+        }
+    });
+    assert!(calls > 10, "only {calls} calls before {end}");
+    // What HTTP/2 calls NO_ERROR: nothing was cut, and the client opens another connection.
+    assert!(end.contains("not a result of an error"), "{end}");
+    let mut again = h2::Connection::open(gateway.at.otlp_grpc).unwrap();
+    assert_eq!(again.export(&otlp::request("age", otlp::trace(&mut rng, 1))).unwrap().code, 0);
 }

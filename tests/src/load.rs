@@ -22,8 +22,15 @@ pub type Traces = BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>;
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
-    acked: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     clients: Vec<JoinHandle<Sent>>,
+}
+
+/// Requests, while the clients are at work.
+#[derive(Debug, Default)]
+struct Counts {
+    acked: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// What became of the requests.
@@ -111,21 +118,27 @@ impl Load {
     #[must_use]
     pub fn start(to: Addresses, clients: u64, shape: Shape, seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let acked = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let client = |number: u64| {
-            let (stop, acked) = (Arc::clone(&stop), Arc::clone(&acked));
+            let (stop, counts) = (Arc::clone(&stop), Arc::clone(&counts));
             let rng = Rng::new(seed.wrapping_add(number.wrapping_mul(0x1_0000_0001)));
-            let work = move || work(to, number.is_multiple_of(2), shape, rng, &stop, &acked);
+            let work = move || work(to, number.is_multiple_of(2), shape, rng, &stop, &counts);
             std::thread::Builder::new().name(format!("client {number}")).spawn(work)
         };
         let clients = (0..clients).map(|number| client(number).expect("a thread")).collect();
-        Self { stop, acked, clients }
+        Self { stop, counts, clients }
     }
 
     /// Requests that were acknowledged so far.
     #[must_use]
     pub fn acked(&self) -> u64 {
-        self.acked.load(Ordering::Relaxed)
+        self.counts.acked.load(Ordering::Relaxed)
+    }
+
+    /// Requests that were refused for now so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.counts.refused.load(Ordering::Relaxed)
     }
 
     /// Lets the clients finish their request under way and tells what they sent.
@@ -192,7 +205,7 @@ fn work(
     shape: Shape,
     mut rng: Rng,
     stop: &AtomicBool,
-    acked: &AtomicU64,
+    counts: &Counts,
 ) -> Sent {
     let mut sent = Sent::default();
     let Ok(mut client) = Client::open(to, grpc) else {
@@ -210,9 +223,12 @@ fn work(
         match client.send(&otlp::request("load", spans)) {
             Ok(Outcome::Acked) => {
                 sent.acked.insert(trace, ids);
-                acked.fetch_add(1, Ordering::Relaxed);
+                counts.acked.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(Outcome::Refused) => drop(sent.refused.insert(trace, ids)),
+            Ok(Outcome::Refused) => {
+                sent.refused.insert(trace, ids);
+                counts.refused.fetch_add(1, Ordering::Relaxed);
+            }
             Ok(Outcome::Odd(answer)) => sent.odd.push(answer),
             Err(_) => {
                 sent.unanswered.insert(trace, ids);

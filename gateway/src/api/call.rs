@@ -140,20 +140,28 @@ impl Parameters<'_> {
         text.parse().map(Some).map_err(|_| refuse())
     }
 
-    /// `start` and `end`, in seconds since the epoch; either may be left out. The second of the
-    /// end is in the range as a whole: who asks until now means what has just come in, too.
+    /// `start` and `end`, in seconds since the epoch: both or none of them (Tempo's way of
+    /// saying none is 0 for both). The second of the end is in the range as a whole: who asks
+    /// until now means what has just come in, too.
     pub(super) fn during(&self) -> Result<TimeRange, Fault> {
-        let (start, end) = (self.number("start")?, self.number("end")?);
-        if let (Some(start), Some(end)) = (start, end)
-            && start >= end
-        {
+        let (start, end) = match (self.seconds("start")?, self.seconds("end")?) {
+            (None, None) | (Some(0), Some(0)) => return Ok(TimeRange::ALL),
+            (Some(start), Some(end)) => (start, end),
+            _ => return Err(Fault::invalid("start and end go together: give both or none")),
+        };
+        if start >= end {
             return Err(Fault::invalid(format!("start ({start}) must be before end ({end})")));
         }
-        let last = |end| Nanos::from_secs(end).plus(Nanos(999_999_999));
-        Ok(TimeRange {
-            start: start.map_or(TimeRange::ALL.start, Nanos::from_secs),
-            end: end.map_or(TimeRange::ALL.end, last),
-        })
+        let end = Nanos::from_secs(end).plus(Nanos(999_999_999));
+        Ok(TimeRange { start: Nanos::from_secs(start), end })
+    }
+
+    fn seconds(&self, name: &str) -> Result<Option<u64>, Fault> {
+        let seconds = self.number(name)?;
+        if seconds.is_some_and(|seconds| seconds > u64::from(u32::MAX)) {
+            return Err(Fault::invalid(format!("{name} is to be in seconds since 1970")));
+        }
+        Ok(seconds)
     }
 }
 

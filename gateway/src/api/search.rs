@@ -193,7 +193,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 /// `tempopb.SearchResponse`.
 #[derive(Serialize)]
 struct Response {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// There even where it is empty, as in Tempo's answers.
     traces: Vec<Trace>,
     metrics: Metrics,
 }

@@ -1,6 +1,6 @@
 //! Traces by id, and what Grafana asks a Tempo data source about itself.
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use model::TraceId;
 use model::json::{self, Flavour};
 use model::wire;
@@ -13,14 +13,27 @@ use super::{Api, search};
 /// The version of Tempo whose contract this is. Grafana switches features on by it.
 const TEMPO_VERSION: &str = "3.0.2";
 
-/// `GET /api/traces/{id}`.
+/// `tempopb.PartialStatus`: the trace is larger than what is returned.
+const PARTIAL: u64 = 1;
+
+/// `GET /api/traces/{id}`. Its form has no room for what is left out of a huge trace: a header
+/// says it.
 pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let trace = find(api, call)?;
-    if call.takes_protobuf() {
-        return Ok(Answer::protobuf(trace.otlp));
-    }
-    Ok(Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?))
+    let left_out = trace.left_out;
+    let answer = if call.takes_protobuf() {
+        Answer::protobuf(trace.otlp)
+    } else {
+        Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?)
+    };
+    Ok(match left_out {
+        0 => answer,
+        spans => answer.with(LEFT_OUT, &spans.to_string()),
+    })
 }
+
+/// How many spans an answer of the first version leaves out.
+const LEFT_OUT: HeaderName = HeaderName::from_static("x-traceweir-spans-left-out");
 
 /// `GET /api/v2/traces/{id}`.
 pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
@@ -32,15 +45,35 @@ pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
         ));
     }
     let trace = find(api, call)?;
+    let partial = (trace.left_out > 0).then(|| partial(&trace));
     if call.takes_protobuf() {
-        // tempopb.TraceByIDResponse: trace = 1, metrics = 2; a complete one has no status.
-        let mut out = Vec::with_capacity(trace.otlp.len() + 16);
+        // tempopb.TraceByIDResponse: trace = 1, metrics = 2, status = 3, message = 4.
+        let mut out = Vec::with_capacity(trace.otlp.len() + 256);
         wire::put_bytes(&mut out, 1, &trace.otlp);
         wire::put_bytes(&mut out, 2, &[]);
+        if let Some(message) = partial {
+            wire::put_u64(&mut out, 3, PARTIAL);
+            wire::put_bytes(&mut out, 4, message.as_bytes());
+        }
         return Ok(Answer::protobuf(out));
     }
-    let trace = json::encode(&trace.otlp, Flavour::TempoV2)?;
-    Ok(Answer::json(format!("{{\"trace\":{trace},\"metrics\":{{}}}}")))
+    let mut out = String::from("{\"trace\":");
+    out.push_str(&json::encode(&trace.otlp, Flavour::TempoV2)?);
+    out.push_str(",\"metrics\":{}");
+    if let Some(message) = partial {
+        out.push_str(",\"status\":\"PARTIAL\",\"message\":");
+        json::put_text(&mut out, message.as_bytes());
+    }
+    out.push('}');
+    Ok(Answer::json(out))
+}
+
+fn partial(trace: &store::Trace) -> String {
+    let (spans, left_out) = (trace.spans, trace.left_out);
+    format!(
+        "{spans} spans are shown, {left_out} are left out: the trace is larger than \
+         query.trace_bytes_max"
+    )
 }
 
 fn find(api: &Api, call: &Call) -> Result<store::Trace, Fault> {

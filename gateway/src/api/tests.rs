@@ -1,5 +1,7 @@
 //! The API as clients see it: codes, headers and bodies of every route.
 
+mod real;
+
 use std::io::Read;
 use std::sync::Mutex;
 
@@ -13,6 +15,7 @@ use super::*;
 #[derive(Default)]
 struct Shelf {
     trace: Option<Vec<u8>>,
+    left_out: u64,
     fails: Option<store::Kind>,
     asked: Mutex<Vec<(TenantId, TraceId, TimeRange)>>,
 }
@@ -27,7 +30,10 @@ impl Traces for Shelf {
         self.asked.lock().unwrap().push((tenant.clone(), id, during));
         match self.fails {
             Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
-            None => Ok(self.trace.clone().map(|otlp| store::Trace { otlp, spans: 1, left_out: 0 })),
+            None => {
+                let found = |otlp| store::Trace { otlp, spans: 1, left_out: self.left_out };
+                Ok(self.trace.clone().map(found))
+            }
         }
     }
 
@@ -156,6 +162,27 @@ async fn a_trace_comes_as_protobuf_for_who_asks() {
     let metrics = reader.next().unwrap().unwrap();
     assert_eq!((metrics.number, metrics.value), (2, model::wire::Value::Bytes(&[])));
     assert!(reader.next().unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_trace_that_is_too_large_says_what_is_missing() {
+    let rig = Rig::new(Shelf { left_out: 7, ..shelf() }, Tenancy::Single);
+    let path = format!("/api/v2/traces/{ID}");
+    let (status, text) = rig.get(&path).await;
+    assert_eq!(status, StatusCode::OK);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["status"], "PARTIAL");
+    assert!(json["message"].as_str().unwrap().contains("7 are left out"), "{text}");
+    let accept = [("accept", "application/protobuf")];
+    let v2 = rig.ask(Method::GET, &path, Listener::Query, &accept).await;
+    let mut reader = model::wire::Reader::new(v2.body());
+    let numbers: Vec<u32> =
+        std::iter::from_fn(|| reader.next().unwrap()).map(|field| field.number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+    let path = format!("/api/traces/{ID}");
+    let v1 = rig.ask(Method::GET, &path, Listener::Query, &accept).await;
+    assert_eq!(v1.headers()["x-traceweir-spans-left-out"], "7");
+    assert_eq!(**v1.body(), otlp());
 }
 
 #[tokio::test]
@@ -294,7 +321,7 @@ async fn an_empty_search_answers_tempos_empty_response() {
     let (status, text) = rig.get("/api/search?q=%7B%7D&limit=5").await;
     assert_eq!(
         (status, &*text),
-        (StatusCode::OK, r#"{"metrics":{"completedJobs":1,"totalJobs":1}}"#)
+        (StatusCode::OK, r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":1}}"#)
     );
     let long = format!("/api/search?tags={}", "a".repeat(60_000));
     assert_eq!(rig.get(&long).await.0, StatusCode::OK);

@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 
 use crate::server::{Body, Handler, Peer, Reply};
@@ -19,10 +20,9 @@ pub(super) struct Announcement<'a> {
 /// What `GET /` says on a port.
 pub(super) fn about(name: &str) -> &'static str {
     match name {
-        "otlp_grpc" | "otlp_http" => "traceweir: OTLP over gRPC and over HTTP (POST /v1/traces)",
-        "http" => {
-            "traceweir: query API (the URL of a Grafana Tempo data source), and OTLP; /ready, /metrics"
-        }
+        "otlp_grpc" => "traceweir: OTLP, gRPC by custom; HTTP (POST /v1/traces) is told apart",
+        "otlp_http" => "traceweir: OTLP, HTTP by custom (POST /v1/traces); gRPC is told apart",
+        "http" => "traceweir: query API, the URL of a Grafana Tempo data source; OTLP, too",
         _ => "traceweir: administration; /status, /ready, /live, /metrics",
     }
 }
@@ -36,7 +36,8 @@ pub(super) struct Greeter {
 impl Handler for Greeter {
     fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
         if request.uri().path() == "/" && request.method() == Method::GET {
-            let answer = Response::new(Body::from(format!("{}\n", self.about)));
+            let mut answer = Response::new(Body::from(format!("{}\n", self.about)));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             return Box::pin(async { answer });
         }
         Arc::clone(&self.rest).handle(request, peer)

@@ -11,7 +11,7 @@ use crate::config::{Config, Loaded};
 
 /// Where the configuration comes from.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Configuration")]
+#[command(next_help_heading = "Configuration", args_override_self = true)]
 pub struct ConfigArgs {
     /// A YAML file; environment variables (`TRACEWEIR__HEAD__BYTES_MAX`), `--set` and the other
     /// flags are stronger

@@ -94,7 +94,10 @@ fn trace(args: &TraceArgs) -> Result<String, String> {
         }
     };
     let foreign = |fault: wire::Fault| format!("{} sent no trace: {fault}", args.url);
-    let otlp = envelope(&answer).map_err(foreign)?;
+    let Envelope { otlp, message } = envelope(&answer).map_err(foreign)?;
+    if let Some(message) = message {
+        complain(&format!("the trace is not whole: {}", read::text(message)));
+    }
     if args.json {
         return json::encode(otlp, Flavour::Otlp).map(|json| json + "\n").map_err(foreign);
     }
@@ -103,16 +106,25 @@ fn trace(args: &TraceArgs) -> Result<String, String> {
     Ok(waterfall::draw(args.id, &trace, &style))
 }
 
-/// The trace in a `tempopb.TraceByIDResponse`.
-fn envelope(answer: &[u8]) -> Result<&[u8], wire::Fault> {
+/// `tempopb.TraceByIDResponse`.
+#[derive(Default)]
+struct Envelope<'a> {
+    otlp: &'a [u8],
+    /// Why the trace is not whole, where it is not.
+    message: Option<&'a [u8]>,
+}
+
+fn envelope(answer: &[u8]) -> Result<Envelope<'_>, wire::Fault> {
     let mut reader = wire::Reader::new(answer);
-    let mut trace: &[u8] = &[];
+    let mut envelope = Envelope::default();
     while let Some(field) = reader.next()? {
-        if let (1, wire::Value::Bytes(bytes)) = (field.number, field.value) {
-            trace = bytes;
+        match (field.number, field.value) {
+            (1, wire::Value::Bytes(otlp)) => envelope.otlp = otlp,
+            (4, wire::Value::Bytes(message)) => envelope.message = Some(message),
+            _ => {}
         }
     }
-    Ok(trace)
+    Ok(envelope)
 }
 
 /// How wide the terminal is.

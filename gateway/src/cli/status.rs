@@ -15,7 +15,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// A longer answer is not one of ours.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// Show what a running server does: log, head, budgets, lag.
+/// Show what a running server does: WAL, head, budgets, lag.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -167,7 +167,7 @@ fn table(status: &Value) -> String {
         ),
     );
     row(
-        "log",
+        "wal",
         format!(
             "{} in {} segments",
             share("/store/wal/disk_bytes", "/store/wal/bytes_max"),
@@ -175,7 +175,7 @@ fn table(status: &Value) -> String {
         ),
     );
     row(
-        "log lag",
+        "wal lag",
         format!(
             "{} requests, {} wait for the disk",
             number("/store/wal/queue_records"),
@@ -190,7 +190,7 @@ fn table(status: &Value) -> String {
         number("/store/replay/corrupt")
     );
     row("replay", replay);
-    for (name, path) in [("log is full", "/store/wal/full"), ("log failed", "/store/wal/failed")] {
+    for (name, path) in [("wal is full", "/store/wal/full"), ("wal failed", "/store/wal/failed")] {
         if let Some(Value::String(why)) = status.pointer(path) {
             row(name, why.clone());
         }
@@ -242,7 +242,7 @@ mod tests {
             "memory      50MiB of 100MiB (50 %)\n",
             "received    7 spans, 0 refused\n",
             "requests    3 ok, 1 invalid\n",
-            "log is full no space\n",
+            "wal is full no space\n",
         ] {
             assert!(table.contains(line), "{line}\nnot in\n{table}");
         }

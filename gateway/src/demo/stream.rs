@@ -4,7 +4,7 @@
 //! for their answers the stream waits as well. Answers that ask for a retry are obeyed.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,7 +78,6 @@ impl Progress {
     /// A request that panicked tells nothing.
     fn done(&mut self, done: Result<Done, JoinError>) {
         let Ok(done) = done else { return };
-        self.retries += done.retries;
         match done.outcome {
             Ok(rejected) => {
                 self.acked += done.spans.saturating_sub(rejected);
@@ -88,9 +87,8 @@ impl Progress {
                 }
                 self.waits.push_back(done.wait);
             }
-            Err(_) => self.lost += done.spans,
+            Err(Lost) => self.lost += done.spans,
         }
-        self.trouble = done.outcome.err().or(done.trouble).or_else(|| self.trouble.take());
     }
 }
 
@@ -101,7 +99,7 @@ const IN_FLIGHT_MAX: usize = 32;
 /// Spans of a request.
 const BATCH: usize = 400;
 /// How often a request is sent before it is given up.
-const ATTEMPTS_MAX: u64 = 12;
+const ATTEMPTS_MAX: u32 = 12;
 /// The first wait where the server names none; it doubles.
 const RETRY_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait between two attempts.
@@ -118,10 +116,27 @@ const AGE: Nanos = Nanos(300_000_000);
 struct Done {
     spans: u64,
     wait: Duration,
+    /// How many of its spans were rejected.
+    outcome: Result<u64, Lost>,
+}
+
+/// A message was given up.
+#[derive(Debug)]
+struct Lost;
+
+/// What goes wrong while requests are under way, told by them before they end.
+#[derive(Debug, Default)]
+struct Trouble {
     retries: u64,
-    /// How many of its spans were rejected, or why all of them are lost.
-    outcome: Result<u64, String>,
-    trouble: Option<String>,
+    last: Option<String>,
+}
+
+impl Trouble {
+    fn note(trouble: &Mutex<Self>, last: String, retries: u64) {
+        let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.retries += retries;
+        trouble.last = Some(last);
+    }
 }
 
 /// How long the answers that are due are waited for in the end.
@@ -133,6 +148,7 @@ struct Stream<'a> {
     clock: &'a Arc<dyn Clock>,
     plan: &'a Plan,
     progress: Progress,
+    trouble: Arc<Mutex<Trouble>>,
     under_way: JoinSet<Done>,
 }
 
@@ -151,8 +167,14 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     mut tell: impl FnMut(&Progress),
 ) -> Result<Progress, Fault> {
-    let (progress, under_way) = (Progress::default(), JoinSet::new());
-    let mut stream = Stream { channel, clock, plan, progress, under_way };
+    let mut stream = Stream {
+        channel,
+        clock,
+        plan,
+        progress: Progress::default(),
+        trouble: Arc::default(),
+        under_way: JoinSet::new(),
+    };
     let ended = {
         let streaming = stream.go_on(&mut tell);
         tokio::pin!(streaming, stop);
@@ -162,7 +184,11 @@ pub async fn run(
         }
     };
     timeout(LAST_WAIT, stream.finish()).await;
-    ended.map(|()| stream.progress)
+    stream.note_trouble();
+    let mut progress = stream.progress;
+    // What is not answered by now is not waited for any longer.
+    progress.lost = progress.sent.saturating_sub(progress.acked + progress.rejected);
+    ended.map(|()| progress)
 }
 
 impl Stream<'_> {
@@ -187,9 +213,16 @@ impl Stream<'_> {
             while let Some(done) = self.under_way.try_join_next() {
                 self.progress.done(done);
             }
+            self.note_trouble();
             tell(&self.progress);
         }
         Ok(())
+    }
+
+    fn note_trouble(&mut self) {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        self.progress.retries = trouble.retries;
+        self.progress.trouble.clone_from(&trouble.last);
     }
 
     /// Starts a request, as soon as there are not too many.
@@ -202,13 +235,11 @@ impl Stream<'_> {
         }
         self.progress.sent += spans;
         let (channel, clock) = (Arc::clone(self.channel), Arc::clone(self.clock));
-        let tenant = self.plan.tenant.clone();
+        let (tenant, trouble) = (self.plan.tenant.clone(), Arc::clone(&self.trouble));
         self.under_way.spawn(async move {
             let sent = clock.monotonic();
-            let mut done = deliver(&channel, message, tenant.as_deref()).await;
-            done.spans = spans;
-            done.wait = Duration::from_nanos(clock.monotonic().minus(sent).0);
-            done
+            let outcome = deliver(&channel, message, tenant.as_deref(), &trouble).await;
+            Done { spans, wait: Duration::from_nanos(clock.monotonic().minus(sent).0), outcome }
         });
         Ok(())
     }
@@ -226,32 +257,32 @@ fn due(rate: u64, elapsed: Duration) -> u64 {
     u64::try_from(spans).unwrap_or(u64::MAX)
 }
 
-/// Sends a message, again where the answer allows it.
-async fn deliver(channel: &Channel, message: Bytes, tenant: Option<&str>) -> Done {
-    let mut done =
-        Done { spans: 0, wait: Duration::ZERO, retries: 0, outcome: Ok(0), trouble: None };
+/// Sends a message, again where the answer allows it; returns how many spans were rejected.
+async fn deliver(
+    channel: &Channel,
+    message: Bytes,
+    tenant: Option<&str>,
+    trouble: &Mutex<Trouble>,
+) -> Result<u64, Lost> {
     let mut wait = RETRY_WAIT;
-    loop {
-        let (after, message) = match channel.send(message.clone(), tenant).await {
+    for _ in 0..ATTEMPTS_MAX {
+        let (after, why) = match channel.send(message.clone(), tenant).await {
             Ok(Reply::Accepted { rejected, message }) => {
-                done.outcome = Ok(rejected);
-                done.trouble = (rejected > 0).then_some(message).or(done.trouble);
-                return done;
+                if rejected > 0 {
+                    Trouble::note(trouble, message, 0);
+                }
+                return Ok(rejected);
             }
             Ok(Reply::Refused { message }) => {
-                done.outcome = Err(message);
-                return done;
+                Trouble::note(trouble, message, 0);
+                return Err(Lost);
             }
             Ok(Reply::Retry { after, message }) => (after, message),
             Err(fault) => (None, fault.to_string()),
         };
-        done.retries += 1;
-        if done.retries >= ATTEMPTS_MAX {
-            done.outcome = Err(message);
-            return done;
-        }
-        done.trouble = Some(message);
+        Trouble::note(trouble, why, 1);
         sleep(after.unwrap_or(wait).min(RETRY_WAIT_MAX)).await;
         wait *= 2;
     }
+    Err(Lost)
 }

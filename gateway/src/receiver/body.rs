@@ -1,5 +1,5 @@
 //! Reading a body: guarded against slow and oversize ones, paid for before it is buffered, and
-//! collected into one contiguous buffer (not even that where it comes in one large frame).
+//! collected into one contiguous buffer.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -12,6 +12,7 @@ use hyper::body::{Body as _, Frame, Incoming};
 use model::{Faults, Wait};
 use serde::{Deserialize, Serialize};
 
+use super::buffers::Buffers;
 use super::reply::{Fault, Kind, Size};
 use crate::clock;
 use crate::limits::Held;
@@ -144,6 +145,7 @@ pub async fn read_http(
     declared: Option<u64>,
     limit: u64,
     held: &mut Held,
+    buffers: &Buffers,
 ) -> Result<Bytes, Fault> {
     if let Some(size) = declared.filter(|size| *size > limit) {
         return Err(Fault::too_large("body", Size::Exact(size), limit));
@@ -151,7 +153,9 @@ pub async fn read_http(
     let declared = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX);
     held.grow(declared).await?;
     let Some(first) = feed.next().await? else { return Ok(Bytes::new()) };
-    let mut whole = Whole { first, rest: Vec::new(), paid: declared, most: limit };
+    held.grow(first.len().saturating_sub(declared)).await?;
+    let mut whole = Whole::start(&first, buffers, declared.max(first.len()), limit);
+    drop(first);
     while let Some(more) = feed.next().await? {
         let size = whole.len().saturating_add(more.len());
         if size as u64 > limit {
@@ -172,6 +176,7 @@ pub async fn read_grpc(
     feed: &mut Feed,
     limit: u64,
     held: &mut Held,
+    buffers: &Buffers,
 ) -> Result<(bool, Bytes), Fault> {
     let invalid = |message: String| Fault::new(Kind::Invalid, message);
     let mut first = feed.next().await?.unwrap_or_default();
@@ -193,7 +198,9 @@ pub async fn read_grpc(
     }
     let length = length as usize;
     held.grow(length).await?;
-    let mut whole = Whole { first, rest: Vec::new(), paid: length, most: limit };
+    let mut whole = Whole::start(&first, buffers, length, limit);
+    // The connection reads the next frame into the same memory once nobody holds this one.
+    drop((prefix, first));
     loop {
         if whole.len() > length {
             return Err(invalid("more bytes than the one message of a unary call".to_owned()));
@@ -210,25 +217,30 @@ pub async fn read_grpc(
 
 const PREFIX_BYTES: usize = 5;
 
-/// A body that is the first frame's bytes for as long as there is only one.
-struct Whole {
-    first: Bytes,
-    rest: Vec<u8>,
+/// A body in one buffer of the pool. Frames are copied out at once: a slice would keep the
+/// connection's read buffer alive, which nobody has paid for, and have it read the next frame
+/// into fresh memory.
+struct Whole<'b> {
+    bytes: Vec<u8>,
+    buffers: &'b Buffers,
     /// What the permits cover.
     paid: usize,
     /// How large it may get.
     most: u64,
 }
 
-/// Bodies below this size are copied out of the connection's buffer.
-const COPIED_BYTES_MAX: usize = 64 << 10;
-
 /// The least that is paid for at a time when the size is not known.
 const STEP_BYTES: usize = 64 << 10;
 
-impl Whole {
+impl<'b> Whole<'b> {
+    fn start(first: &[u8], buffers: &'b Buffers, paid: usize, most: u64) -> Self {
+        let mut bytes = buffers.take(paid.max(first.len()));
+        bytes.extend_from_slice(first);
+        Self { bytes, buffers, paid, most }
+    }
+
     fn len(&self) -> usize {
-        if self.rest.is_empty() { self.first.len() } else { self.rest.len() }
+        self.bytes.len()
     }
 
     async fn push(&mut self, more: &[u8], held: &mut Held) -> Result<(), Fault> {
@@ -239,22 +251,12 @@ impl Whole {
             held.grow(step).await?;
             self.paid += step;
         }
-        if self.rest.is_empty() {
-            self.rest.reserve_exact(self.paid);
-            self.rest.extend_from_slice(&self.first);
-            self.first = Bytes::new();
-        }
-        self.rest.extend_from_slice(more);
+        self.bytes.extend_from_slice(more);
         Ok(())
     }
 
     fn done(self) -> Bytes {
-        match (self.rest.is_empty(), self.first.len()) {
-            (false, _) => self.rest.into(),
-            (true, COPIED_BYTES_MAX..) => self.first,
-            // A slice keeps the connection's whole read buffer alive, which nobody has paid for.
-            (true, _) => Bytes::copy_from_slice(&self.first),
-        }
+        self.buffers.lend(self.bytes)
     }
 }
 

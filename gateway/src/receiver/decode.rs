@@ -10,6 +10,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use snap::read::FrameDecoder;
 use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
 
+use super::buffers::Buffers;
 use super::reply::{Fault, Kind, Size};
 
 /// How a body is compressed.
@@ -93,12 +94,13 @@ pub fn inflate(
     body: &[u8],
     limit: usize,
     room: &mut dyn Room,
+    buffers: &Buffers,
 ) -> Result<Vec<u8>, Fault> {
     if body.is_empty() {
         // No bytes are no spans, however they are said to be compressed.
         return Ok(Vec::new());
     }
-    let mut output = Output { bytes: Vec::new(), limit, room };
+    let mut output = Output { bytes: Vec::new(), limit, room, buffers };
     match coding {
         Coding::Identity => output.push(body)?,
         Coding::Gzip => gunzip(body, &mut output)?,
@@ -114,6 +116,7 @@ struct Output<'a> {
     bytes: Vec<u8>,
     limit: usize,
     room: &'a mut dyn Room,
+    buffers: &'a Buffers,
 }
 
 /// The first allocation is a guess at this ratio; spans compress to a tenth or less.
@@ -141,8 +144,17 @@ impl Output<'_> {
         }
         let wanted = capacity.saturating_mul(2).max(hint).max(STEP_BYTES).max(whole).min(most);
         self.room.take(wanted.saturating_sub(capacity))?;
-        self.bytes.reserve_exact(wanted.saturating_sub(self.bytes.len()));
+        self.make(wanted);
         Ok(())
+    }
+
+    /// Has at least `whole` bytes of capacity, from the pool at first.
+    fn make(&mut self, whole: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = self.buffers.take(whole);
+        } else {
+            self.bytes.reserve_exact(whole.saturating_sub(self.bytes.len()));
+        }
     }
 
     fn check(&self) -> Result<(), Fault> {
@@ -163,7 +175,7 @@ impl Output<'_> {
             return Err(Fault::too_large("decompressed message", size, self.limit as u64));
         }
         self.room.take(size)?;
-        self.bytes.reserve_exact(size);
+        self.make(whole);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use model::{Clock, Nanos, TenantId};
 use store::{Accepted, Append, Store};
 
+use super::buffers::Buffers;
 use super::decode::{self, Coding, Room};
 use super::reply::{Fault, Format, Kind};
 use super::sample::SpanLog;
@@ -54,6 +55,7 @@ pub(super) struct Intake {
     pub(super) stats: Arc<Stats>,
     pub(super) body_bytes_max: usize,
     pub(super) spans: SpanLog,
+    pub(super) buffers: Buffers,
 }
 
 /// What a request is like before it is decompressed: below these sizes, and so below about 100 µs,
@@ -74,14 +76,14 @@ impl Inbound {
     }
 
     /// Decompresses a small body right here, as long as it stays small; else leaves it to the pool.
-    fn inflated_if_small(mut self) -> Self {
+    fn inflated_if_small(mut self, buffers: &Buffers) -> Self {
         let small = self.body.len() <= LIGHT_COMPRESSED_BYTES_MAX;
         if self.coding == Coding::Identity || !small {
             return self;
         }
         let mut room = Prepaid { held: &mut self.held, left: self.prepaid };
         let limit = LIGHT_PLAIN_BYTES_MAX;
-        if let Ok(body) = decode::inflate(self.coding, &self.body, limit, &mut room) {
+        if let Ok(body) = decode::inflate(self.coding, &self.body, limit, &mut room, buffers) {
             self.prepaid = room.left + self.body.len();
             self.body = body.into();
             self.coding = Coding::Identity;
@@ -115,7 +117,7 @@ impl Intake {
         mut inbound: Inbound,
     ) -> Result<Accepted, Fault> {
         inbound.prepay(self.body_bytes_max).await?;
-        let inbound = inbound.inflated_if_small();
+        let inbound = inbound.inflated_if_small(&self.buffers);
         let intake = Arc::clone(self);
         let weight = inbound.weight();
         // What is held covers the body until the ack.
@@ -132,7 +134,8 @@ impl Intake {
         let mut room = Prepaid { held: &mut held, left: prepaid };
         if coding != Coding::Identity {
             let wire = body.len();
-            body = decode::inflate(coding, &body, self.body_bytes_max, &mut room)?.into();
+            let (limit, buffers) = (self.body_bytes_max, &self.buffers);
+            body = buffers.lend(decode::inflate(coding, &body, limit, &mut room, buffers)?);
             // The compressed body is gone, and what was paid for it is free again.
             room.left += wire;
         }

@@ -86,7 +86,7 @@ async fn store(
     let mut held = receiver.admission.enter()?;
     let limit = receiver.admission.config().body_bytes_max.0;
     let mut feed = Feed::new(body, &receiver.config.body);
-    let message = body::read_grpc(&mut feed, limit, &mut held).await;
+    let message = body::read_grpc(&mut feed, limit, &mut held, &receiver.intake.buffers).await;
     tally.read(feed.received);
     let (compressed, body) = message?;
     match (compressed, coding) {

@@ -106,7 +106,8 @@ async fn store(
     tally.coding = coding;
     let mut held = receiver.admission.enter()?;
     let limit = receiver.admission.config().body_bytes_max.0;
-    let body = body::read_http(feed, content_length(headers), limit, &mut held).await;
+    let (length, buffers) = (content_length(headers), &receiver.intake.buffers);
+    let body = body::read_http(feed, length, limit, &mut held, buffers).await;
     tally.read(feed.received);
     let inbound = Inbound { tenant, received_at, format, coding, body: body?, held, prepaid: 0 };
     receiver.intake.ingest(&receiver.compute, inbound).await

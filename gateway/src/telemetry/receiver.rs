@@ -106,14 +106,14 @@ pub(super) const METRICS: &[Metric] = &[
         },
     },
     Metric {
-        name: "traceweir_receiver_in_flight_requests",
+        name: "traceweir_receiver_requests_in_flight",
         kind: Kind::Gauge,
         help: "OTLP requests that are being answered.",
         labels: &[],
         read: |sources, emit| emit.value(sources.receiver.in_flight.get()),
     },
     Metric {
-        name: "traceweir_receiver_in_flight_bytes",
+        name: "traceweir_receiver_bytes_in_flight",
         kind: Kind::Gauge,
         help: "Bytes of request bodies that are held, compressed and decompressed together.",
         labels: &[],

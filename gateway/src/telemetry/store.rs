@@ -1,6 +1,9 @@
 //! Metrics of the store: log, head, reads, and the budgets that they share.
 
+use std::path::Path;
+
 use super::{Kind, Metric};
+use crate::budget::available;
 use crate::health::Phase;
 
 /// The rows of this family.
@@ -25,6 +28,17 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Disk that the data directory may use, in bytes.",
         labels: &[],
         read: |sources, emit| emit.value(sources.budget.disk.0),
+    },
+    Metric {
+        name: "traceweir_disk_available_bytes",
+        kind: Kind::Gauge,
+        help: "Bytes that may still be written to the volume of the data directory, by anybody.",
+        labels: &[],
+        read: |sources, emit| {
+            if let Some(bytes) = available(Path::new(&sources.store.status().directory)) {
+                emit.value(bytes);
+            }
+        },
     },
     Metric {
         name: "traceweir_cpu_budget_cores",

@@ -3,59 +3,18 @@
 //! The one representation of spans (DESIGN §1): the OTLP walk (`otlp`) fills it, the head of the
 //! store is made of it, queries scan it and `otlp::emit` turns rows back into OTLP.
 
+mod pinned;
+mod traces;
+
 use std::collections::HashMap;
 
-use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use crate::attributes::{Attributes, Budget};
-use crate::column::{Interner, Sparse, Type, count};
-use crate::{Nanos, SpanId, TenantId, TimeRange, TraceId};
+use crate::column::{Interner, Sparse, count};
+use crate::{Nanos, SpanId, TenantId, TraceId};
 
-/// Columns that exist from the first row on and count against no tenant's keys: the stable
-/// semantic conventions that most spans carry (opentelemetry.io/docs/specs/semconv).
-pub const PINNED: [(&str, Type); 40] = [
-    ("client.address", Type::String),
-    ("code.function.name", Type::String),
-    ("db.collection.name", Type::String),
-    ("db.namespace", Type::String),
-    ("db.operation.name", Type::String),
-    ("db.query.text", Type::String),
-    ("db.response.status_code", Type::String),
-    ("db.statement", Type::String),
-    ("db.system", Type::String),
-    ("db.system.name", Type::String),
-    ("enduser.id", Type::String),
-    ("error.type", Type::String),
-    ("exception.message", Type::String),
-    ("exception.stacktrace", Type::String),
-    ("exception.type", Type::String),
-    ("http.method", Type::String),
-    ("http.request.method", Type::String),
-    ("http.response.status_code", Type::Int),
-    ("http.route", Type::String),
-    ("http.status_code", Type::Int),
-    ("http.target", Type::String),
-    ("http.url", Type::String),
-    ("messaging.destination.name", Type::String),
-    ("messaging.message.id", Type::String),
-    ("messaging.operation.type", Type::String),
-    ("messaging.system", Type::String),
-    ("network.peer.address", Type::String),
-    ("network.peer.port", Type::Int),
-    ("network.protocol.version", Type::String),
-    ("peer.service", Type::String),
-    ("rpc.grpc.status_code", Type::Int),
-    ("rpc.method", Type::String),
-    ("rpc.service", Type::String),
-    ("rpc.system", Type::String),
-    ("server.address", Type::String),
-    ("server.port", Type::Int),
-    ("thread.name", Type::String),
-    ("url.full", Type::String),
-    ("url.path", Type::String),
-    ("user_agent.original", Type::String),
-];
+pub use pinned::PINNED;
+pub use traces::TraceEntry;
+use traces::TraceIndex;
 
 /// Bounds of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -93,32 +52,11 @@ pub struct Request {
     pub received_at: Nanos,
 }
 
-/// One trace's rows in a batch.
-#[derive(Clone, Debug)]
-pub struct TraceEntry {
-    /// Its id.
-    pub id: TraceId,
-    /// Whose it is.
-    pub tenant: u16,
-    /// How many rows.
-    pub rows: u32,
-    /// The first row.
-    pub first_row: u32,
-    /// The last row; [`Batch::trace_rows`] follows the chain from here.
-    last_row: u32,
-    /// From the first to the last *effective* start.
-    pub starts: TimeRange,
-}
-
-/// No row.
-const NONE: u32 = u32::MAX;
-
 /// Spans as columns. Rows are `0..len()`; all of one request are together, and all of one scope
 /// and resource within it.
 #[derive(Debug)]
 pub struct Batch {
     pub(crate) limits: Limits,
-    pub(crate) seed: u64,
     pub(crate) keys: Interner,
     pub(crate) names: Interner,
     pub(crate) texts: Interner,
@@ -149,9 +87,7 @@ pub struct Batch {
     by_tenant: HashMap<TenantId, u16>,
     tenant_keys: Vec<usize>,
     requests: Vec<Request>,
-    traces: Vec<TraceEntry>,
-    by_trace: HashTable<u32>,
-    previous: Vec<u32>,
+    traces: TraceIndex,
     skewed: u64,
     overflowed: u64,
 }
@@ -191,7 +127,6 @@ impl Batch {
         let attributes = || Attributes::new(seed);
         let mut batch = Self {
             limits,
-            seed,
             keys: Interner::dictionary(seed),
             names: Interner::dictionary(seed),
             texts: Interner::new(seed),
@@ -235,9 +170,7 @@ impl Batch {
             by_tenant: HashMap::new(),
             tenant_keys: Vec::new(),
             requests: Vec::new(),
-            traces: Vec::new(),
-            by_trace: HashTable::new(),
-            previous: Vec::new(),
+            traces: TraceIndex::new(seed),
             skewed: 0,
             overflowed: 0,
         };
@@ -282,7 +215,13 @@ impl Batch {
     /// The traces, in order of appearance.
     #[must_use]
     pub fn traces(&self) -> &[TraceEntry] {
-        &self.traces
+        self.traces.entries()
+    }
+
+    /// The rows of a trace, last one first.
+    pub fn trace_rows(&self, tenant: &TenantId, id: TraceId) -> impl Iterator<Item = u32> {
+        let tenant = self.tenant(tenant);
+        tenant.into_iter().flat_map(move |tenant| self.traces.rows(tenant, id))
     }
 
     /// Spans whose clock is outside of what [`Limits`] allow around their arrival.
@@ -301,24 +240,6 @@ impl Batch {
     pub fn tenants_over_keys(&self) -> impl Iterator<Item = &TenantId> {
         let over = |(_, keys): &(&TenantId, &usize)| **keys >= self.limits.keys_per_tenant_max;
         self.tenants.iter().zip(&self.tenant_keys).filter(over).map(|(tenant, _)| tenant)
-    }
-
-    /// The rows of a trace, last one first.
-    pub fn trace_rows(&self, tenant: &TenantId, id: TraceId) -> impl Iterator<Item = u32> {
-        let tenant = self.tenant(tenant);
-        let entry = tenant.and_then(|tenant| self.find_trace(tenant, id));
-        let last = entry.map(|entry| self.traces[entry as usize].last_row);
-        std::iter::successors(last, |row| {
-            self.previous.get(*row as usize).copied().filter(|row| *row != NONE)
-        })
-    }
-
-    fn find_trace(&self, tenant: u16, id: TraceId) -> Option<u32> {
-        let same = |i: &u32| {
-            let entry = &self.traces[*i as usize];
-            entry.id == id && entry.tenant == tenant
-        };
-        self.by_trace.find(hash_trace(self.seed, tenant, id), same).copied()
     }
 
     /// The request that a row came with.
@@ -452,8 +373,7 @@ impl Batch {
             + self.services.capacity() * 4
             + self.events.row.capacity() * 16
             + self.links.row.capacity() * 28
-            + self.traces.capacity() * (size_of::<TraceEntry>() + 6)
-            + self.previous.capacity() * 4
+            + self.traces.heap_bytes()
             + self.requests.capacity() * size_of::<Request>()
     }
 
@@ -489,36 +409,8 @@ impl Batch {
             let start = self.start[row as usize];
             let effective = self.limits.effective(start, received_at);
             self.skewed += u64::from(effective != start);
-            self.index(tenant, row, effective);
+            self.traces.add(tenant, self.trace_id[row as usize], row, effective);
         }
-    }
-
-    fn index(&mut self, tenant: u16, row: u32, start: Nanos) {
-        let id = self.trace_id[row as usize];
-        let hash = hash_trace(self.seed, tenant, id);
-        let traces = &mut self.traces;
-        let same = |i: &u32| {
-            let entry = &traces[*i as usize];
-            entry.id == id && entry.tenant == tenant
-        };
-        if let Some(entry) = self.by_trace.find(hash, same).copied() {
-            let entry = &mut traces[entry as usize];
-            self.previous.push(entry.last_row);
-            entry.last_row = row;
-            entry.rows += 1;
-            entry.starts.start = entry.starts.start.min(start);
-            entry.starts.end = entry.starts.end.max(start);
-            return;
-        }
-        let entry = count(traces.len());
-        let starts = TimeRange { start, end: start };
-        traces.push(TraceEntry { id, tenant, rows: 1, first_row: row, last_row: row, starts });
-        self.previous.push(NONE);
-        let (traces, seed) = (&self.traces, self.seed);
-        self.by_trace.insert_unique(hash, entry, |i| {
-            let entry = &traces[*i as usize];
-            hash_trace(seed, entry.tenant, entry.id)
-        });
     }
 
     /// Takes back the rows from `first_row` on, which no request has ended.
@@ -581,10 +473,4 @@ pub(crate) const ODD: u8 = u8::MAX;
 
 fn widen_enum(byte: u8, odd: &Sparse, row: u32) -> i32 {
     if byte == ODD { odd.get(row).cast_signed() } else { i32::from(byte) }
-}
-
-/// Does not lean on the high half of the id, which 64-bit senders leave zero.
-#[inline]
-fn hash_trace(seed: u64, tenant: u16, id: TraceId) -> u64 {
-    xxh3_64_with_seed(id.as_bytes(), seed ^ u64::from(tenant))
 }

@@ -10,6 +10,9 @@ use super::*;
 use crate::head::{Config, Head, Seal};
 use model::TenantId;
 
+/// Keys and values of a tag search.
+type Tags = &'static [(&'static str, &'static str)];
+
 const SECOND: u64 = 1_000_000_000;
 
 /// Segments of 1,000 rows are the smallest, so spans are padded into many of them by count.
@@ -191,7 +194,7 @@ fn tags_match_spans_and_their_resources() {
     put(&head, &tenant(), "cart", vec![span(2, 1, 0, "GET /cart", 980, 5)]);
     let other = TenantId::parse("other").unwrap();
     put(&head, &other, "frontend", vec![span(3, 1, 0, "POST /checkout", 990, 5)]);
-    let cases: &[(&[(&str, &str)], &[u8])] = &[
+    let cases: &[(Tags, &[u8])] = &[
         (&[("service.name", "FRONT")], &[1]),
         (&[("service.name", "cart")], &[2]),
         (&[("http.route", "checkout")], &[1]),

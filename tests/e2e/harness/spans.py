@@ -6,6 +6,7 @@ is strict (an unknown or misspelt field fails), so it checks the answers' form a
 """
 
 import base64
+import difflib
 import json
 
 from google.protobuf import json_format
@@ -18,8 +19,12 @@ def comparable(data):
     for resource_spans in data.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
+                plain = _plain(span)
+                if not plain.get("status"):
+                    # A status that says nothing is none.
+                    plain.pop("status", None)
                 whole = {
-                    "span": _plain(span),
+                    "span": plain,
                     "resource": _plain(resource_spans.resource),
                     "resource_schema": resource_spans.schema_url,
                     "scope": _plain(scope_spans.scope),
@@ -29,6 +34,15 @@ def comparable(data):
                 assert key not in spans, f"span {key} came back twice"
                 spans[key] = json.dumps(whole, sort_keys=True, indent=1, ensure_ascii=False)
     return spans
+
+
+def assert_same(found, wanted, what):
+    """Insists that both hold the same spans; shows the first difference."""
+    assert sorted(found) == sorted(wanted), f"{what}: other spans than were sent"
+    for key, span in wanted.items():
+        lines = difflib.unified_diff(span.splitlines(), found[key].splitlines(), "sent", "found", lineterm="")
+        difference = "\n".join(line[:300] for line in lines)
+        assert not difference, f"{what}: span {key} differs\n{difference}"
 
 
 def _plain(message):
@@ -49,17 +63,21 @@ def from_otlp_json(text):
     return json_format.ParseDict(request, TracesData(), ignore_unknown_fields=True)
 
 
+def _json(body):
+    """Reads `-0`, which is how a double of minus zero is written, as what it is."""
+    return json.loads(body, parse_int=lambda digits: -0.0 if digits == "-0" else int(digits))
+
+
 def _v1_json(gateway, trace_id):
     status, body = gateway.get(f"/api/traces/{trace_id}")
     assert status == 200, (status, body[:300])
-    answer = json.loads(body)
-    return json_format.ParseDict({"resourceSpans": answer["batches"]}, TracesData())
+    return json_format.ParseDict({"resourceSpans": _json(body)["batches"]}, TracesData())
 
 
 def _v2_json(gateway, trace_id):
     status, body = gateway.get(f"/api/v2/traces/{trace_id}")
     assert status == 200, (status, body[:300])
-    return json_format.ParseDict(json.loads(body)["trace"], TracesData())
+    return json_format.ParseDict(_json(body)["trace"], TracesData())
 
 
 def _v1_protobuf(gateway, trace_id):

@@ -38,8 +38,17 @@ fn the_end_of_a_range_includes_its_second() {
     let search = parse("start=10&end=20").unwrap();
     assert_eq!(search.during.start, Nanos::from_secs(10));
     assert_eq!(search.during.end, Nanos(20_999_999_999));
-    assert_eq!(parse("start=10").unwrap().during.end, TimeRange::ALL.end);
-    for query in ["start=20&end=20", "start=21&end=20", "start=1.5", "end=now"] {
+    assert_eq!(parse("start=0&end=0").unwrap().during, TimeRange::ALL);
+    assert_eq!(parse("start=0&end=1").unwrap().during.start, Nanos(0));
+    for query in [
+        "start=20&end=20",
+        "start=21&end=20",
+        "start=10",
+        "end=10",
+        "start=1.5&end=2",
+        "start=1&end=now",
+        "start=1&end=1700000000000000000",
+    ] {
         assert!(parse(query).is_err(), "{query}");
     }
 }
@@ -160,5 +169,5 @@ fn the_answer_is_tempos_to_the_letter() {
         )
     );
     let empty = serde_json::to_string(&Response::try_from(&Found::default()).unwrap()).unwrap();
-    assert_eq!(empty, r#"{"metrics":{"completedJobs":1,"totalJobs":1}}"#);
+    assert_eq!(empty, r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":1}}"#);
 }

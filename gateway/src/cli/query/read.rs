@@ -222,7 +222,7 @@ fn pairs(bytes: &[u8], offset: usize, nesting: usize) -> Result<String, Fault> {
 
 /// Text that a terminal can be shown: whoever sends spans shall not move the cursor. Line breaks
 /// stay, for stack traces.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for character in String::from_utf8_lossy(bytes).chars() {
         match character {

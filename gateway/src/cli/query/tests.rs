@@ -61,10 +61,10 @@ fn a_tidy_trace_is_a_tree_with_bars() {
              2023-11-14T22:13:20.000Z"
                 .to_owned(),
             String::new(),
-            format!("{:<40} {:>9} {}", "shop  GET / (server)", "100ms", bar(0, 28)),
-            format!("{:<40} {:>9} {:<28} ERROR oh no", "├─ shop  render", "25.0ms", bar(0, 7)),
-            format!("{:<40} {:>9} {}", "└─ shop  query (client)", "50.0ms", bar(14, 14)),
-            format!("{:<40} {:>9} {}", "   └─ shop  wait", "1.00ms", bar(21, 1)),
+            format!("{:<40} {:>9} {}", "shop  GET / (server)", "100ms", bar(0, 22)),
+            format!("{:<40} {:>9} {:<22} ERROR oh no", "├─ shop  render", "25.0ms", bar(0, 5)),
+            format!("{:<40} {:>9} {}", "└─ shop  query (client)", "50.0ms", bar(11, 11)),
+            format!("{:<40} {:>9} {}", "   └─ shop  wait", "1.00ms", bar(16, 1)),
         ]
     );
 }

@@ -59,7 +59,11 @@ pub(super) fn draw(id: TraceId, trace: &Trace, style: &Style) -> String {
     let mut services: Vec<&str> = trace.spans.iter().map(|span| &*span.service).collect();
     services.sort_unstable();
     services.dedup();
-    let mut pen = Pen { out: String::new(), style, scale, services, resources: HashSet::new() };
+    // Room for the word, so that a trace with errors fits the terminal; messages may be longer.
+    let failed = trace.spans.iter().any(|span| span.status == ERROR);
+    let note_width = if failed { " ERROR".len() } else { 0 };
+    let (out, resources) = (String::new(), HashSet::new());
+    let mut pen = Pen { out, style, scale, note_width, services, resources };
     pen.head(id, trace, &tree);
     for row in &tree.rows {
         if let Some(span) = trace.spans.get(row.span) {
@@ -221,6 +225,8 @@ struct Pen<'a> {
     out: String,
     style: &'a Style,
     scale: Scale,
+    /// Columns that are kept free behind the bars.
+    note_width: usize,
     services: Vec<&'a str>,
     /// Those whose attributes were shown.
     resources: HashSet<usize>,
@@ -258,7 +264,7 @@ impl Pen<'_> {
     fn span(&mut self, span: &Span, row: &Row, trace: &Trace) {
         const DURATION: usize = 9;
         let label_width = self.style.label_width();
-        let bar_width = self.style.columns() - label_width - DURATION - 3;
+        let bar_width = self.style.columns() - label_width - DURATION - 3 - self.note_width;
         let branch = branch(&row.more);
         let kind = usize::try_from(span.kind).ok().and_then(|kind| KINDS.get(kind));
         let (service, name) = (one_line(&span.service), one_line(&span.name));

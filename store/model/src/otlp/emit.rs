@@ -1,5 +1,8 @@
 //! Rows back into OTLP: what came in by the walk goes out bit for bit.
 
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
 use crate::attributes::Attributes;
 use crate::batch::{Batch, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS};
 use crate::column::{Column, Interner, Type, Values, count};
@@ -12,6 +15,7 @@ use crate::wire::{put_bytes, put_fixed32, put_fixed64, put_message, put_u64};
 #[derive(Debug, Default)]
 pub struct Traces {
     groups: Vec<Group>,
+    by_place: HashTable<usize>,
 }
 
 #[derive(Debug)]
@@ -39,15 +43,20 @@ impl Traces {
     pub fn push_span(&mut self, batch: &Batch, row: u32, span: &[u8]) {
         let resource = batch.resources.get(batch.resource[row as usize]);
         let scope = batch.scopes.get(batch.scope[row as usize]);
-        let same = |group: &Group| group.resource == resource && group.scope == scope;
-        let position = self.groups.iter().position(same).unwrap_or_else(|| {
-            self.groups.push(Group {
-                resource: resource.to_vec(),
-                scope: scope.to_vec(),
-                spans: Vec::new(),
-            });
-            self.groups.len() - 1
-        });
+        let groups = &mut self.groups;
+        let same = |at: &usize| groups[*at].resource == resource && groups[*at].scope == scope;
+        let hash = place_hash(resource, scope);
+        let position = match self.by_place.find(hash, same) {
+            Some(known) => *known,
+            None => {
+                let position = groups.len();
+                let (resource, scope) = (resource.to_vec(), scope.to_vec());
+                groups.push(Group { resource, scope, spans: Vec::new() });
+                let hash_of = |at: &usize| place_hash(&groups[*at].resource, &groups[*at].scope);
+                self.by_place.insert_unique(hash, position, hash_of);
+                position
+            }
+        };
         put_bytes(&mut self.groups[position].spans, 2, span);
     }
 
@@ -67,6 +76,11 @@ impl Traces {
         }
         out
     }
+}
+
+/// For one answer's table only, which is as large as the answer.
+fn place_hash(resource: &[u8], scope: &[u8]) -> u64 {
+    xxh3_64_with_seed(scope, xxh3_64(resource))
 }
 
 impl Batch {

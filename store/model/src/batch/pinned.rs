@@ -1,0 +1,48 @@
+//! The attribute columns that every batch has.
+
+use crate::column::Type;
+
+/// Columns that exist from the first row on and count against no tenant's keys: the stable
+/// semantic conventions that most spans carry (opentelemetry.io/docs/specs/semconv).
+pub const PINNED: [(&str, Type); 40] = [
+    ("client.address", Type::String),
+    ("code.function.name", Type::String),
+    ("db.collection.name", Type::String),
+    ("db.namespace", Type::String),
+    ("db.operation.name", Type::String),
+    ("db.query.text", Type::String),
+    ("db.response.status_code", Type::String),
+    ("db.statement", Type::String),
+    ("db.system", Type::String),
+    ("db.system.name", Type::String),
+    ("enduser.id", Type::String),
+    ("error.type", Type::String),
+    ("exception.message", Type::String),
+    ("exception.stacktrace", Type::String),
+    ("exception.type", Type::String),
+    ("http.method", Type::String),
+    ("http.request.method", Type::String),
+    ("http.response.status_code", Type::Int),
+    ("http.route", Type::String),
+    ("http.status_code", Type::Int),
+    ("http.target", Type::String),
+    ("http.url", Type::String),
+    ("messaging.destination.name", Type::String),
+    ("messaging.message.id", Type::String),
+    ("messaging.operation.type", Type::String),
+    ("messaging.system", Type::String),
+    ("network.peer.address", Type::String),
+    ("network.peer.port", Type::Int),
+    ("network.protocol.version", Type::String),
+    ("peer.service", Type::String),
+    ("rpc.grpc.status_code", Type::Int),
+    ("rpc.method", Type::String),
+    ("rpc.service", Type::String),
+    ("rpc.system", Type::String),
+    ("server.address", Type::String),
+    ("server.port", Type::Int),
+    ("thread.name", Type::String),
+    ("url.full", Type::String),
+    ("url.path", Type::String),
+    ("user_agent.original", Type::String),
+];
