@@ -322,9 +322,13 @@ impl Turn<'_> {
     fn seal_if_due(&mut self, now: Nanos) -> Result<(), Error> {
         let seal = &self.head.config.seal;
         let open = &self.writer.open;
-        let rows = open.read()?.len();
+        let (rows, tenants) = {
+            let batch = open.read()?;
+            (batch.len(), batch.tenants().len())
+        };
         let created_at = Nanos(open.created_at.load(Ordering::Relaxed));
         let full = rows >= seal.rows as usize
+            || tenants >= usize::from(u16::MAX)
             || self.writer.open_bytes + self.writer.unmeasured >= seal.bytes.as_usize();
         let old = rows >= SEAL_ROWS_MIN && now.minus(created_at) >= seal.age.nanos();
         if !(full || old) {

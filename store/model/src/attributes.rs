@@ -20,6 +20,10 @@ const TAIL: u32 = 1 << 31;
 /// Most nodes of the trie; random key orders end in the overflow column.
 const NODES_MAX: usize = 1 << 16;
 
+/// Attributes of a row that get nodes; the others are its tail. A single row cannot use up the
+/// trie.
+const DEPTH_MAX: u32 = 1 << 10;
+
 /// No node, no column.
 const NONE: u32 = u32::MAX;
 
@@ -31,6 +35,8 @@ pub struct Attributes {
     nodes: Vec<Node>,
     children: HashTable<u32>,
     shapes: Vec<u32>,
+    /// What the row that is being written has behind its path.
+    tail: Vec<u8>,
     seed: u64,
 }
 
@@ -38,6 +44,7 @@ pub struct Attributes {
 struct Node {
     column: u32,
     parent: u32,
+    depth: u32,
     /// Where the column's key stands among the keys, and its type: what the walk compares.
     key: Range<u32>,
     kind: Type,
@@ -74,14 +81,21 @@ impl Attributes {
     /// An empty table.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let root =
-            Node { column: NONE, parent: NONE, key: 0..0, kind: Type::Empty, near: [NONE; 4] };
+        let root = Node {
+            column: NONE,
+            parent: NONE,
+            depth: 0,
+            key: 0..0,
+            kind: Type::Empty,
+            near: [NONE; 4],
+        };
         Self {
             columns: Vec::new(),
             by_key: HashTable::new(),
             nodes: vec![root],
             children: HashTable::new(),
             shapes: Vec::new(),
+            tail: Vec::new(),
             seed,
         }
     }
@@ -118,43 +132,46 @@ impl Attributes {
     /// and only further overflow may follow ([`is_tail`]).
     pub fn put_overflow(&mut self, keys: &mut Interner, at: (u32, u32), field: &[u8]) -> u32 {
         let (row, node) = at;
-        let column = self.column(keys, b"", Type::Overflow);
-        if is_tail(node) {
-            self.extend_tail(column, field);
-            return node;
+        if !is_tail(node) {
+            let column = self.column(keys, b"", Type::Overflow);
+            if let Some(child) = self.child(keys, node, column) {
+                self.push(child, row, Put::Bytes(field));
+                return child;
+            }
         }
-        let (child, tail) = match self.child(keys, node, column) {
-            Some(child) => (child, 0),
-            None => (node, TAIL),
-        };
-        let column = &mut self.columns[column as usize];
-        column.rows.push(row);
-        if let Values::Codes(codes, blobs) = &mut column.values {
-            codes.push(blobs.intern(field));
-        }
-        child | tail
-    }
-
-    fn extend_tail(&mut self, column: u32, field: &[u8]) {
-        let Values::Codes(codes, blobs) = &mut self.columns[column as usize].values else { return };
-        if let Some(last) = codes.last_mut() {
-            let mut joined = blobs.get(*last).to_vec();
-            joined.extend_from_slice(field);
-            *last = blobs.intern(&joined);
-        }
+        self.tail.extend_from_slice(field);
+        node | TAIL
     }
 
     /// Ends the row: its attributes are those on the path to `node`.
     #[inline]
-    pub fn end_row(&mut self, node: u32) {
+    pub fn end_row(&mut self, keys: &mut Interner, node: u32) {
+        if is_tail(node) {
+            self.end_tail(keys);
+        }
         self.shapes.push(node);
+    }
+
+    /// The tail becomes one value of the overflow column.
+    #[cold]
+    fn end_tail(&mut self, keys: &mut Interner) {
+        let row = count(self.shapes.len());
+        let column = self.column(keys, b"", Type::Overflow);
+        let column = &mut self.columns[column as usize];
+        column.rows.push(row);
+        if let Values::Codes(codes, blobs) = &mut column.values {
+            codes.push(blobs.intern(&self.tail));
+        }
+        self.tail.clear();
     }
 
     /// Takes back the values of `row`, which got as far as `node` and was not ended.
     pub fn undo(&mut self, row: u32, node: u32) {
-        if is_tail(node) {
-            self.pop_overflow(row);
-        }
+        self.tail.clear();
+        self.pop_path(row, node);
+    }
+
+    fn pop_path(&mut self, row: u32, node: u32) {
         let mut node = node & !TAIL;
         while node != EMPTY_SHAPE {
             let Node { column, parent, .. } = self.nodes[node as usize];
@@ -172,7 +189,11 @@ impl Attributes {
     /// Takes back the last row, which was ended.
     pub fn pop_row(&mut self) {
         if let Some(node) = self.shapes.pop() {
-            self.undo(count(self.shapes.len()), node);
+            let row = count(self.shapes.len());
+            if is_tail(node) {
+                self.pop_overflow(row);
+            }
+            self.pop_path(row, node);
         }
     }
 
@@ -312,12 +333,15 @@ impl Attributes {
         };
         let child = match self.children.find(mix(node, column), same) {
             Some(child) => *child,
-            None if nodes.len() >= NODES_MAX => return None,
+            None if nodes.len() >= NODES_MAX || nodes[node as usize].depth >= DEPTH_MAX => {
+                return None;
+            }
             None => {
                 let child = count(nodes.len());
                 let Column { key, kind, .. } = self.columns[column as usize];
                 let key = keys.place(key);
-                self.nodes.push(Node { column, parent: node, key, kind, near: [NONE; 4] });
+                let depth = nodes[node as usize].depth + 1;
+                self.nodes.push(Node { column, parent: node, depth, key, kind, near: [NONE; 4] });
                 let nodes = &self.nodes;
                 self.children.insert_unique(mix(node, column), child, |i| {
                     let child = &nodes[*i as usize];

@@ -223,7 +223,8 @@ impl Walk<'_> {
         match walked {
             Ok(dense) => {
                 self.batch.push_dense(&dense, place);
-                self.batch.spans.end_row(node);
+                let Batch { spans, keys, .. } = &mut *self.batch;
+                spans.end_row(keys, node);
                 Ok(())
             }
             Err(stop) => {
@@ -332,7 +333,7 @@ impl Walk<'_> {
         let event = count(self.batch.events.row.len());
         let mut node = EMPTY_SHAPE;
         let walked = self.event_fields(bytes, offset, event, &mut node);
-        let events = &mut self.batch.events;
+        let Batch { events, keys, .. } = &mut *self.batch;
         let Ok((time, name, dropped)) = walked else {
             events.attributes.undo(event, node);
             return walked.map(drop);
@@ -341,7 +342,7 @@ impl Walk<'_> {
         events.time.push(time);
         events.name.push(name);
         events.dropped.put(event, dropped);
-        events.attributes.end_row(node);
+        events.attributes.end_row(keys, node);
         Ok(())
     }
 
@@ -375,7 +376,7 @@ impl Walk<'_> {
         let link = count(self.batch.links.row.len());
         let mut node = EMPTY_SHAPE;
         let walked = self.link_fields(bytes, offset, link, &mut node);
-        let links = &mut self.batch.links;
+        let Batch { links, keys, .. } = &mut *self.batch;
         let Ok(dense) = walked else {
             links.attributes.undo(link, node);
             return walked.map(drop);
@@ -386,7 +387,7 @@ impl Walk<'_> {
         links.trace_state.put(link, dense.state);
         links.flags.put(link, dense.flags);
         links.dropped.put(link, dense.dropped);
-        links.attributes.end_row(node);
+        links.attributes.end_row(keys, node);
         Ok(())
     }
 

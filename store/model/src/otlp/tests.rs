@@ -342,6 +342,36 @@ fn spans_that_break_a_rule_are_refused_alone() {
 }
 
 #[test]
+fn a_span_of_many_keys_is_kept_whole_and_leaves_the_trie_to_others() {
+    let many = |span: u8| Span {
+        span_id: vec![span; 8],
+        attributes: (0..5_000)
+            .map(|n| KeyValue {
+                key: format!("{span}.{n}"),
+                value: Some(AnyValue { value: Some(Any::IntValue(n)) }),
+                ..Default::default()
+            })
+            .collect(),
+        ..good_span()
+    };
+    // The last one is refused behind its attributes: its tail must go with it.
+    let links = vec![Link { trace_id: vec![1; 5], ..Default::default() }];
+    let spans = vec![many(1), many(2), Span { links, ..many(3) }, good_span()];
+    let mut batch = batch();
+    let appended = append(&mut batch, &request_of(spans.clone())).unwrap();
+    assert_eq!(appended.refused, [2]);
+    assert!(batch.heap_bytes() < 4 << 20, "{} bytes", batch.heap_bytes());
+    let stored: Vec<Span> = flat(&emit(&batch)).into_iter().map(|(_, _, span)| span).collect();
+    assert_eq!(stored, [spans[0].clone(), spans[1].clone(), spans[3].clone()]);
+    // A malformed request takes such rows back, too.
+    let mut broken = request_of(vec![many(4)]);
+    broken.push(0x0f);
+    assert!(append(&mut batch, &broken).is_err());
+    append(&mut batch, &request_of(vec![many(5)])).unwrap();
+    assert_eq!(flat(&emit(&batch)).len(), 4);
+}
+
+#[test]
 fn replay_passes_over_what_was_refused() {
     let body = request_of(vec![good_span(), Span { name: "second".into(), ..good_span() }]);
     let mut batch = batch();
