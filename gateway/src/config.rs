@@ -21,13 +21,14 @@ use source::{Origin, Sources};
 use tree::Tree;
 
 /// Keys whose default is what the machine allows.
-pub const DERIVED: [&str; 7] = [
+pub const DERIVED: [&str; 8] = [
     "cpu.cores",
     "memory.bytes_max",
     "disk.bytes_max",
     "head.bytes_max",
     "wal.bytes_max",
     "wal.segment_bytes",
+    "query.trace_bytes_max",
     "receiver.limits.in_flight_bytes_max",
 ];
 
@@ -343,6 +344,8 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
     let body = ByteSize(config.receiver.limits.body_bytes_max.0.saturating_mul(2));
     let in_flight =
         ByteSize(memory.0 / 8).min(config.receiver.limits.in_flight_bytes_max).max(body);
+    // A trace is in memory as stored, as encoded and as JSON before it is sent.
+    let trace = ByteSize((memory.0 / 64).max(1 << 20)).min(config.query.trace_bytes_max);
     let size = |bytes: ByteSize| Value::from(bytes.to_string());
     for (key, value) in [
         ("cpu.cores", Value::from(budget.cores)),
@@ -351,6 +354,7 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
         ("head.bytes_max", size(budget.head())),
         ("wal.bytes_max", size(disk)),
         ("wal.segment_bytes", size(segment)),
+        ("query.trace_bytes_max", size(trace)),
         ("receiver.limits.in_flight_bytes_max", size(in_flight)),
     ] {
         tree.fill(key, value, Origin::Budget);

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use model::batch::Batch;
 use model::{Nanos, SpanId, TimeRange, TraceId};
+use xxhash_rust::xxh3::xxh3_128;
 
 pub(crate) use search::search;
 pub(crate) use trace::trace;
@@ -103,7 +104,8 @@ pub struct MatchedSpan {
 /// stays and the other is counted.
 #[derive(Debug, Default)]
 struct Identities {
-    seen: HashMap<(SpanId, i32), Vec<u8>>,
+    /// The content as a hash of 128 bits: copies of a huge trace would be as large as it is.
+    seen: HashMap<(SpanId, i32), u128>,
     duplicates: u64,
     conflicts: u64,
 }
@@ -111,12 +113,13 @@ struct Identities {
 impl Identities {
     /// Whether the row is a span that was not met before; `content` is its encoding.
     fn is_new(&mut self, batch: &Batch, row: u32, content: &[u8]) -> bool {
+        let content = xxh3_128(content);
         match self.seen.entry((batch.span_id(row), batch.kind(row))) {
             std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(content.to_vec());
+                free.insert(content);
                 true
             }
-            std::collections::hash_map::Entry::Occupied(first) if first.get() == content => {
+            std::collections::hash_map::Entry::Occupied(first) if *first.get() == content => {
                 self.duplicates += 1;
                 false
             }

@@ -6,7 +6,7 @@
 //! durable: a reader takes a [`View`] and sees no row above its watermark.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, TryLockError};
 
 use model::batch::{Batch, Limits};
 use model::metric::{Counter, Gauge};
@@ -247,6 +247,12 @@ impl Head {
         Ok(Turn { head: self, writer })
     }
 
+    /// Whether a request has the turn.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.writer.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
     /// What is visible now.
     ///
     /// # Errors
@@ -260,7 +266,7 @@ impl Head {
 }
 
 impl Turn<'_> {
-    /// Whether a request of `bytes` still fits.
+    /// Whether a request whose rows take at most `bytes` still fits.
     ///
     /// # Errors
     /// `Unavailable` when the head is full.
@@ -306,7 +312,6 @@ impl Turn<'_> {
         }
         let stats = &self.head.stats;
         stats.spans.add(appended.spans);
-        stats.refused.add(appended.refused.len() as u64);
         stats.skewed.add(batch.skewed() - skewed);
         if batch.overflowed() > overflowed {
             stats.overflowed.add(batch.overflowed() - overflowed);

@@ -11,13 +11,14 @@ pub mod head;
 pub mod log;
 mod status;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use model::metric::{Counter, Histogram};
-use model::otlp::Appended;
+use model::otlp::{self, Appended};
 use model::{ByteSize, Clock, Faults, Nanos, TenantId, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -55,7 +56,7 @@ pub struct QueryConfig {
 
 impl Default for QueryConfig {
     fn default() -> Self {
-        Self { trace_bytes_max: ByteSize::mib(64) }
+        Self { trace_bytes_max: ByteSize::mib(32) }
     }
 }
 
@@ -143,6 +144,16 @@ struct Inner {
     /// Shared with the log's callbacks, which hold nothing else of the store: the last handle
     /// must never be dropped by the log's own thread, which it waits for.
     stats: Arc<Stats>,
+    on_failed: Arc<OnceLock<OnFailed>>,
+}
+
+/// Called by whoever finds first that the process has to end.
+struct OnFailed(Box<dyn Fn(Arc<Error>) + Send + Sync>);
+
+impl fmt::Debug for OnFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnFailed")
+    }
 }
 
 impl Store {
@@ -173,6 +184,7 @@ impl Store {
             replay: Mutex::new(Some(replay)),
             state: AtomicU8::new(State::Replaying as u8),
             stats: Arc::default(),
+            on_failed: Arc::default(),
         })))
     }
 
@@ -245,21 +257,25 @@ impl Store {
         let inner = &self.0;
         let started = inner.clock.monotonic();
         let wal = self.ready()?;
-        let packed = wal.pack(&request.body)?;
-        let mut turn = inner.head.turn()?;
-        turn.check_room(request.body.len())?;
-        let reservation = wal.reserve(&packed)?;
-        let (appended, unpublished) =
-            turn.append(&request.tenant, request.received_at, &request.body, &[])?;
-        let edits = edits(&appended);
-        let accepted = Accepted {
-            spans: appended.spans,
-            refused: appended.refused.len() as u64,
-            refusals: appended.refusals.into_iter().map(Refusal::from).collect(),
-        };
-        if accepted.spans == 0 {
+        // Before anything is taken: what is refused leaves nothing in the head, and what is
+        // taken is known to fit.
+        let checked =
+            otlp::check(&request.body).map_err(|at| Error::new(Kind::Invalid, at.to_string()))?;
+        inner.head.stats().refused.add(checked.refused.len() as u64);
+        let refused = checked.refused.len() as u64;
+        let refusals = checked.refusals.into_iter().map(Refusal::from).collect();
+        let mut accepted = Accepted { spans: 0, refused, refusals };
+        if checked.refused.len() as u64 == u64::from(checked.spans) {
             return Ok(Pending { accepted, outcome: None });
         }
+        let packed = wal.pack(&request.body)?;
+        let mut turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
+        turn.check_room(checked.heap_bytes)?;
+        let reservation = wal.reserve(&packed)?;
+        let (appended, unpublished) =
+            turn.append(&request.tenant, request.received_at, &request.body, &checked.refused)?;
+        let edits = edits(&appended);
+        accepted.spans = appended.spans;
         let entry = Entry {
             tenant: request.tenant,
             received_at: request.received_at,
@@ -325,12 +341,39 @@ impl Store {
         self.0.wal.get().map_or(Ok(()), LocalWal::close)
     }
 
-    /// Calls `hook` once when the disk fails in a way after which no ack can be trusted; the
-    /// process should end then. Call it after [`Store::replay`].
+    /// Calls `hook` once when the disk fails in a way after which no ack can be trusted, or when
+    /// a request panicked while it wrote to the head; the process should end then. Call it after
+    /// [`Store::replay`].
     pub fn on_failed(&self, hook: impl FnOnce(Arc<Error>) + Send + 'static) {
-        if let Some(wal) = self.0.wal.get() {
-            wal.on_failed(hook);
+        let once = Mutex::new(Some(hook));
+        let hook = move |error| {
+            let taken = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(hook) = taken {
+                hook(error);
+            }
+        };
+        let shared = Arc::clone(&self.0.on_failed);
+        if shared.set(OnFailed(Box::new(hook))).is_ok()
+            && let Some(wal) = self.0.wal.get()
+        {
+            wal.on_failed(move |error| {
+                if let Some(OnFailed(hook)) = shared.get() {
+                    hook(error);
+                }
+            });
         }
+    }
+
+    fn fail(&self, error: &Error) {
+        if let Some(OnFailed(hook)) = self.0.on_failed.get() {
+            hook(Arc::new(Error::new(error.kind(), error.to_string())));
+        }
+    }
+
+    /// Whether a request writes to the head right now: the next one will wait.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.0.head.is_busy()
     }
 
     /// What the store counts.
@@ -393,9 +436,9 @@ impl Pending {
     }
 }
 
-impl From<model::otlp::Refusal> for Refusal {
-    fn from(refusal: model::otlp::Refusal) -> Self {
-        let model::otlp::Refusal { span, name, reason } = refusal;
+impl From<otlp::Refusal> for Refusal {
+    fn from(refusal: otlp::Refusal) -> Self {
+        let otlp::Refusal { span, name, reason } = refusal;
         Self { span: span.into(), name, label: reason.label(), reason: reason.to_string() }
     }
 }

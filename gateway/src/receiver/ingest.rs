@@ -27,12 +27,21 @@ pub trait Sink: Send + Sync + 'static {
     /// # Errors
     /// As [`Store::append`].
     fn append(&self, request: Append) -> Result<Ack, store::Error>;
+
+    /// Whether an append would wait for another one, which only the compute pool may do.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 impl Sink for Store {
     fn append(&self, request: Append) -> Result<Ack, store::Error> {
         let pending = Self::append(self, request)?;
         Ok(Box::pin(pending.durable()))
+    }
+
+    fn is_busy(&self) -> bool {
+        Self::is_busy(self)
     }
 }
 
@@ -119,7 +128,8 @@ impl Intake {
         inbound.prepay(self.body_bytes_max).await?;
         let inbound = inbound.inflated_if_small(&self.buffers);
         let intake = Arc::clone(self);
-        let weight = inbound.weight();
+        // A large request in the head would hold the network up through a small one.
+        let weight = if self.sink.is_busy() { Weight::Heavy } else { inbound.weight() };
         // What is held covers the body until the ack.
         let (ack, _held) = compute.run(weight, move || intake.work(inbound)).await??;
         match ack {

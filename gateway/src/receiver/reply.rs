@@ -125,7 +125,8 @@ impl Fault {
     fn retry(&self) -> Option<Duration> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = || NEXT.fetch_add(1, Ordering::Relaxed);
-        (self.kind == Kind::Unavailable).then(|| RETRY_WAIT.mul_f64(1.0 + spread(number()) / 2.0))
+        let passes = matches!(self.kind, Kind::Unavailable | Kind::Slow);
+        passes.then(|| RETRY_WAIT.mul_f64(1.0 + spread(number()) / 2.0))
     }
 
     fn status(&self, retry: Option<Duration>) -> pb::Status {

@@ -162,12 +162,12 @@ impl Attributes {
         if let Values::Codes(codes, blobs) = &mut column.values {
             codes.push(blobs.intern(&self.tail));
         }
-        self.tail.clear();
+        self.tail = Vec::new();
     }
 
     /// Takes back the values of `row`, which got as far as `node` and was not ended.
     pub fn undo(&mut self, row: u32, node: u32) {
-        self.tail.clear();
+        self.tail = Vec::new();
         self.pop_path(row, node);
     }
 

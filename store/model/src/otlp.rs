@@ -7,6 +7,7 @@
 //! What is kept: every field of OTLP trace 1.x that this file names, bit for bit, attributes in
 //! their order. Unknown fields are read over. Text that is not UTF-8 keeps its valid parts.
 
+mod check;
 mod emit;
 mod refusal;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use value::{
     varint,
 };
 
+pub use check::{Checked, check};
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
 
@@ -72,8 +74,9 @@ struct Place {
 impl Batch {
     /// Appends the spans of one OTLP `ExportTraceServiceRequest`.
     ///
-    /// `refused_before` are the ordinals that were refused when the request was first received
-    /// (ascending; empty for a new one): they are passed over.
+    /// `refused_before` are the ordinals that [`check`] refused when the request was received
+    /// (ascending): they are passed over. A request that was not checked is refused alike, but
+    /// leaves what it brought in the tables that all requests share.
     ///
     /// # Errors
     /// Names the byte where the message is malformed; the batch is as it was then.

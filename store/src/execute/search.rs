@@ -54,7 +54,8 @@ pub(crate) fn search(view: &View, tenant: &TenantId, search: &Search) -> Result<
         let long = search.duration_min.is_none_or(|min| summary.duration >= min);
         let short = search.duration_max.is_none_or(|max| summary.duration <= max);
         let root = |tag: &Tag| tag.root_matches(&summary.root_name, &summary.root_service);
-        if long && short && tags.iter().all(root) {
+        // What matched may have been a later copy of a span, which is not what is stored.
+        if summary.matched > 0 && long && short && tags.iter().all(root) {
             found.traces.push(summary);
         }
     }
@@ -100,7 +101,10 @@ fn summarize(
     let mut identities = Identities::default();
     for (at, ((segment, visible), matching)) in view.parts.iter().zip(matches).enumerate() {
         let batch = segment.read()?;
-        for row in batch.trace_rows(tenant, id).filter(|row| row < visible) {
+        // Oldest first: of several contents of one span the first counts, as by id.
+        let mut rows: Vec<u32> = batch.trace_rows(tenant, id).filter(|row| row < visible).collect();
+        rows.reverse();
+        for row in rows {
             if identities.is_new(&batch, row, &[]) {
                 gathered.add(&batch, row, matching.contains(row).then_some(at));
             }

@@ -119,6 +119,23 @@ fn one_id_with_two_kinds_is_two_spans_and_with_two_contents_the_first() {
 }
 
 #[test]
+fn search_answers_from_the_copy_that_is_read_by_id() {
+    let head = head();
+    let first = span(1, 1, 0, "first", 990, 5);
+    put(
+        &head,
+        &tenant(),
+        "a",
+        vec![first.clone(), Span { name: "second".into(), ..first.clone() }],
+    );
+    put(&head, &tenant(), "a", vec![Span { name: "third".into(), ..first }]);
+    assert_eq!(traces(&find(&head, &[("name", "first")])), [1]);
+    assert_eq!(find(&head, &[("name", "first")]).traces[0].root_name, "first");
+    assert_eq!(traces(&find(&head, &[("name", "second")])), []);
+    assert_eq!(traces(&find(&head, &[("name", "third")])), []);
+}
+
+#[test]
 fn a_trace_outside_of_the_range_is_not_found() {
     let head = head();
     put(&head, &tenant(), "a", vec![span(1, 1, 0, "root", 990, 5)]);

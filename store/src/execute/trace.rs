@@ -31,13 +31,14 @@ pub(crate) fn trace(
         rows.reverse();
         for row in rows {
             overlaps |= during.contains(batch.effective_start(row));
-            if bytes >= bytes_max {
-                left_out += 1;
-                continue;
-            }
             encoded.clear();
             batch.put_span(&mut encoded, row);
-            if identities.is_new(&batch, row, &encoded) {
+            if !identities.is_new(&batch, row, &encoded) {
+                continue;
+            }
+            if bytes >= bytes_max {
+                left_out += 1;
+            } else {
                 traces.push_span(&batch, row, &encoded);
                 spans += 1;
                 bytes += encoded.len();

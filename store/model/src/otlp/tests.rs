@@ -24,8 +24,27 @@ fn tenant() -> TenantId {
     TenantId::single()
 }
 
+/// Appends as the store does, and holds the look before against the walk.
 fn append(batch: &mut Batch, body: &[u8]) -> Result<Appended, Fault> {
-    batch.append(&tenant(), Nanos::from_secs(1_000_000), body, &[])
+    let checked = check(body);
+    let before = batch.heap_bytes();
+    let appended = batch.append(&tenant(), Nanos::from_secs(1_000_000), body, &[]);
+    match (&checked, &appended) {
+        (Ok(checked), Ok(appended)) => {
+            assert_eq!(checked.refused, appended.refused);
+            let spans = appended.spans + appended.refused.len() as u64;
+            assert_eq!(u64::from(checked.spans), spans);
+            let told =
+                |of: &[Refusal]| of.iter().map(|r| (r.span, r.name.clone())).collect::<Vec<_>>();
+            assert_eq!(told(&checked.refusals), told(&appended.refusals));
+            // Tables start with room for some: what counts is what grows with the request.
+            let grown = batch.heap_bytes() - before;
+            assert!(grown <= 2 * checked.heap_bytes + (256 << 10), "{grown} of {checked:?}");
+        }
+        (Err(checked), Err(appended)) => assert_eq!(checked, appended),
+        _ => panic!("the look says {checked:?}, the walk {appended:?}"),
+    }
+    appended
 }
 
 fn emit(batch: &Batch) -> ExportTraceServiceRequest {

@@ -93,6 +93,18 @@ fn any_attribute(
     Ok(table.put_overflow(keys, at, &field))
 }
 
+/// Checks an attribute through, as [`attribute`] will read it.
+#[inline]
+pub(super) fn attribute_fits(bytes: &[u8], offset: usize) -> Result<(), Stop> {
+    if plain_attribute(bytes).is_some() {
+        return Ok(());
+    }
+    key_value(bytes, offset, 1).map(drop).map_err(|stop| match stop {
+        Stop::Refused(_) => Stop::Refused(Reason::Nesting(peek(bytes, 1))),
+        Stop::Malformed(_) => stop,
+    })
+}
+
 /// What an `AnyValue` holds; of several the last one counts, as for any `oneof`. Arrays and maps
 /// are checked through and kept encoded.
 #[inline]
