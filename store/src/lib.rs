@@ -10,6 +10,8 @@ pub mod execute;
 pub mod head;
 pub mod log;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::Path;
