@@ -68,9 +68,9 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// OTLP, gRPC by custom.
+    /// OTLP, gRPC by convention.
     pub otlp_grpc: SocketAddr,
-    /// OTLP, HTTP by custom.
+    /// OTLP, HTTP by convention.
     pub otlp_http: SocketAddr,
     /// The query API.
     pub http: SocketAddr,

@@ -76,7 +76,7 @@ impl Default for Config {
         Self {
             connections_max: 1024,
             header_wait: Wait::secs(10),
-            header_bytes_max: ByteSize(16 << 10),
+            header_bytes_max: ByteSize(80 << 10),
             idle_max: Wait::secs(75),
             age_max: Wait::secs(300),
             age_grace: Wait::secs(30),

@@ -20,8 +20,8 @@ pub(super) struct Announcement<'a> {
 /// What `GET /` says on a port.
 pub(super) fn about(name: &str) -> &'static str {
     match name {
-        "otlp_grpc" => "traceweir: OTLP, gRPC by custom; HTTP (POST /v1/traces) is told apart",
-        "otlp_http" => "traceweir: OTLP, HTTP by custom (POST /v1/traces); gRPC is told apart",
+        "otlp_grpc" => "traceweir: OTLP, gRPC by convention; HTTP (POST /v1/traces) is told apart",
+        "otlp_http" => "traceweir: OTLP, HTTP by convention (POST /v1/traces); gRPC is told apart",
         "http" => "traceweir: query API, the URL of a Grafana Tempo data source; OTLP, too",
         _ => "traceweir: administration; /status, /ready, /live, /metrics",
     }

@@ -22,11 +22,11 @@ pub struct ConfigArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
 
-    /// OTLP, gRPC by custom [key: listen.otlp_grpc] [default: 127.0.0.1:4317]
+    /// OTLP, gRPC by convention [key: listen.otlp_grpc] [default: 127.0.0.1:4317]
     #[arg(long, value_name = "ADDR")]
     otlp_grpc: Option<String>,
 
-    /// OTLP, HTTP by custom [key: listen.otlp_http] [default: 127.0.0.1:4318]
+    /// OTLP, HTTP by convention [key: listen.otlp_http] [default: 127.0.0.1:4318]
     #[arg(long, value_name = "ADDR")]
     otlp_http: Option<String>,
 

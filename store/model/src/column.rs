@@ -214,7 +214,8 @@ const fn narrow(hash: u64) -> u32 {
 /// Rows, codes and arena offsets are 32 bits wide: a batch is sealed long before.
 ///
 /// # Panics
-/// When a batch outgrows 4 GiB, which its bound (`Limits::bytes_max` ≤ 1 GiB) rules out.
+/// When a batch outgrows 4 GiB, which its owner rules out: a segment of the head is closed at
+/// `head.seal.bytes` ≤ 1 GiB, and what a request adds is bounded before it is taken.
 #[inline]
 #[must_use]
 pub fn count(n: usize) -> u32 {
