@@ -42,8 +42,8 @@ const BLOCKING_THREADS_MAX: usize = 4;
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 /// How much longer than its `drain_wait` a port may take.
 const PORT_SLACK: Duration = Duration::from_millis(500);
-/// How often tenants that ran out of attribute keys are looked for.
-const KEYS_WAIT: Duration = Duration::from_secs(10);
+/// How often tenants without attribute keys and services with bad clocks are named.
+const NOTED_WAIT: Duration = Duration::from_secs(10);
 
 /// Why the server does not run.
 #[derive(Debug)]
@@ -281,7 +281,7 @@ impl App {
             error!(stretches, files, "parts of the log were damaged and are set aside");
         }
         let (store, drain) = (self.store.clone(), front.drain.clone());
-        self.tasks.spawn("name tenants", name_tenants(store, drain));
+        self.tasks.spawn("name offenders", name_offenders(store, drain));
         let fault = failed.await.unwrap_or_else(|_| "the log has ended".to_owned());
         error!(error = fault, "the disk failed: nothing is acknowledged any more");
         Error::failed(fault)
@@ -348,14 +348,18 @@ fn on_thread<T: Send + 'static>(
 }
 
 /// Names tenants whose spans have more attribute keys than get columns of their own.
-async fn name_tenants(store: Store, mut drain: Drain) {
+async fn name_offenders(store: Store, mut drain: Drain) {
     loop {
         tokio::select! {
             () = drain.wait() => return,
-            () = clock::sleep(KEYS_WAIT) => {}
+            () = clock::sleep(NOTED_WAIT) => {}
         }
-        for tenant in store.take_over_keys() {
+        let noted = store.take_noted();
+        for tenant in noted.over_keys {
             warn!(%tenant, "has more attribute keys than head.keys_max; the rest is slower to search");
+        }
+        for (tenant, service) in noted.skewed {
+            warn!(%tenant, service, "sends times that are far from its spans' arrival; they are sorted by that");
         }
     }
 }

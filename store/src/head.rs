@@ -5,6 +5,7 @@
 //! Rows become visible in the order in which they were appended, when the log says that they are
 //! durable: a reader takes a [`View`] and sees no row above its watermark.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, TryLockError};
 
@@ -155,8 +156,20 @@ pub struct Head {
     writer: Mutex<Writer>,
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     stats: Stats,
-    over_keys: Mutex<Vec<TenantId>>,
+    noted: Mutex<Noted>,
 }
+
+/// Who an operator should know of, since this was last asked; at most [`NOTED_MAX`] of each.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Tenants that used up their attribute keys.
+    pub over_keys: Vec<TenantId>,
+    /// Tenant and `service.name` of spans whose clock is off by more than is allowed.
+    pub skewed: Vec<(TenantId, String)>,
+}
+
+/// Names that are kept until somebody asks.
+const NOTED_MAX: usize = 64;
 
 /// The open segment and the sizes that bound it.
 #[derive(Debug)]
@@ -214,7 +227,7 @@ impl Head {
             config,
             seed,
             stats: Stats::default(),
-            over_keys: Mutex::default(),
+            noted: Mutex::default(),
         };
         head.stats.segments.set(1);
         head
@@ -232,10 +245,10 @@ impl Head {
         &self.config
     }
 
-    /// Tenants that used up their attribute keys since this was last asked.
+    /// Who an operator should know of, since this was last asked.
     #[must_use]
-    pub fn take_over_keys(&self) -> Vec<TenantId> {
-        self.over_keys.lock().map(|mut tenants| std::mem::take(&mut *tenants)).unwrap_or_default()
+    pub fn take_noted(&self) -> Noted {
+        self.noted.lock().map(|mut noted| std::mem::take(&mut *noted)).unwrap_or_default()
     }
 
     /// Waits for the right to append.
@@ -298,6 +311,7 @@ impl Turn<'_> {
         let open = Arc::clone(&self.writer.open);
         let mut batch = open.batch.write().map_err(|_| poisoned())?;
         let (skewed, overflowed) = (batch.skewed(), batch.overflowed());
+        let first_row = model::column::count(batch.len());
         let appended = batch
             .append(tenant, received_at, body, refused_before)
             .map_err(|fault| Error::new(Kind::Invalid, fault.to_string()))?;
@@ -312,7 +326,10 @@ impl Turn<'_> {
         }
         let stats = &self.head.stats;
         stats.spans.add(appended.spans);
-        stats.skewed.add(batch.skewed() - skewed);
+        if batch.skewed() > skewed {
+            stats.skewed.add(batch.skewed() - skewed);
+            self.head.note_skewed(&batch, tenant, first_row..end);
+        }
         if batch.overflowed() > overflowed {
             stats.overflowed.add(batch.overflowed() - overflowed);
             self.head.note_over_keys(&batch);
@@ -356,11 +373,26 @@ impl Turn<'_> {
 
 impl Head {
     fn note_over_keys(&self, batch: &Batch) {
-        if let Ok(mut noted) = self.over_keys.lock() {
-            for tenant in batch.tenants_over_keys() {
-                if noted.len() < 64 && !noted.contains(tenant) {
-                    noted.push(tenant.clone());
-                }
+        let Ok(mut noted) = self.noted.lock() else { return };
+        for tenant in batch.tenants_over_keys() {
+            if noted.over_keys.len() < NOTED_MAX && !noted.over_keys.contains(tenant) {
+                noted.over_keys.push(tenant.clone());
+            }
+        }
+    }
+
+    /// Looks at the first rows of a request only: a service whose clock is off comes again.
+    fn note_skewed(&self, batch: &Batch, tenant: &TenantId, rows: Range<u32>) {
+        let Ok(mut noted) = self.noted.lock() else { return };
+        for row in rows.take(NOTED_MAX) {
+            if noted.skewed.len() >= NOTED_MAX {
+                return;
+            }
+            let service = batch.service(row);
+            let known = |(of, name): &(TenantId, String)| of == tenant && name == service;
+            let is_off = batch.effective_start(row) != batch.start(row);
+            if is_off && !noted.skewed.iter().any(known) {
+                noted.skewed.push((tenant.clone(), service.to_owned()));
             }
         }
     }

@@ -396,10 +396,10 @@ impl Store {
         &self.0.log_stats
     }
 
-    /// Tenants that used up their attribute keys since this was last asked, for a warning.
+    /// Who an operator should know of since this was last asked, for a warning.
     #[must_use]
-    pub fn take_over_keys(&self) -> Vec<TenantId> {
-        self.0.head.take_over_keys()
+    pub fn take_noted(&self) -> head::Noted {
+        self.0.head.take_noted()
     }
 
     fn ready(&self) -> Result<&LocalWal, Error> {
