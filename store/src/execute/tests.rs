@@ -255,13 +255,13 @@ fn tags_reach_into_overflow() {
 #[test]
 fn services_with_bad_clocks_and_tenants_over_their_keys_are_named_once() {
     let head = Head::new(Config { keys_max: 0, ..Config::default() }, 42);
-    let mut off = span(1, 1, 0, "x", 0, 5);
+    let mut off = span(1, 1, 0, "x", 9_999, 5);
     off.attributes = vec![text("custom", "x")];
-    put(&head, &tenant(), "stuck-in-1970", vec![off.clone(), off.clone()]);
-    put(&head, &tenant(), "stuck-in-1970", vec![off]);
+    put(&head, &tenant(), "ahead", vec![off.clone(), off.clone()]);
+    put(&head, &tenant(), "ahead", vec![off]);
     put(&head, &tenant(), "right", vec![span(2, 1, 0, "x", 990, 5)]);
     let noted = head.take_noted();
-    assert_eq!(noted.skewed, [(tenant(), "stuck-in-1970".to_owned())]);
+    assert_eq!(noted.skewed, [(tenant(), "ahead".to_owned())]);
     assert_eq!(noted.over_keys, [tenant()]);
     assert_eq!(head.stats().skewed.get(), 3);
     assert!(head.take_noted().skewed.is_empty());
