@@ -42,7 +42,7 @@ pub struct Seal {
     pub rows: u32,
     /// Time since its first row.
     pub age: Wait,
-    /// Heap bytes.
+    /// Heap bytes; at most a quarter of `head.bytes_max`.
     pub bytes: ByteSize,
 }
 
@@ -282,10 +282,17 @@ impl Turn<'_> {
     /// Whether a request whose rows take at most `bytes` still fits.
     ///
     /// # Errors
-    /// `Unavailable` when the head is full.
+    /// `TooLarge` when it would not fit into an empty head either, `Unavailable` when the head is
+    /// full.
     pub fn check_room(&self, bytes: usize) -> Result<(), Error> {
         let held = self.writer.bytes();
         let limit = self.head.config.bytes_max.as_usize();
+        if bytes > limit {
+            let message = format!(
+                "request may take {bytes} bytes in memory, head.bytes_max is {limit}: send less at once"
+            );
+            return Err(Error::new(Kind::TooLarge, message));
+        }
         if held.saturating_add(bytes) <= limit {
             return Ok(());
         }
@@ -351,7 +358,7 @@ impl Turn<'_> {
         let created_at = Nanos(open.created_at.load(Ordering::Relaxed));
         let full = rows >= seal.rows as usize
             || tenants >= usize::from(u16::MAX)
-            || self.writer.open_bytes + self.writer.unmeasured >= seal.bytes.as_usize();
+            || self.writer.open_bytes + self.writer.unmeasured >= self.head.seal_bytes();
         let old = rows >= SEAL_ROWS_MIN && now.minus(created_at) >= seal.age.nanos();
         if !(full || old) {
             return Ok(());
@@ -372,6 +379,13 @@ impl Turn<'_> {
 }
 
 impl Head {
+    /// Vectors double, so the open segment may take twice what is in it: a part of the bound
+    /// that is small enough for that.
+    fn seal_bytes(&self) -> usize {
+        let part = self.config.bytes_max.as_usize() / 4;
+        self.config.seal.bytes.as_usize().min(part.max(1 << 20))
+    }
+
     fn note_over_keys(&self, batch: &Batch) {
         let Ok(mut noted) = self.noted.lock() else { return };
         for tenant in batch.tenants_over_keys() {

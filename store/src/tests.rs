@@ -90,10 +90,17 @@ fn a_small_body_that_grows_in_memory_is_held_to_the_bound() {
         // Two bytes each: an empty event or link.
         let swarm =
             |n| request([1; 16], b"small", |out| (0..n).for_each(|_| put_bytes(out, part, b"")));
-        assert_eq!(append(&store, "a", swarm(2_000_000)), Err(Kind::Unavailable));
+        assert_eq!(append(&store, "a", swarm(2_000_000)), Err(Kind::TooLarge));
         assert_eq!(append(&store, "a", swarm(1_000)), Ok(1));
     }
     assert!(store.head_stats().bytes.get() < 16 << 20);
+    // Smaller ones fit until the head is full, which may pass.
+    let swarm =
+        |_| request([1; 16], b"small", |out| (0..100_000).for_each(|_| put_bytes(out, 11, b"")));
+    let refused = (0..100).map(swarm).find_map(|body| append(&store, "a", body).err());
+    assert_eq!(refused, Some(Kind::Unavailable));
+    // The open segment, a quarter at most, has vectors that may just have doubled.
+    assert!(store.head_stats().bytes.get() < 24 << 20, "{}", store.head_stats().bytes.get());
 }
 
 #[test]

@@ -268,9 +268,16 @@ fn services_with_bad_clocks_and_tenants_over_their_keys_are_named_once() {
 }
 
 #[test]
-fn a_full_head_says_so_and_takes_nothing() {
-    let head = Head::new(Config { bytes_max: model::ByteSize(1), ..Config::default() }, 42);
-    let error = head.turn().unwrap().check_room(100).unwrap_err();
-    assert_eq!(error.kind(), crate::Kind::Unavailable);
-    assert!(error.to_string().contains("head.bytes_max"), "{error}");
+fn a_full_head_says_so_and_what_never_fits_too() {
+    let head = Head::new(Config { bytes_max: model::ByteSize(2_000), ..Config::default() }, 42);
+    let check = |bytes| {
+        head.turn().unwrap().check_room(bytes).map_err(|error| {
+            assert!(error.to_string().contains("head.bytes_max"), "{error}");
+            error.kind()
+        })
+    };
+    assert_eq!(check(2_000), Ok(()));
+    assert_eq!(check(2_001), Err(crate::Kind::TooLarge));
+    put(&head, &tenant(), "a", vec![span(1, 1, 0, "x", 990, 5)]);
+    assert_eq!(check(2_000), Err(crate::Kind::Unavailable));
 }
