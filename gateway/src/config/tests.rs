@@ -87,7 +87,7 @@ head: {bytes_max: 1TiB}
         "head.bytes_max: 1TiB is not accepted, expected at most memory.bytes_max, which is 1GiB",
         "stor.url: an unknown key (from TRACEWEIR__STOR__URL) is not accepted, expected a known key; did you mean `store.url`?",
         "log.level: loud (from traceweir.yaml) is not accepted, expected one of `error`, `warn`, `info`, `debug`, `trace`",
-        "memory.bytes_max: 3 parsecs (from traceweir.yaml) is not accepted, expected \"3 parsecs\" is no size",
+        "memory.bytes_max: 3 parsecs (from traceweir.yaml) is not accepted, expected one such as 512, 64KiB",
         "log.format: xml (from TRACEWEIR__LOG__FORMAT) is not accepted, expected `text` or `json`",
         "store.url: s3://***@bucket/x is not accepted, expected a local directory",
     ];

@@ -84,7 +84,8 @@ impl Tree {
         }
         if let Some((value, Err(fault))) = tried.first() {
             let found = if leaf.secret { "***".to_owned() } else { shown(value) };
-            let accepted = if leaf.secret { "a value that fits" } else { accepted(fault) };
+            let accepted =
+                if leaf.secret { "a value that fits".to_owned() } else { accepted(fault) };
             faults.push(&leaf.key, format!("{found} (from {})", leaf.origin), accepted);
         }
     }
@@ -251,9 +252,25 @@ fn without_credentials(text: &str) -> String {
     }
 }
 
-/// What serde expected, out of its message `invalid type: …, expected …`.
-fn accepted(message: &str) -> &str {
-    message.split_once(", expected ").map_or(message, |(_, expected)| expected)
+/// What is accepted, out of what serde says: `invalid type: …, expected …`, or the words of the
+/// type's own reader.
+fn accepted(message: &str) -> String {
+    let expected = message.split_once(", expected ").map_or(message, |(_, expected)| expected);
+    let words = [
+        ("u16", "a whole number from 0 to 65535"),
+        ("u32", "a whole number from 0 to 4294967295"),
+        ("u64", "a whole number, not negative"),
+        ("usize", "a whole number, not negative"),
+        ("i32", "a whole number"),
+        ("f64", "a number"),
+        ("invalid socket address syntax", "an address with its port, such as 127.0.0.1:4317"),
+    ];
+    if let Some((_, plain)) = words.iter().find(|(word, _)| *word == expected) {
+        return (*plain).to_owned();
+    }
+    // `"12 parsecs" is no size, write one as 64KiB`: what was found is said already.
+    let written = expected.split_once(", write one as ").map(|(_, forms)| forms);
+    written.map_or_else(|| expected.to_owned(), |forms| format!("one such as {forms}"))
 }
 
 /// What an unknown key may have meant.
