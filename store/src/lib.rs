@@ -263,11 +263,11 @@ impl Store {
         // taken is known to fit.
         let checked =
             otlp::check(&request.body).map_err(|at| Error::new(Kind::Invalid, at.to_string()))?;
-        inner.head.stats().refused.add(checked.refused.len() as u64);
-        let refused = checked.refused.len() as u64;
+        let (refused, is_empty) = (checked.refused.len() as u64, checked.is_empty());
         let refusals = checked.refusals.into_iter().map(Refusal::from).collect();
         let mut accepted = Accepted { spans: 0, refused, refusals };
-        if checked.refused.len() as u64 == u64::from(checked.spans) {
+        if is_empty {
+            inner.head.stats().refused.add(refused);
             return Ok(Pending { accepted, outcome: None });
         }
         let packed = wal.pack(&request.body)?;
@@ -278,6 +278,8 @@ impl Store {
             turn.append(&request.tenant, request.received_at, &request.body, &checked.refused)?;
         let edits = edits(&appended);
         accepted.spans = appended.spans;
+        // Counted with the answer: a request that is told to come back is counted then.
+        inner.head.stats().refused.add(refused);
         let entry = Entry {
             tenant: request.tenant,
             received_at: request.received_at,

@@ -158,6 +158,27 @@ fn a_trace_over_the_bound_says_how_much_is_left_out() {
 }
 
 #[test]
+fn copies_past_the_bound_do_not_make_a_whole_trace_look_cut() {
+    let head = head();
+    let only = span(1, 1, 0, "x", 990, 5);
+    put(&head, &tenant(), "a", vec![only.clone(), only.clone(), only]);
+    let id = TraceId::from_array([1; 16]);
+    let (found, duplicates, _) =
+        trace(&head.view().unwrap(), &tenant(), id, TimeRange::ALL, 1).unwrap().unwrap();
+    assert_eq!((found.spans, found.left_out, duplicates), (1, 0, 2));
+}
+
+#[test]
+fn a_head_is_busy_while_a_request_has_the_turn() {
+    let head = head();
+    assert!(!head.is_busy());
+    let turn = head.turn().unwrap();
+    assert!(head.is_busy());
+    drop(turn);
+    assert!(!head.is_busy());
+}
+
+#[test]
 fn rows_are_invisible_until_they_are_published() {
     let head = head();
     let request = |id| ExportTraceServiceRequest {
