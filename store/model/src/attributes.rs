@@ -15,14 +15,14 @@ pub const EMPTY_SHAPE: u32 = 0;
 
 /// Set in a row's shape where its last attributes did not fit the trie: one more overflow value
 /// follows the path.
-const TAIL: u32 = 1 << 31;
+pub const TAIL: u32 = 1 << 31;
 
 /// Most nodes of the trie; random key orders end in the overflow column.
-const NODES_MAX: usize = 1 << 16;
+pub const NODES_MAX: usize = 1 << 16;
 
 /// Attributes of a row that get nodes; the others are its tail. A single row cannot use up the
 /// trie.
-const DEPTH_MAX: u32 = 1 << 10;
+pub const DEPTH_MAX: u32 = 1 << 10;
 
 /// No node, no column.
 const NONE: u32 = u32::MAX;
@@ -98,6 +98,50 @@ impl Attributes {
             tail: Vec::new(),
             seed,
         }
+    }
+
+    /// A table as a block has it. `nodes` are the trie without its root, each as the place of its
+    /// column and the number of its parent (0 is the root, the first of `nodes` is 1); `shapes`
+    /// are one for each row, with [`TAIL`] where more overflow follows the path. `None` where
+    /// one of them points at something that is not there.
+    #[must_use]
+    pub fn from_parts(
+        keys: &Interner,
+        columns: Vec<Column>,
+        nodes: &[(u32, u32)],
+        shapes: Vec<u32>,
+    ) -> Option<Self> {
+        let mut table = Self::new(0);
+        let sound = |column: &Column| column.is_sound(shapes.len(), keys.len());
+        if nodes.len() >= NODES_MAX || !columns.iter().all(sound) {
+            return None;
+        }
+        for (column, parent) in nodes {
+            let Column { key, kind, .. } = *columns.get(*column as usize)?;
+            let depth = table.nodes.get(*parent as usize)?.depth + 1;
+            if depth > DEPTH_MAX {
+                return None;
+            }
+            let key = keys.place(key);
+            let (column, parent, near) = (*column, *parent, [NONE; 4]);
+            table.nodes.push(Node { column, parent, depth, key, kind, near });
+        }
+        if shapes.iter().any(|shape| (shape & !TAIL) as usize >= table.nodes.len()) {
+            return None;
+        }
+        (table.columns, table.shapes) = (columns, shapes);
+        Some(table)
+    }
+
+    /// The nodes of the trie without its root, as [`Attributes::from_parts`] takes them.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
+        self.nodes.iter().skip(1).map(|node| (node.column, node.parent))
+    }
+
+    /// The shape of each row: a node, and [`TAIL`].
+    #[must_use]
+    pub fn shapes(&self) -> &[u32] {
+        &self.shapes
     }
 
     /// The columns, in order of appearance.
@@ -228,7 +272,7 @@ impl Attributes {
         let mut taken: Vec<(*const Column, usize)> = Vec::new();
         let mut attributes: Vec<(&Column, usize)> = found
             .into_iter()
-            .map(|column| {
+            .filter_map(|column| {
                 let end = match taken.iter_mut().find(|(seen, _)| std::ptr::eq(*seen, column)) {
                     Some((_, end)) => end,
                     None => {
@@ -237,8 +281,9 @@ impl Attributes {
                         &mut taken[last].1
                     }
                 };
-                *end -= 1;
-                (column, *end)
+                // Only a block that is not what was written names a value that is not there.
+                *end = end.checked_sub(1).filter(|at| column.rows.get(*at) == Some(&row))?;
+                Some((column, *end))
             })
             .collect();
         attributes.reverse();

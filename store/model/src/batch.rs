@@ -3,6 +3,7 @@
 //! The one representation of spans (DESIGN §1): the OTLP walk (`otlp`) fills it, the head of the
 //! store is made of it, queries scan it and `otlp::emit` turns rows back into OTLP.
 
+mod parts;
 mod pinned;
 mod traces;
 
@@ -12,6 +13,7 @@ use crate::attributes::{Attributes, Budget};
 use crate::column::{Interner, Sparse, count};
 use crate::{Nanos, SpanId, TenantId, TraceId};
 
+pub use parts::{Columns, Indexed, Parts};
 pub use pinned::PINNED;
 pub use traces::TraceEntry;
 use traces::TraceIndex;
@@ -83,6 +85,8 @@ pub struct Batch {
     pub(crate) spans: Attributes,
     pub(crate) events: Events,
     pub(crate) links: Links,
+    /// Effective starts where they are known, not computed: in what was read from a block.
+    effective: Vec<Nanos>,
     tenants: Vec<TenantId>,
     by_tenant: HashMap<TenantId, u16>,
     tenant_keys: Vec<usize>,
@@ -94,37 +98,80 @@ pub struct Batch {
 
 /// Events of all spans, in the order of their spans.
 #[derive(Debug)]
-pub(crate) struct Events {
-    pub(crate) row: Vec<u32>,
-    pub(crate) time: Vec<Nanos>,
-    pub(crate) name: Vec<u32>,
-    pub(crate) dropped: Sparse,
-    pub(crate) attributes: Attributes,
+pub struct Events {
+    /// The span's row; ascending.
+    pub row: Vec<u32>,
+    /// When it happened.
+    pub time: Vec<Nanos>,
+    /// Number of its name among the texts.
+    pub name: Vec<u32>,
+    /// Attributes that the sender dropped, by event.
+    pub dropped: Sparse,
+    /// Its attributes; their rows are events.
+    pub attributes: Attributes,
 }
 
 /// Links of all spans, in the order of their spans.
 #[derive(Debug)]
-pub(crate) struct Links {
-    pub(crate) row: Vec<u32>,
-    pub(crate) trace_id: Vec<[u8; 16]>,
-    pub(crate) span_id: Vec<[u8; 8]>,
-    pub(crate) trace_state: Sparse,
-    pub(crate) flags: Sparse,
-    pub(crate) dropped: Sparse,
-    pub(crate) attributes: Attributes,
+pub struct Links {
+    /// The span's row; ascending.
+    pub row: Vec<u32>,
+    /// The trace that is linked to; zeros where none is named.
+    pub trace_id: Vec<[u8; 16]>,
+    /// The span that is linked to; zeros where none is named.
+    pub span_id: Vec<[u8; 8]>,
+    /// Number of the trace state among the texts, by link.
+    pub trace_state: Sparse,
+    /// Flags, by link.
+    pub flags: Sparse,
+    /// Attributes that the sender dropped, by link.
+    pub dropped: Sparse,
+    /// Its attributes; their rows are links.
+    pub attributes: Attributes,
 }
 
-/// Indexes of [`Batch::dropped`].
-pub(crate) const DROPPED_ATTRIBUTES: usize = 0;
-pub(crate) const DROPPED_EVENTS: usize = 1;
-pub(crate) const DROPPED_LINKS: usize = 2;
+impl Events {
+    /// No events.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            row: Vec::new(),
+            time: Vec::new(),
+            name: Vec::new(),
+            dropped: Sparse::default(),
+            attributes: Attributes::new(seed),
+        }
+    }
+}
+
+impl Links {
+    /// No links.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            row: Vec::new(),
+            trace_id: Vec::new(),
+            span_id: Vec::new(),
+            trace_state: Sparse::default(),
+            flags: Sparse::default(),
+            dropped: Sparse::default(),
+            attributes: Attributes::new(seed),
+        }
+    }
+}
+
+/// Place of the dropped attributes in [`Columns::dropped`].
+pub const DROPPED_ATTRIBUTES: usize = 0;
+/// Place of the dropped events.
+pub const DROPPED_EVENTS: usize = 1;
+/// Place of the dropped links.
+pub const DROPPED_LINKS: usize = 2;
 
 impl Batch {
     /// An empty batch. The seed (random, one per process) keeps senders from choosing keys and
     /// ids that collide in its tables.
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
-        let attributes = || Attributes::new(seed);
         let mut batch = Self {
             limits,
             keys: Interner::dictionary(seed),
@@ -149,23 +196,10 @@ impl Batch {
             dropped: Default::default(),
             odd_kind: Sparse::default(),
             odd_status: Sparse::default(),
-            spans: attributes(),
-            events: Events {
-                row: Vec::new(),
-                time: Vec::new(),
-                name: Vec::new(),
-                dropped: Sparse::default(),
-                attributes: attributes(),
-            },
-            links: Links {
-                row: Vec::new(),
-                trace_id: Vec::new(),
-                span_id: Vec::new(),
-                trace_state: Sparse::default(),
-                flags: Sparse::default(),
-                dropped: Sparse::default(),
-                attributes: attributes(),
-            },
+            spans: Attributes::new(seed),
+            events: Events::new(seed),
+            links: Links::new(seed),
+            effective: Vec::new(),
             tenants: Vec::new(),
             by_tenant: HashMap::new(),
             tenant_keys: Vec::new(),
@@ -263,6 +297,9 @@ impl Batch {
     /// (DESIGN §3 *Time*): what order, pruning and early stop go by.
     #[must_use]
     pub fn effective_start(&self, row: u32) -> Nanos {
+        if let Some(known) = self.effective.get(row as usize) {
+            return *known;
+        }
         self.limits.effective(self.start[row as usize], self.request(row).received_at)
     }
 
@@ -370,11 +407,24 @@ impl Batch {
             + interners.map(Interner::heap_bytes).sum::<usize>()
             + sparse.into_iter().chain(&self.dropped).map(Sparse::heap_bytes).sum::<usize>()
             + tables.into_iter().map(Attributes::heap_bytes).sum::<usize>()
-            + self.services.capacity() * 4
+            + (self.services.capacity() + 2 * self.effective.capacity()) * 4
             + self.events.row.capacity() * 16
             + self.links.row.capacity() * 28
             + self.traces.heap_bytes()
             + self.requests.capacity() * size_of::<Request>()
+    }
+
+    /// Appends the kind and the status of a row; what does not fit a byte goes beside.
+    #[inline]
+    pub(crate) fn push_enums(&mut self, row: u32, kind: i32, status: i32) {
+        self.kind.push(narrow_enum(kind));
+        if narrow_enum(kind) == ODD {
+            self.odd_kind.put(row, kind.cast_unsigned());
+        }
+        self.status.push(narrow_enum(status));
+        if narrow_enum(status) == ODD {
+            self.odd_status.put(row, status.cast_unsigned());
+        }
     }
 
     /// What a tenant's next request may still add.
@@ -469,7 +519,11 @@ impl Limits {
 }
 
 /// Marks an enumeration value that does not fit its byte; its bits stand in a sparse column.
-pub(crate) const ODD: u8 = u8::MAX;
+const ODD: u8 = u8::MAX;
+
+fn narrow_enum(value: i32) -> u8 {
+    u8::try_from(value).unwrap_or(ODD)
+}
 
 fn widen_enum(byte: u8, odd: &Sparse, row: u32) -> i32 {
     if byte == ODD { odd.get(row).cast_signed() } else { i32::from(byte) }

@@ -49,6 +49,15 @@ impl Interner {
         Self { seed, keep: true, ..Self::default() }
     }
 
+    /// Values as a block has them: `ends` are the ends of each in `bytes`, ascending, the last one
+    /// where `bytes` end. It is plain: whatever is interned later gets a number of its own.
+    #[must_use]
+    pub fn from_values(ends: Vec<u32>, bytes: Vec<u8>) -> Option<Self> {
+        let ascending = ends.is_sorted();
+        let whole = ends.last().map_or(0, |end| *end as usize) == bytes.len();
+        (ascending && whole).then(|| Self { ends, bytes, plain: true, ..Self::default() })
+    }
+
     /// The number of `value`; a new one where it was not seen yet, or where values do not repeat.
     #[inline]
     pub fn intern(&mut self, value: &[u8]) -> u32 {
@@ -171,6 +180,11 @@ impl Interner {
         std::str::from_utf8(self.get(code)).unwrap_or_default()
     }
 
+    /// All values by their numbers.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..count(self.len())).map(|code| self.get(code))
+    }
+
     /// How many numbers are given out.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -278,6 +292,22 @@ impl Column {
         Self { key, kind, rows: Vec::new(), values }
     }
 
+    /// Whether rows ascend below `rows`, and each has a value that is there.
+    pub(crate) fn is_sound(&self, rows: usize, keys: usize) -> bool {
+        let sorted = self.rows.is_sorted() && (self.key as usize) < keys;
+        let within = self.rows.last().is_none_or(|last| (*last as usize) < rows);
+        let words = matches!(self.kind, Type::Empty | Type::Bool | Type::Int | Type::Double);
+        sorted
+            && within
+            && match &self.values {
+                Values::Codes(codes, values) => {
+                    let known = codes.iter().all(|code| (*code as usize) < values.len());
+                    !words && known && codes.len() == self.rows.len()
+                }
+                Values::Words(bits) => words && bits.len() == self.rows.len(),
+            }
+    }
+
     /// Takes back the last value if it is the row's.
     pub(crate) fn pop(&mut self, row: u32) {
         if self.rows.pop_if(|last| *last == row).is_some() {
@@ -328,6 +358,20 @@ impl Sparse {
     #[must_use]
     pub fn get(&self, row: u32) -> u32 {
         self.rows.binary_search(&row).map_or(0, |position| self.values[position])
+    }
+
+    /// The rows that have a value, ascending, with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.rows.iter().copied().zip(self.values.iter().copied())
+    }
+
+    pub(crate) fn is_within(&self, rows: usize) -> bool {
+        self.rows.is_sorted() && self.rows.last().is_none_or(|last| (*last as usize) < rows)
+    }
+
+    /// Whether every value is the number of one of `values`.
+    pub(crate) fn numbers(&self, values: &Interner) -> bool {
+        self.values.iter().all(|code| (*code as usize) < values.len())
     }
 
     pub(crate) fn pop(&mut self, row: u32) {

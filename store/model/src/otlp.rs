@@ -17,7 +17,7 @@ mod value;
 use std::borrow::Cow;
 
 use crate::attributes::{Budget, EMPTY_SHAPE};
-use crate::batch::{Batch, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS, ODD};
+use crate::batch::{Batch, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS};
 use crate::column::count;
 use crate::wire::{Fault, Field, Reader, Value, put_bytes};
 use crate::{Nanos, SpanId, TenantId, TraceId};
@@ -475,23 +475,12 @@ impl Batch {
         self.parent_id.push(dense.parent_id);
         self.start.push(dense.start);
         self.end.push(dense.end);
-        self.kind.push(narrow_enum(dense.kind));
-        if narrow_enum(dense.kind) == ODD {
-            self.odd_kind.put(row, dense.kind.cast_unsigned());
-        }
-        self.status.push(narrow_enum(dense.status));
-        if narrow_enum(dense.status) == ODD {
-            self.odd_status.put(row, dense.status.cast_unsigned());
-        }
+        self.push_enums(row, dense.kind, dense.status);
         self.flags.push(dense.flags);
         self.name.push(dense.name);
         self.resource.push(place.resource);
         self.scope.push(place.scope);
     }
-}
-
-fn narrow_enum(value: i32) -> u8 {
-    u8::try_from(value).unwrap_or(ODD)
 }
 
 fn ids(trace_id: &[u8], span_id: &[u8]) -> Result<(TraceId, SpanId), Stop> {
