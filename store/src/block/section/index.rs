@@ -1,0 +1,139 @@
+//! The trace-id index: which rows a trace has, found with one small read.
+//!
+//! Entries are sorted by the hash of the id and fixed in width; a fan-out table in front tells
+//! where the entries of each range of hashes begin, so that a look-up reads one bucket. Whoever
+//! reads rows compares their ids: a hash may be shared, and an L0 holds several tenants.
+
+use std::ops::Range;
+
+use model::TraceId;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::damaged;
+use crate::error::Error;
+
+/// Bytes of an entry: hash, first row, rows; little-endian.
+pub const ENTRY_BYTES: usize = 16;
+/// Entries of a bucket, on average.
+const BUCKET: usize = 32;
+
+/// One trace (or one part of a huge one) in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The hash of its id.
+    pub hash: u64,
+    /// Its first row in the block.
+    pub first_row: u32,
+    /// Its rows.
+    pub rows: u32,
+}
+
+/// The hash of a trace id: over all of it, as 64-bit ids leave the high half zero.
+#[must_use]
+pub fn hash(id: TraceId) -> u64 {
+    xxh3_64(id.as_bytes())
+}
+
+/// The bytes of the index. Sorts the entries.
+#[must_use]
+pub fn encode(entries: &mut [Entry]) -> Vec<u8> {
+    entries.sort_unstable();
+    let bits = bits_for(entries.len());
+    let buckets = 1usize << bits;
+    let mut out = Vec::with_capacity(8 + 4 * (buckets + 1) + entries.len() * ENTRY_BYTES);
+    out.extend_from_slice(&bits.to_le_bytes());
+    out.extend_from_slice(&model::column::count(entries.len()).to_le_bytes());
+    let mut at = 0usize;
+    for bucket in 0..buckets {
+        while entries.get(at).is_some_and(|entry| bucket_of(entry.hash, bits) < bucket) {
+            at += 1;
+        }
+        out.extend_from_slice(&model::column::count(at).to_le_bytes());
+    }
+    out.extend_from_slice(&model::column::count(entries.len()).to_le_bytes());
+    for Entry { hash, first_row, rows } in &*entries {
+        out.extend_from_slice(&hash.to_le_bytes());
+        out.extend_from_slice(&first_row.to_le_bytes());
+        out.extend_from_slice(&rows.to_le_bytes());
+    }
+    out
+}
+
+fn bits_for(entries: usize) -> u32 {
+    (entries / BUCKET).max(1).next_power_of_two().trailing_zeros()
+}
+
+fn bucket_of(hash: u64, bits: u32) -> usize {
+    let bucket = if bits == 0 { 0 } else { hash >> (64 - bits) };
+    usize::try_from(bucket).unwrap_or(usize::MAX)
+}
+
+/// The fan-out table of an index: what is kept of it in memory.
+#[derive(Debug)]
+pub struct Fanout {
+    bits: u32,
+    starts: Vec<u32>,
+}
+
+/// How many bytes at the head of an index make its fan-out, told by its first eight.
+///
+/// # Errors
+/// `Corrupt` when they are no such head.
+pub fn fanout_len(head: &[u8]) -> Result<usize, Error> {
+    let bits = head.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+    let bits = bits.filter(|bits| *bits <= 28).ok_or_else(|| damaged("trace index: no head"))?;
+    Ok(8 + 4 * ((1usize << bits) + 1))
+}
+
+impl Fanout {
+    /// Reads the head of an index.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is none.
+    pub fn decode(head: &[u8]) -> Result<Self, Error> {
+        let fault = || damaged("trace index: fan-out ends early or does not ascend");
+        let head = head.get(..fanout_len(head)?).ok_or_else(fault)?;
+        let (words, _) = head.as_chunks::<4>();
+        let mut words = words.iter().map(|word| u32::from_le_bytes(*word));
+        let (bits, count) = (words.next().ok_or_else(fault)?, words.next().ok_or_else(fault)?);
+        let starts: Vec<u32> = words.collect();
+        if !starts.is_sorted() || starts.last() != Some(&count) {
+            return Err(fault());
+        }
+        Ok(Self { bits, starts })
+    }
+
+    /// Where the bucket of a hash stands, in bytes from the begin of the index.
+    #[must_use]
+    pub fn bucket(&self, hash: u64) -> Range<usize> {
+        let at = bucket_of(hash, self.bits);
+        let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);
+        let head = 8 + 4 * self.starts.len();
+        head + start(at) * ENTRY_BYTES..head + start(at + 1) * ENTRY_BYTES
+    }
+
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.starts.capacity() * 4
+    }
+}
+
+/// The entries of a bucket.
+pub fn entries(bucket: &[u8]) -> impl Iterator<Item = Entry> {
+    let (entries, _) = bucket.as_chunks::<ENTRY_BYTES>();
+    entries.iter().map(|entry| {
+        let word = u128::from_le_bytes(*entry);
+        Entry { hash: low(word), first_row: low32(word >> 64), rows: low32(word >> 96) }
+    })
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "takes the low half apart")]
+const fn low(word: u128) -> u64 {
+    word as u64
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "takes a quarter apart")]
+const fn low32(word: u128) -> u32 {
+    word as u32
+}

@@ -1,0 +1,170 @@
+//! What a search shows of each trace, without reading its spans.
+
+use model::column::Interner;
+use model::wire::put_varint;
+use model::{Nanos, TimeRange, TraceId};
+
+use super::Cursor;
+use super::lists::{list, put_list};
+use crate::error::Error;
+
+/// One trace of a row group (or one part of a huge one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Its id.
+    pub id: TraceId,
+    /// Its first row in the row group.
+    pub first_row: u32,
+    /// Its rows.
+    pub rows: u32,
+    /// Which part of a huge trace this is, from 0.
+    pub part: u32,
+    /// Whether the trace is huge, and may have other parts.
+    pub oversized: bool,
+    /// Whether a parent or the root is missing: the trace may go on elsewhere.
+    pub is_open: bool,
+    /// The root's row in the row group, if it is here.
+    pub root: Option<u32>,
+    /// Number of the root's name among the summary's texts; of the empty text without a root.
+    pub root_name: u32,
+    /// Number of the root's service.
+    pub root_service: u32,
+    /// First and last effective start.
+    pub starts: TimeRange,
+    /// First own start.
+    pub start: Nanos,
+    /// Last own end.
+    pub end: Nanos,
+    /// Spans with an error.
+    pub errors: u32,
+}
+
+/// All traces of a row group, in the order of their rows.
+#[derive(Debug)]
+pub struct Summary {
+    /// What names and services are numbers of.
+    pub texts: Interner,
+    /// The traces.
+    pub traces: Vec<Trace>,
+}
+
+const OVERSIZED: u64 = 1;
+const OPEN: u64 = 2;
+const ROOT: u64 = 4;
+
+/// The bytes of the summary section. Rows of the traces follow each other from 0 on.
+#[must_use]
+pub fn encode(texts: &[&[u8]], traces: &[Trace]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_list(&mut out, texts.iter().copied());
+    put_varint(&mut out, traces.len() as u64);
+    // A field after the other: alike bytes stand together, which compresses to less.
+    for trace in traces {
+        out.extend_from_slice(trace.id.as_bytes());
+    }
+    for trace in traces {
+        let flag = |is, bit| if is { bit } else { 0 };
+        put_varint(&mut out, u64::from(trace.rows));
+        put_varint(
+            &mut out,
+            flag(trace.oversized, OVERSIZED) | flag(trace.is_open, OPEN) | flag(trace.root.is_some(), ROOT),
+        );
+    }
+    for trace in traces {
+        if trace.oversized {
+            put_varint(&mut out, u64::from(trace.part));
+        }
+        if let Some(root) = trace.root {
+            put_varint(&mut out, u64::from(root.saturating_sub(trace.first_row)));
+        }
+        put_varint(&mut out, u64::from(trace.root_name));
+        put_varint(&mut out, u64::from(trace.root_service));
+        put_varint(&mut out, u64::from(trace.errors));
+    }
+    let mut before = 0u64;
+    for trace in traces {
+        let start = trace.starts.start.0;
+        put_signed(&mut out, start.wrapping_sub(before));
+        put_varint(&mut out, trace.starts.end.0.wrapping_sub(start));
+        put_signed(&mut out, trace.start.0.wrapping_sub(start));
+        put_signed(&mut out, trace.end.0.wrapping_sub(trace.start.0));
+        before = start;
+    }
+    out
+}
+
+/// Reads a summary.
+///
+/// # Errors
+/// `Corrupt` when the bytes are no such section.
+pub fn decode(bytes: &[u8]) -> Result<Summary, Error> {
+    let mut cursor = Cursor::new(bytes, "summary");
+    let texts = list(&mut cursor)?;
+    let count = cursor.count()?;
+    let mut traces = Vec::with_capacity(count.min(1 << 20));
+    for _ in 0..count {
+        let id = cursor.bytes(16)?.try_into().map_err(|_| cursor.fault())?;
+        traces.push(Trace {
+            id: TraceId::from_array(id),
+            first_row: 0,
+            rows: 0,
+            part: 0,
+            oversized: false,
+            is_open: false,
+            root: None,
+            root_name: 0,
+            root_service: 0,
+            starts: TimeRange { start: Nanos(0), end: Nanos(0) },
+            start: Nanos(0),
+            end: Nanos(0),
+            errors: 0,
+        });
+    }
+    let mut first_row = 0u32;
+    for trace in &mut traces {
+        trace.first_row = first_row;
+        trace.rows = cursor.number()?;
+        first_row = first_row.checked_add(trace.rows).ok_or_else(|| cursor.fault())?;
+        let flags = cursor.varint()?;
+        (trace.oversized, trace.is_open) = (flags & OVERSIZED != 0, flags & OPEN != 0);
+        trace.root = (flags & ROOT != 0).then_some(0);
+    }
+    for trace in &mut traces {
+        if trace.oversized {
+            trace.part = cursor.number()?;
+        }
+        if trace.root.is_some() {
+            let root = cursor.number()?;
+            if root >= trace.rows {
+                return Err(cursor.fault());
+            }
+            trace.root = Some(trace.first_row + root);
+        }
+        (trace.root_name, trace.root_service) = (cursor.number()?, cursor.number()?);
+        if trace.root_name as usize >= texts.len() || trace.root_service as usize >= texts.len() {
+            return Err(cursor.fault());
+        }
+        trace.errors = cursor.number()?;
+    }
+    let mut before = 0u64;
+    for trace in &mut traces {
+        let start = before.wrapping_add(signed(&mut cursor)?);
+        let end = start.wrapping_add(cursor.varint()?);
+        trace.starts = TimeRange { start: Nanos(start), end: Nanos(end) };
+        trace.start = Nanos(start.wrapping_add(signed(&mut cursor)?));
+        trace.end = Nanos(trace.start.0.wrapping_add(signed(&mut cursor)?));
+        before = start;
+    }
+    Ok(Summary { texts, traces })
+}
+
+/// A difference, small either way (zigzag).
+fn put_signed(out: &mut Vec<u8>, difference: u64) {
+    let signed = difference.cast_signed();
+    put_varint(out, ((signed << 1) ^ (signed >> 63)).cast_unsigned());
+}
+
+fn signed(cursor: &mut Cursor<'_>) -> Result<u64, Error> {
+    let zigzag = cursor.varint()?;
+    Ok((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
+}
