@@ -7,7 +7,6 @@
 pub mod footer;
 pub mod order;
 pub mod page;
-pub mod reader;
 pub mod schema;
 pub mod section;
 pub mod writer;

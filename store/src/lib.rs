@@ -4,6 +4,7 @@
 //! append to the log, fsync, publish, acknowledge) and come back through [`Store::trace`] and
 //! [`Store::search`]. No network, no authentication: those are the gateway's.
 
+pub mod block;
 pub mod disk;
 pub mod error;
 pub mod execute;

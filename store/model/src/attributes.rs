@@ -18,11 +18,14 @@ pub const EMPTY_SHAPE: u32 = 0;
 pub const TAIL: u32 = 1 << 31;
 
 /// Most nodes of the trie; random key orders end in the overflow column.
-pub const NODES_MAX: usize = 1 << 16;
+const NODES_MAX: usize = 1 << 16;
+
+/// Most nodes of a trie that is read: a row group has those of all batches that it was made of.
+const BLOCK_NODES_MAX: usize = 1 << 22;
 
 /// Attributes of a row that get nodes; the others are its tail. A single row cannot use up the
 /// trie.
-pub const DEPTH_MAX: u32 = 1 << 10;
+const DEPTH_MAX: u32 = 1 << 10;
 
 /// No node, no column.
 const NONE: u32 = u32::MAX;
@@ -113,7 +116,7 @@ impl Attributes {
     ) -> Option<Self> {
         let mut table = Self::new(0);
         let sound = |column: &Column| column.is_sound(shapes.len(), keys.len());
-        if nodes.len() >= NODES_MAX || !columns.iter().all(sound) {
+        if nodes.len() >= BLOCK_NODES_MAX || !columns.iter().all(sound) {
             return None;
         }
         for (column, parent) in nodes {

@@ -258,10 +258,21 @@ impl Batch {
         tenant.into_iter().flat_map(move |tenant| self.traces.rows(tenant, id))
     }
 
+    /// The rows of one of [`Batch::traces`], last one first.
+    pub fn entry_rows(&self, trace: &TraceEntry) -> impl Iterator<Item = u32> {
+        self.traces.rows_of(trace)
+    }
+
     /// Spans whose clock is outside of what [`Limits`] allow around their arrival.
     #[must_use]
     pub fn skewed(&self) -> u64 {
         self.skewed
+    }
+
+    /// Whether an effective start may be another than the span's own.
+    #[must_use]
+    pub fn has_skew(&self) -> bool {
+        self.skewed > 0 || !self.effective.is_empty()
     }
 
     /// Attributes that went to the overflow column.

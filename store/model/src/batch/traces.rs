@@ -49,7 +49,15 @@ impl TraceIndex {
     pub(super) fn rows(&self, tenant: u16, id: TraceId) -> impl Iterator<Item = u32> {
         let same = |i: &u32| self.entries[*i as usize].is(tenant, id);
         let entry = self.by_id.find(hash(self.seed, tenant, id), same);
-        let last = entry.map(|entry| self.entries[*entry as usize].last_row);
+        self.chain(entry.map(|entry| self.entries[*entry as usize].last_row))
+    }
+
+    /// The rows of an entry, last one first.
+    pub(super) fn rows_of(&self, entry: &TraceEntry) -> impl Iterator<Item = u32> {
+        self.chain(Some(entry.last_row))
+    }
+
+    fn chain(&self, last: Option<u32>) -> impl Iterator<Item = u32> {
         std::iter::successors(last, |row| {
             self.previous.get(*row as usize).copied().filter(|row| *row != NONE)
         })

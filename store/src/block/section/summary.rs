@@ -67,7 +67,9 @@ pub fn encode(texts: &[&[u8]], traces: &[Trace]) -> Vec<u8> {
         put_varint(&mut out, u64::from(trace.rows));
         put_varint(
             &mut out,
-            flag(trace.oversized, OVERSIZED) | flag(trace.is_open, OPEN) | flag(trace.root.is_some(), ROOT),
+            flag(trace.oversized, OVERSIZED)
+                | flag(trace.is_open, OPEN)
+                | flag(trace.root.is_some(), ROOT),
         );
     }
     for trace in traces {

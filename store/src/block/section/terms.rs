@@ -3,8 +3,7 @@
 
 use model::TenantId;
 use model::wire::put_varint;
-use xorf::prelude::bfuse::Descriptor;
-use xorf::{BinaryFuse8, Filter as _};
+use xorf::{BinaryFuse8, BinaryFuse8Ref, DmaSerializable, Filter as _, FilterRef as _};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Cursor, damaged};
@@ -72,43 +71,65 @@ pub fn hash(value: &[u8]) -> u64 {
 pub struct Filter {
     /// The row group.
     pub row_group: u32,
-    fuse: BinaryFuse8,
+    descriptor: [u8; DESCRIPTOR],
+    /// Empty in a filter that lets everything pass.
+    fingerprints: Vec<u8>,
 }
 
+/// Seed, length of a segment, its mask, and where the last segment begins that a hash can begin in.
+const DESCRIPTOR: usize = <BinaryFuse8 as DmaSerializable>::DESCRIPTOR_LEN;
+
 impl Filter {
-    /// A filter of these hashes, which it sorts; `None` where none can be built (a set made to
-    /// resist): whoever reads finds no filter then, and looks.
+    /// A filter of these hashes, which it sorts. Where none can be built (a set made to resist),
+    /// everything passes.
     #[must_use]
-    pub fn build(row_group: u32, hashes: &mut Vec<u64>) -> Option<Self> {
+    pub fn build(row_group: u32, hashes: &mut Vec<u64>) -> Self {
         hashes.sort_unstable();
         hashes.dedup();
-        let fuse = BinaryFuse8::try_from(hashes.as_slice()).ok()?;
-        Some(Self { row_group, fuse })
+        let mut filter = Self { row_group, descriptor: [0; DESCRIPTOR], fingerprints: Vec::new() };
+        if let Ok(fuse) = BinaryFuse8::try_from(hashes.as_slice()) {
+            fuse.dma_copy_descriptor_to(&mut filter.descriptor);
+            filter.fingerprints = fuse.fingerprints.into_vec();
+        }
+        filter
     }
 
     /// Whether the row group may hold a value of this hash.
     #[must_use]
     pub fn may_hold(&self, hash: u64) -> bool {
-        self.fuse.contains(&hash)
+        self.fingerprints.is_empty()
+            || BinaryFuse8Ref::from_dma(&self.descriptor, &self.fingerprints).contains(&hash)
+    }
+
+    /// Appends the filter to those of a section.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, u64::from(self.row_group));
+        put_varint(out, self.fingerprints.len() as u64);
+        if !self.fingerprints.is_empty() {
+            out.extend_from_slice(&self.descriptor);
+            out.extend_from_slice(&self.fingerprints);
+        }
+    }
+
+    /// Whether every look-up stays within the fingerprints: one reads up to two segments past the
+    /// last one that a hash can begin in.
+    fn is_sound(&self) -> bool {
+        let word = |at: usize| {
+            let bytes = self.descriptor.get(at..).and_then(<[u8]>::first_chunk::<4>);
+            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        };
+        let (length, mask, begins) = (word(8), word(12), word(16));
+        let reach = u64::from(begins) + 2 * u64::from(length);
+        length.is_power_of_two() && mask == length - 1 && reach <= self.fingerprints.len() as u64
     }
 }
 
-/// The bytes of a filters section.
+/// The bytes of a section of so many filters, each as [`Filter::encode`] wrote it.
 #[must_use]
-pub fn encode_filters(filters: &[Filter]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_varint(&mut out, filters.len() as u64);
-    for Filter { row_group, fuse } in filters {
-        let Descriptor { seed, segment_length, segment_length_mask, segment_count_length } =
-            &fuse.descriptor;
-        put_varint(&mut out, u64::from(*row_group));
-        put_varint(&mut out, *seed);
-        for number in [segment_length, segment_length_mask, segment_count_length] {
-            put_varint(&mut out, u64::from(*number));
-        }
-        put_varint(&mut out, fuse.fingerprints.len() as u64);
-        out.extend_from_slice(&fuse.fingerprints);
-    }
+pub fn encode_filters(count: u64, filters: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(filters.len() + 5);
+    put_varint(&mut out, count);
+    out.extend_from_slice(filters);
     out
 }
 
@@ -120,22 +141,17 @@ pub fn decode_filters(bytes: &[u8]) -> Result<Vec<Filter>, Error> {
     let mut cursor = Cursor::new(bytes, "filters");
     let mut filters = Vec::new();
     for _ in 0..cursor.count()? {
-        let row_group = cursor.number()?;
-        let seed = cursor.varint()?;
-        let segment_length = cursor.number()?;
-        let segment_length_mask = cursor.number()?;
-        let segment_count_length = cursor.number()?;
-        let len = cursor.count()?;
-        let fingerprints: Box<[u8]> = cursor.bytes(len)?.into();
-        // A look-up reads up to two segments past the last one that a hash can begin in.
-        let reach = u64::from(segment_count_length) + 2 * u64::from(segment_length);
-        let mask_fits = segment_length.is_power_of_two() && segment_length_mask == segment_length - 1;
-        if !mask_fits || reach > fingerprints.len() as u64 {
-            return Err(cursor.fault());
+        let (row_group, len) = (cursor.number()?, cursor.count()?);
+        let mut filter =
+            Filter { row_group, descriptor: [0; DESCRIPTOR], fingerprints: Vec::new() };
+        if len > 0 {
+            filter.descriptor.copy_from_slice(cursor.bytes(DESCRIPTOR)?);
+            filter.fingerprints = cursor.bytes(len)?.to_vec();
+            if !filter.is_sound() {
+                return Err(cursor.fault());
+            }
         }
-        let descriptor =
-            Descriptor { seed, segment_length, segment_length_mask, segment_count_length };
-        filters.push(Filter { row_group, fuse: BinaryFuse8 { descriptor, fingerprints } });
+        filters.push(filter);
     }
     Ok(filters)
 }

@@ -1,0 +1,278 @@
+//! Column chunks into pages.
+
+use std::fmt;
+use std::ops::Range;
+
+use model::column::count;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
+
+use super::bits::{put_hybrid, width};
+use super::{Chunk, ChunkMeta, Encoding, Levels, PageMeta, Physical, Values, delta, header};
+use crate::error::Error;
+
+/// Writes column chunks; buffers and the compressor are used again.
+pub struct Encoder {
+    compressor: Compressor<'static>,
+    raw: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Encoder")
+    }
+}
+
+/// A page's part of a chunk.
+struct Cut {
+    entries: Range<usize>,
+    values: Range<usize>,
+    rows: u32,
+}
+
+impl Encoder {
+    /// An encoder that compresses with this zstd level.
+    ///
+    /// # Errors
+    /// `Io` where the library refuses the level.
+    pub fn new(level: i32) -> Result<Self, Error> {
+        let compressor =
+            Compressor::new(level).map_err(|fault| Error::io("make a compressor", fault))?;
+        Ok(Self { compressor, raw: Vec::new(), packed: Vec::new() })
+    }
+
+    /// Appends the pages of a chunk to `out`, whose first byte will stand at `base` of the file.
+    ///
+    /// # Errors
+    /// `Io` where the library fails to compress.
+    pub fn chunk(
+        &mut self,
+        out: &mut Vec<u8>,
+        base: u64,
+        chunk: &Chunk<'_>,
+    ) -> Result<ChunkMeta, Error> {
+        let mut meta = ChunkMeta {
+            encoding: chunk.encoding,
+            dictionary: None,
+            pages: Vec::new(),
+            entries: 0,
+            values: 0,
+            raw_bytes: 0,
+            bytes: 0,
+            min_max: min_max(chunk.physical, chunk.dictionary.unwrap_or(chunk.values)),
+        };
+        let begin = out.len();
+        let mut code_bits = 0;
+        // Without values a dictionary would only be overhead.
+        if let Some(dictionary) = chunk.dictionary.filter(|_| chunk.values.len() > 0) {
+            let len = count(dictionary.len_of(chunk.physical));
+            code_bits = width(len.saturating_sub(1));
+            self.raw.clear();
+            put_plain(&mut self.raw, dictionary, 0..dictionary.len());
+            let page = PageMeta { entries: len, values: len, ..PageMeta::default() };
+            meta.dictionary = Some(self.page(out, base, page, None)?);
+        } else if chunk.dictionary.is_some() {
+            meta.encoding = Encoding::Plain;
+        }
+        let mut first_row = 0;
+        for cut in cuts(chunk) {
+            self.raw.clear();
+            put_levels(&mut self.raw, &chunk.levels, cut.entries.clone());
+            put_values(&mut self.raw, meta.encoding, chunk, cut.values.clone(), code_bits);
+            let page = PageMeta {
+                first_row,
+                rows: cut.rows,
+                entries: count(cut.entries.len()),
+                values: count(cut.values.len()),
+                ..PageMeta::default()
+            };
+            first_row += cut.rows;
+            meta.entries += u64::from(page.entries);
+            meta.values += u64::from(page.values);
+            meta.pages.push(self.page(out, base, page, Some(meta.encoding))?);
+        }
+        let pages = meta.dictionary.iter().chain(&meta.pages);
+        meta.raw_bytes =
+            pages.map(|page| u64::from(page.raw_len) + u64::from(page.header_len)).sum();
+        meta.bytes = (out.len() - begin) as u64;
+        Ok(meta)
+    }
+
+    /// Compresses what is in `raw` and appends it behind its header. A dictionary page where no
+    /// encoding is given.
+    fn page(
+        &mut self,
+        out: &mut Vec<u8>,
+        base: u64,
+        page: PageMeta,
+        encoding: Option<Encoding>,
+    ) -> Result<PageMeta, Error> {
+        self.packed.clear();
+        self.packed.reserve(compress_bound(self.raw.len()));
+        self.compressor
+            .compress_to_buffer(&self.raw, &mut self.packed)
+            .map_err(|fault| Error::io("compress a page", fault))?;
+        let (begin, raw_len, len) = (out.len(), count(self.raw.len()), count(self.packed.len()));
+        match encoding {
+            Some(encoding) => header::put_data(out, raw_len, len, page.entries, encoding),
+            None => header::put_dictionary(out, raw_len, len, page.entries),
+        }
+        let header_len = count(out.len() - begin);
+        out.extend_from_slice(&self.packed);
+        let bytes = out.get(begin..).unwrap_or_default();
+        Ok(PageMeta {
+            offset: base + begin as u64,
+            len: count(bytes.len()),
+            header_len,
+            raw_len,
+            crc: crc32c::crc32c(bytes),
+            ..page
+        })
+    }
+}
+
+/// Cuts a chunk into pages, each ending where a row ends.
+fn cuts(chunk: &Chunk<'_>) -> Vec<Cut> {
+    let Levels { max_rep, max_def, rep, def } = chunk.levels;
+    let rows = chunk.rows as usize;
+    // What has no values has nothing to skip.
+    let page_rows = if chunk.values.len() == 0 { rows } else { chunk.page_rows as usize }.max(1);
+    let (mut cuts, mut entry, mut value) = (Vec::new(), 0, 0);
+    let mut row = 0;
+    while row < rows || cuts.is_empty() {
+        let take = page_rows.min(rows - row);
+        let begin = entry;
+        if max_rep == 0 {
+            entry += take;
+        } else {
+            let mut left = take;
+            while entry < rep.len() && (left > 0 || rep[entry] != 0) {
+                left -= usize::from(rep[entry] == 0);
+                entry += 1;
+            }
+        }
+        let present = if max_def == 0 {
+            entry - begin
+        } else {
+            def[begin..entry].iter().filter(|level| **level == max_def).count()
+        };
+        cuts.push(Cut { entries: begin..entry, values: value..value + present, rows: count(take) });
+        value += present;
+        row += take;
+        if take == 0 {
+            break;
+        }
+    }
+    cuts
+}
+
+fn put_levels(out: &mut Vec<u8>, levels: &Levels<'_>, entries: Range<usize>) {
+    for (max, levels) in [(levels.max_rep, levels.rep), (levels.max_def, levels.def)] {
+        if max > 0 {
+            let at = out.len();
+            out.extend_from_slice(&[0; 4]);
+            put_hybrid(out, &levels[entries.clone()], width(u32::from(max)));
+            let len = count(out.len() - at - 4).to_le_bytes();
+            out[at..at + 4].copy_from_slice(&len);
+        }
+    }
+}
+
+fn put_values(
+    out: &mut Vec<u8>,
+    encoding: Encoding,
+    chunk: &Chunk<'_>,
+    range: Range<usize>,
+    code_bits: u8,
+) {
+    match (encoding, chunk.values) {
+        (Encoding::Dictionary, Values::Codes(codes)) => {
+            out.push(code_bits);
+            put_hybrid(out, &codes[range], code_bits);
+        }
+        (Encoding::Delta, Values::Words(words)) => {
+            delta::put(out, range.len(), words[range].iter().copied());
+        }
+        (Encoding::Delta, Values::Words32(words)) => {
+            let extend = |word: &u32| i64::from(word.cast_signed()).cast_unsigned();
+            delta::put(out, range.len(), words[range].iter().map(extend));
+        }
+        (Encoding::DeltaLength, Values::Texts(texts)) => {
+            let texts = &texts[range];
+            delta::put(out, texts.len(), texts.iter().map(|text| text.len() as u64));
+            texts.iter().for_each(|text| out.extend_from_slice(text));
+        }
+        (_, values) => {
+            let width = values.width_of(chunk.physical);
+            put_plain(out, values, range.start * width..range.end * width);
+        }
+    }
+}
+
+/// Appends values as they are; the range is of bytes where values are `Fixed`.
+fn put_plain(out: &mut Vec<u8>, values: Values<'_>, range: Range<usize>) {
+    match values {
+        Values::Bools(bools) => {
+            for eight in bools[range].chunks(8) {
+                let bits = eight.iter().enumerate();
+                out.push(bits.fold(0, |byte, (at, bit)| byte | u8::from(*bit) << at));
+            }
+        }
+        Values::Words32(words) | Values::Codes(words) => {
+            words[range].iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        }
+        Values::Words(words) => {
+            words[range].iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        }
+        Values::Fixed(bytes) => out.extend_from_slice(&bytes[range]),
+        Values::Texts(texts) => {
+            for text in &texts[range] {
+                out.extend_from_slice(&count(text.len()).to_le_bytes());
+                out.extend_from_slice(text);
+            }
+        }
+    }
+}
+
+impl Values<'_> {
+    /// How many there are; of `Fixed` bytes.
+    fn len(&self) -> usize {
+        match self {
+            Values::Bools(values) => values.len(),
+            Values::Words32(values) | Values::Codes(values) => values.len(),
+            Values::Words(values) => values.len(),
+            Values::Fixed(values) => values.len(),
+            Values::Texts(values) => values.len(),
+        }
+    }
+
+    /// How many values there are.
+    fn len_of(&self, physical: Physical) -> usize {
+        self.len() / self.width_of(physical)
+    }
+
+    /// How many elements of the slice make a value.
+    fn width_of(&self, physical: Physical) -> usize {
+        match (self, physical) {
+            (Values::Fixed(_), Physical::Fixed(width)) => usize::from(width).max(1),
+            _ => 1,
+        }
+    }
+}
+
+fn min_max(physical: Physical, values: Values<'_>) -> Option<(i64, i64)> {
+    let ends = |values: &mut dyn Iterator<Item = i64>| {
+        let first = values.next()?;
+        Some(values.fold((first, first), |(min, max), value| (min.min(value), max.max(value))))
+    };
+    match (physical, values) {
+        (Physical::Int64, Values::Words(words)) => {
+            ends(&mut words.iter().map(|word| word.cast_signed()))
+        }
+        (Physical::Int32, Values::Words32(words)) => {
+            ends(&mut words.iter().map(|word| i64::from(word.cast_signed())))
+        }
+        _ => None,
+    }
+}
