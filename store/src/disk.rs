@@ -33,6 +33,9 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Gives a file another name, replacing what has it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file another name, unless that one is taken (`AlreadyExists`). Where the power goes
+    /// off in between, the file may have both names.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
@@ -120,6 +123,18 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match fs::hard_link(from, to) {
+            Ok(()) => fs::remove_file(from),
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Err(fault),
+            // A file system without links may still rename without replacing.
+            Err(_) => {
+                let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
+                Ok(rustix::fs::renameat_with(here, from, here, to, flags)?)
+            }
+        }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -4,12 +4,14 @@
 //! append to the log, fsync, publish, acknowledge) and come back through [`Store::trace`] and
 //! [`Store::search`]. No network, no authentication: those are the gateway's.
 
+pub mod backend;
 pub mod block;
 pub mod disk;
 pub mod error;
 pub mod execute;
 pub mod head;
 pub mod log;
+pub mod manifest;
 mod status;
 #[cfg(test)]
 mod tests;

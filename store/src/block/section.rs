@@ -290,10 +290,6 @@ impl<'a> Cursor<'a> {
         Self { rest: bytes, what }
     }
 
-    pub(super) const fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
     pub(super) fn fault(&self) -> Error {
         damaged(format!("{} ends early or holds what cannot be", self.what))
     }

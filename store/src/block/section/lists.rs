@@ -7,9 +7,9 @@ use super::Cursor;
 use crate::error::Error;
 
 /// Appends byte strings: how many, their lengths, their bytes.
-pub fn put_list<'a>(out: &mut Vec<u8>, items: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+pub(super) fn put_list(out: &mut Vec<u8>, items: &[&[u8]]) {
     put_varint(out, items.len() as u64);
-    for item in items.clone() {
+    for item in items {
         put_varint(out, item.len() as u64);
     }
     for item in items {
@@ -35,8 +35,8 @@ pub(in crate::block) fn list(cursor: &mut Cursor<'_>) -> Result<Interner, Error>
 #[must_use]
 pub fn encode_resources(resources: &[&[u8]], services: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
-    put_list(&mut out, resources.iter().copied());
-    put_list(&mut out, services.iter().copied());
+    put_list(&mut out, resources);
+    put_list(&mut out, services);
     out
 }
 
@@ -54,7 +54,7 @@ pub fn decode_resources(bytes: &[u8]) -> Result<(Interner, Interner), Error> {
 #[must_use]
 pub fn encode_scopes(scopes: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
-    put_list(&mut out, scopes.iter().copied());
+    put_list(&mut out, scopes);
     out
 }
 

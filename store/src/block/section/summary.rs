@@ -56,7 +56,7 @@ const ROOT: u64 = 4;
 #[must_use]
 pub fn encode(texts: &[&[u8]], traces: &[Trace]) -> Vec<u8> {
     let mut out = Vec::new();
-    put_list(&mut out, texts.iter().copied());
+    put_list(&mut out, texts);
     put_varint(&mut out, traces.len() as u64);
     // A field after the other: alike bytes stand together, which compresses to less.
     for trace in traces {

@@ -92,7 +92,7 @@ impl Index {
     }
 
     /// Takes the keys of a row group's rest.
-    pub(super) fn keys<'k>(&mut self, row_group: u32, keys: impl Iterator<Item = &'k [u8]>) {
+    pub(super) fn keys<'k, K: Iterator<Item = &'k [u8]>>(&mut self, row_group: u32, keys: K) {
         let Some(known) = &mut self.keys else { return };
         for key in keys {
             let row_groups = known.entry(key.to_vec()).or_default();

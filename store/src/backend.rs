@@ -1,0 +1,263 @@
+//! Immutable objects by name, created if absent: where blocks and the manifest are.
+//!
+//! [`Local`] keeps them on a [`Disk`], each step durable before the next, so that the simulated
+//! disk sees all of it. Object stores come behind the same trait. Callers may block.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::disk::{Disk, File, is_full};
+use crate::error::{Error, Kind};
+
+/// Objects by name; names are parts with `/` between them.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// Makes an object unless the name is taken (`false` then). Durable when it returns.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no space, `Io`.
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Error> {
+        let mut upload = self.begin(name)?;
+        upload.write(bytes)?;
+        upload.finish()
+    }
+
+    /// Begins an object that is written in order. It is there, durable and whole, when
+    /// [`Upload::finish`] returns; dropped before, it never was.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no space, `Io`.
+    fn begin(&self, name: &str) -> Result<Box<dyn Upload>, Error>;
+
+    /// Opens an object.
+    ///
+    /// # Errors
+    /// `Io`, also where it is not there.
+    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error>;
+
+    /// The names right below `prefix` (no `/` at its end), sorted: of objects and of what has
+    /// objects below it. None where there is nothing.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn list(&self, prefix: &str) -> Result<Vec<String>, Error>;
+
+    /// Removes an object; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn remove(&self, name: &str) -> Result<(), Error>;
+
+    /// Gives an object another name: what is damaged is set aside so.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn set_aside(&self, name: &str, to: &str) -> Result<(), Error>;
+
+    /// Reads a whole object of at most `max` bytes.
+    ///
+    /// # Errors
+    /// `Io`; `Corrupt` where it is longer.
+    fn read(&self, name: &str, max: u64) -> Result<Vec<u8>, Error> {
+        let fail = |fault| Error::io(format!("read {name}"), fault);
+        let file = self.open(name)?;
+        let len = file.len().map_err(fail)?;
+        let length = usize::try_from(len).ok().filter(|_| len <= max);
+        let length = length.ok_or_else(|| {
+            Error::new(Kind::Corrupt, format!("{name} is longer than {max} bytes"))
+        })?;
+        let mut bytes = vec![0; length];
+        let count = file.read_at(&mut bytes, 0).map_err(fail)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+}
+
+/// An object on its way.
+pub trait Upload: Send {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no space, `Io`.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Makes the object be there; `false` where the name was taken meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no space, `Io`.
+    fn finish(self: Box<Self>) -> Result<bool, Error>;
+}
+
+/// Objects as files below a directory.
+#[derive(Clone, Debug)]
+pub struct Local {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    /// Numbers unfinished objects: several of one name may be under way.
+    next: Arc<AtomicU64>,
+}
+
+/// What an unfinished object is called.
+const UNFINISHED: &str = ".tmp";
+/// So much is gathered before it is written.
+const BUFFER_BYTES: usize = 1 << 20;
+
+impl Local {
+    /// Objects below `root`, which is there.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, root: &Path) -> Self {
+        Self { disk, root: root.to_owned(), next: Arc::default() }
+    }
+
+    /// Removes what a crash left unfinished right below these prefixes; tells how many.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn sweep(&self, prefix: &str) -> Result<u64, Error> {
+        let dir = self.path(prefix)?;
+        let mut swept = 0;
+        for name in self.names(&dir)? {
+            if name.ends_with(UNFINISHED) {
+                let path = dir.join(&name);
+                self.disk.remove(&path).map_err(|fault| failed("remove", &path, fault))?;
+                swept += 1;
+            }
+        }
+        if swept > 0 {
+            self.disk.sync_dir(&dir).map_err(|fault| failed("sync", &dir, fault))?;
+        }
+        Ok(swept)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, Error> {
+        let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+        if name.split('/').any(odd) || name.contains('\0') {
+            return Err(Error::new(Kind::Invalid, format!("{name:?} is no name of an object")));
+        }
+        Ok(self.root.join(name))
+    }
+
+    fn names(&self, dir: &Path) -> Result<Vec<String>, Error> {
+        match self.disk.list(dir) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed.map_err(|fault| failed("list", dir, fault)),
+        }
+    }
+}
+
+impl Backend for Local {
+    fn begin(&self, name: &str) -> Result<Box<dyn Upload>, Error> {
+        let path = self.path(name)?;
+        let dir = crate::disk::parent(&path).to_owned();
+        self.disk.create_dir(&dir).map_err(|fault| failed("create", &dir, fault))?;
+        let (file, fresh) = loop {
+            let fresh = unfinished(&path, self.next.fetch_add(1, Ordering::Relaxed));
+            match self.disk.create_new(&fresh) {
+                // Another process's, or left by one.
+                Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+                made => break (made.map_err(|fault| failed("create", &fresh, fault))?, fresh),
+            }
+        };
+        let disk = Arc::clone(&self.disk);
+        let upload =
+            LocalUpload { disk, file, path, fresh, buffer: Vec::new(), offset: 0, done: false };
+        Ok(Box::new(upload))
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
+        let path = self.path(name)?;
+        self.disk.open(&path).map_err(|fault| failed("open", &path, fault))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let mut names = self.names(&self.path(prefix)?)?;
+        names.retain(|name| !name.ends_with(UNFINISHED));
+        Ok(names)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name)?;
+        match self.disk.remove(&path) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+            removed => removed.map_err(|fault| failed("remove", &path, fault))?,
+        }
+        let dir = crate::disk::parent(&path);
+        self.disk.sync_dir(dir).map_err(|fault| failed("sync", dir, fault))
+    }
+
+    fn set_aside(&self, name: &str, to: &str) -> Result<(), Error> {
+        let (from, to) = (self.path(name)?, self.path(to)?);
+        let dirs = [crate::disk::parent(&to), crate::disk::parent(&from)];
+        self.disk.create_dir(dirs[0]).map_err(|fault| failed("create", dirs[0], fault))?;
+        self.disk.rename(&from, &to).map_err(|fault| failed("set aside", &from, fault))?;
+        for dir in dirs {
+            self.disk.sync_dir(dir).map_err(|fault| failed("sync", dir, fault))?;
+        }
+        Ok(())
+    }
+}
+
+struct LocalUpload {
+    disk: Arc<dyn Disk>,
+    file: Arc<dyn File>,
+    path: PathBuf,
+    fresh: PathBuf,
+    buffer: Vec<u8>,
+    offset: u64,
+    done: bool,
+}
+
+impl LocalUpload {
+    fn flush(&mut self) -> Result<(), Error> {
+        let written = self.file.write_at(&self.buffer, self.offset);
+        written.map_err(|fault| failed("write", &self.fresh, fault))?;
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+impl Upload for LocalUpload {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<bool, Error> {
+        if !self.buffer.is_empty() {
+            self.flush()?;
+        }
+        self.file.sync().map_err(|fault| failed("sync", &self.fresh, fault))?;
+        let dir = crate::disk::parent(&self.path);
+        match self.disk.rename_new(&self.fresh, &self.path) {
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            renamed => renamed.map_err(|fault| failed("name", &self.path, fault))?,
+        }
+        self.done = true;
+        self.disk.sync_dir(dir).map_err(|fault| failed("sync", dir, fault))?;
+        Ok(true)
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        if !self.done {
+            // What stays is swept at the next start.
+            drop(self.disk.remove(&self.fresh));
+        }
+    }
+}
+
+fn unfinished(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}{UNFINISHED}"));
+    name.into()
+}
+
+/// A full disk passes; anything else is told.
+fn failed(what: &str, path: &Path, fault: io::Error) -> Error {
+    let kind = if is_full(&fault) { Kind::Unavailable } else { Kind::Io };
+    Error::io(format!("{what} {}", path.display()), fault).with_kind(kind)
+}

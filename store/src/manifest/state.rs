@@ -1,0 +1,99 @@
+//! What a tenant has: the sum of the manifest's entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::Nanos;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{BlockId, BlockMeta, Change, L0Id, Promoted};
+use crate::error::{Error, Kind};
+
+/// Traces in several blocks that are told one by one; past it any may be.
+const SPLIT_MAX: usize = 1 << 16;
+/// Attributes that are promoted for good.
+const PROMOTED_MAX: usize = 512;
+
+/// What a tenant has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The sequence of the last entry; 0 before the first.
+    #[serde(skip)]
+    pub sequence: u64,
+    /// Its blocks, in the order in which they were added.
+    pub blocks: Vec<Arc<BlockMeta>>,
+    /// L0 files whose spans of this tenant are in its blocks, while they may still be there.
+    pub consumed: BTreeSet<L0Id>,
+    /// The highest number of those by writer, for good: the log below it is sealed.
+    pub consumed_max: BTreeMap<u64, u64>,
+    /// Attributes that have columns.
+    pub promoted: BTreeSet<Promoted>,
+    /// Traces (hashes) that stand in more than one block.
+    pub split: BTreeSet<u64>,
+    /// Whether there are more of those than are told.
+    pub split_many: bool,
+    /// The sequence of the last entry with the whole state, and of the one before.
+    pub checkpoint: u64,
+    /// The one before.
+    pub checkpoint_before: u64,
+}
+
+impl State {
+    /// Whether this L0's spans of the tenant are in blocks.
+    #[must_use]
+    pub fn has_consumed(&self, l0: L0Id) -> bool {
+        self.consumed.contains(&l0)
+    }
+
+    /// Refuses a change about something that somebody else has changed.
+    pub(super) fn check(&self, change: &Change) -> Result<(), Error> {
+        let refuse = |what: String| Err(Error::new(Kind::Refused, what));
+        if let Some(l0) = change.consumed.iter().find(|l0| self.has_consumed(**l0)) {
+            return refuse(format!("L0 {} is merged already", l0.number));
+        }
+        let known = |id: BlockId| self.blocks.iter().any(|block| block.id == id);
+        if let Some(block) = change.added.iter().find(|block| known(block.id)) {
+            return refuse(format!("block {} is there already", block.id));
+        }
+        match change.removed.iter().find(|(id, _)| !known(*id)) {
+            Some((id, _)) => refuse(format!("block {id} is gone already")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn apply(&mut self, sequence: u64, change: &Change) {
+        self.sequence = sequence;
+        self.blocks.retain(|block| change.removed.iter().all(|(id, _)| *id != block.id));
+        let known: BTreeSet<BlockId> = self.blocks.iter().map(|block| block.id).collect();
+        let fresh = change.added.iter().filter(|block| !known.contains(&block.id));
+        self.blocks.extend(fresh.cloned().map(Arc::new));
+        for l0 in &change.consumed {
+            self.consumed.insert(*l0);
+            let max = self.consumed_max.entry(l0.writer).or_default();
+            *max = l0.number.max(*max);
+        }
+        for l0 in &change.forgotten {
+            self.consumed.remove(l0);
+        }
+        let room = PROMOTED_MAX.saturating_sub(self.promoted.len());
+        self.promoted.extend(change.promoted.iter().take(room).cloned());
+        self.split.extend(&change.split);
+        if self.split.len() > SPLIT_MAX {
+            self.split_many = true;
+            self.split.clear();
+        }
+        if self.blocks.len() < 2 {
+            self.split.clear();
+            self.split_many = false;
+        }
+    }
+
+    /// The blocks that are older than `age`: by their newest span and by their upload time, both.
+    #[must_use]
+    pub fn expired(&self, now: Nanos, age: Option<Nanos>) -> Vec<BlockId> {
+        let Some(age) = age else { return Vec::new() };
+        let before = now.minus(age).0;
+        let old = |block: &&Arc<BlockMeta>| block.starts.1 < before && block.created_at < before;
+        self.blocks.iter().filter(old).map(|block| block.id).collect()
+    }
+}
