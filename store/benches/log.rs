@@ -124,7 +124,7 @@ fn pack(frames: &[Vec<u8>], spans: u64, raw: u64) {
 #[expect(clippy::print_stdout, reason = "a bench reports")]
 fn append(name: &str, dir: &Path, config: &Config, frames: &[Vec<u8>], spans: u64) {
     let data = DataDir::open(Arc::new(RealDisk), dir, || Ok(1)).expect("an empty directory");
-    let mut replay = Replay::start(&data, config, Arc::<Stats>::default()).expect("a log");
+    let mut replay = Replay::start(&data, config, Arc::<Stats>::default(), 0).expect("a log");
     assert!(replay.next().is_none());
     let replayed = replay.finish().expect("an empty log");
     let wal = LocalWal::start(replayed, Arc::new(Monotonic)).expect("a log");
@@ -176,7 +176,7 @@ fn replay(dir: &Path, raw: u64) {
         let watch = Watch::start();
         let stats = Arc::<Stats>::default();
         let config = Config::default();
-        let mut replay = Replay::start(&data, &config, Arc::clone(&stats)).expect("a log");
+        let mut replay = Replay::start(&data, &config, Arc::clone(&stats), 0).expect("a log");
         let bytes: u64 =
             replay.by_ref().map(|record| record.expect("whole").body.len() as u64).sum();
         assert_eq!(bytes, raw);

@@ -4,9 +4,14 @@
 //! into the columns it came from ([`reader`]). What it holds is told by [`schema::COLUMNS`] and
 //! [`section::SECTIONS`]; `docs/reference/block-format.md` is the specification.
 
+pub mod cache;
 pub mod footer;
 pub mod order;
 pub mod page;
+pub mod reader;
 pub mod schema;
 pub mod section;
 pub mod writer;
+
+#[cfg(test)]
+mod tests;

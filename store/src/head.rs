@@ -7,7 +7,10 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, TryLockError};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError,
+};
+use std::time::Duration;
 
 use model::batch::{Batch, Limits};
 use model::metric::{Counter, Gauge};
@@ -119,17 +122,62 @@ pub struct Segment {
     batch: RwLock<Batch>,
     visible: AtomicU32,
     created_at: AtomicU64,
+    closed: OnceLock<Closed>,
+    /// Whoever seals waits here until all rows are visible.
+    waiting: Mutex<()>,
+    published: Condvar,
+}
+
+/// What is known of a segment that takes no more rows.
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    rows: u32,
+    bytes: usize,
+    /// The first segment of the log that holds none of its records.
+    log_end: u64,
 }
 
 impl Segment {
     fn new(batch: Batch) -> Arc<Self> {
-        let (visible, created_at) = (AtomicU32::new(0), AtomicU64::new(0));
-        Arc::new(Self { batch: RwLock::new(batch), visible, created_at })
+        Arc::new(Self {
+            batch: RwLock::new(batch),
+            visible: AtomicU32::new(0),
+            created_at: AtomicU64::new(0),
+            closed: OnceLock::new(),
+            waiting: Mutex::new(()),
+            published: Condvar::new(),
+        })
     }
 
     /// Lets readers see the rows below `end`. Called in the order of the rows.
     pub fn publish(&self, end: u32) {
         self.visible.fetch_max(end, Ordering::Release);
+        if self.closed.get().is_some_and(|closed| closed.rows <= end) {
+            drop(self.waiting.lock());
+            self.published.notify_all();
+        }
+    }
+
+    /// The first segment of the log that holds none of its records, once it is closed.
+    #[must_use]
+    pub fn log_end(&self) -> Option<u64> {
+        self.closed.get().map(|closed| closed.log_end)
+    }
+
+    /// Whether it is closed and every row of it is durable.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let visible = self.visible.load(Ordering::Acquire);
+        self.closed.get().is_some_and(|closed| closed.rows <= visible)
+    }
+
+    /// Waits until every row of a closed segment is durable, at most so long; tells whether it is.
+    #[must_use]
+    pub fn wait_whole(&self, at_most: Duration) -> bool {
+        let guard = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.published.wait_timeout_while(guard, at_most, |()| !self.is_whole());
+        drop(waited);
+        self.is_whole()
     }
 
     /// The columns. The open segment's writer waits while the guard is held: keep it short.
@@ -156,7 +204,11 @@ pub struct Head {
     writer: Mutex<Writer>,
     segments: RwLock<Arc<Vec<Arc<Segment>>>>,
     stats: Stats,
+    held: Held,
     noted: Mutex<Noted>,
+    /// Requests that found the head full wait here, a moment, for a segment to be sealed.
+    room: Condvar,
+    room_lock: Mutex<()>,
 }
 
 /// Who an operator should know of, since this was last asked; at most [`NOTED_MAX`] of each.
@@ -168,6 +220,13 @@ pub struct Noted {
     pub skewed: Vec<(TenantId, String)>,
 }
 
+/// What segments hold that are closed and not sealed yet.
+#[derive(Debug, Default)]
+struct Held {
+    closed_bytes: Gauge,
+    closed_rows: Gauge,
+}
+
 /// Names that are kept until somebody asks.
 const NOTED_MAX: usize = 64;
 
@@ -175,15 +234,18 @@ const NOTED_MAX: usize = 64;
 #[derive(Debug)]
 struct Writer {
     open: Arc<Segment>,
-    closed_bytes: usize,
-    closed_rows: u64,
+    /// Where the log ended for the last segment that was closed.
+    last_end: u64,
     open_bytes: usize,
     /// Bytes of requests since `open_bytes` was measured: they bound what was added.
     unmeasured: usize,
 }
 
-/// A segment is not closed for its age alone while it is this small: each has fixed costs.
+/// A segment of fewer rows is closed later for its age alone, as each L0 file has fixed costs.
 const SEAL_ROWS_MIN: usize = 4_096;
+
+/// So many times `head.seal.age` later.
+const SMALL_PATIENCE: u64 = 10;
 
 /// Requests add up to so many bytes before the open segment's columns are measured again.
 const MEASURE_EVERY: usize = 1 << 20;
@@ -217,17 +279,14 @@ impl Head {
         let open = Segment::new(Batch::new(config.limits(), seed));
         let head = Self {
             segments: RwLock::new(Arc::new(vec![Arc::clone(&open)])),
-            writer: Mutex::new(Writer {
-                open,
-                closed_bytes: 0,
-                closed_rows: 0,
-                open_bytes: 0,
-                unmeasured: 0,
-            }),
+            writer: Mutex::new(Writer { open, last_end: 0, open_bytes: 0, unmeasured: 0 }),
             config,
             seed,
             stats: Stats::default(),
+            held: Held::default(),
             noted: Mutex::default(),
+            room: Condvar::new(),
+            room_lock: Mutex::new(()),
         };
         head.stats.segments.set(1);
         head
@@ -285,7 +344,7 @@ impl Turn<'_> {
     /// `TooLarge` when it would not fit into an empty head either, `Unavailable` when the head is
     /// full.
     pub fn check_room(&self, bytes: usize) -> Result<(), Error> {
-        let held = self.writer.bytes();
+        let held = self.head.bytes(&self.writer);
         let limit = self.head.config.bytes_max.as_usize();
         if bytes > limit {
             let message = format!(
@@ -314,7 +373,6 @@ impl Turn<'_> {
         body: &[u8],
         refused_before: &[u32],
     ) -> Result<(Appended, Unpublished), Error> {
-        self.seal_if_due(received_at)?;
         let open = Arc::clone(&self.writer.open);
         let mut batch = open.batch.write().map_err(|_| poisoned())?;
         let (skewed, overflowed) = (batch.skewed(), batch.overflowed());
@@ -341,14 +399,17 @@ impl Turn<'_> {
             stats.overflowed.add(batch.overflowed() - overflowed);
             self.head.note_over_keys(&batch);
         }
-        stats.rows.set(self.writer.closed_rows + u64::from(end));
-        stats.bytes.set(self.writer.bytes() as u64);
+        stats.rows.set(self.head.held.closed_rows.get() + u64::from(end));
+        stats.bytes.set(self.head.bytes(&self.writer) as u64);
         drop(batch);
         Ok((appended, Unpublished { segment: open, end }))
     }
 
-    /// Closes the open segment when it is large or old enough, and opens the next one.
-    fn seal_if_due(&mut self, now: Nanos) -> Result<(), Error> {
+    /// Whether the open segment is large or old enough to be closed.
+    ///
+    /// # Errors
+    /// `Fatal` when a request panicked in the middle of its walk.
+    pub fn is_due(&self, now: Nanos) -> Result<bool, Error> {
         let seal = &self.head.config.seal;
         let open = &self.writer.open;
         let (rows, tenants) = {
@@ -356,20 +417,39 @@ impl Turn<'_> {
             (batch.len(), batch.tenants().len())
         };
         let created_at = Nanos(open.created_at.load(Ordering::Relaxed));
-        let full = rows >= seal.rows as usize
-            || tenants >= usize::from(u16::MAX)
-            || self.writer.open_bytes + self.writer.unmeasured >= self.head.seal_bytes();
-        let old = rows >= SEAL_ROWS_MIN && now.minus(created_at) >= seal.age.nanos();
-        if !(full || old) {
+        let age = now.minus(created_at);
+        let patience = if rows >= SEAL_ROWS_MIN { 1 } else { SMALL_PATIENCE };
+        Ok(rows > 0
+            && (rows >= seal.rows as usize
+                || tenants >= usize::from(u16::MAX)
+                || self.writer.open_bytes + self.writer.unmeasured >= self.head.seal_bytes()
+                || age.0 / patience >= seal.age.nanos().0))
+    }
+
+    /// Closes the open segment, if it has rows, and opens the next one. `log_end` ends the current
+    /// segment of the log and tells the number of the next; where it cannot, nothing is closed.
+    ///
+    /// # Errors
+    /// What `log_end` says; `Fatal` when a request panicked in the middle of its walk.
+    pub fn close(&mut self, log_end: impl FnOnce() -> Result<u64, Error>) -> Result<(), Error> {
+        let (rows, bytes) = {
+            let batch = self.writer.open.read()?;
+            (model::column::count(batch.len()), batch.heap_bytes())
+        };
+        if rows == 0 {
             return Ok(());
         }
-        let bytes = open.read()?.heap_bytes();
-        self.writer.closed_bytes += bytes;
-        self.writer.closed_rows += rows as u64;
+        let log_end = log_end()?;
+        let mut segments = self.head.segments.write().map_err(|_| poisoned())?;
+        // Numbers count up, also where no log is written.
+        let log_end = log_end.max(self.writer.last_end + 1);
+        self.writer.last_end = log_end;
+        self.writer.open.closed.get_or_init(|| Closed { rows, bytes, log_end });
+        self.head.held.closed_bytes.add(bytes as u64);
+        self.head.held.closed_rows.add(u64::from(rows));
         self.writer.open_bytes = 0;
         self.writer.unmeasured = 0;
         self.writer.open = Segment::new(Batch::new(self.head.config.limits(), self.head.seed));
-        let mut segments = self.head.segments.write().map_err(|_| poisoned())?;
         let mut next = Vec::clone(&segments);
         next.push(Arc::clone(&self.writer.open));
         self.head.stats.segments.set(next.len() as u64);
@@ -379,6 +459,55 @@ impl Turn<'_> {
 }
 
 impl Head {
+    fn bytes(&self, writer: &Writer) -> usize {
+        let closed = usize::try_from(self.held.closed_bytes.get()).unwrap_or(usize::MAX);
+        closed.saturating_add(writer.open_bytes + writer.unmeasured)
+    }
+
+    /// The oldest segment that is closed.
+    ///
+    /// # Errors
+    /// `Fatal` when a request panicked in the middle of its walk.
+    pub fn oldest_closed(&self) -> Result<Option<Arc<Segment>>, Error> {
+        let segments = self.segments.read().map_err(|_| poisoned())?;
+        Ok(segments.first().filter(|first| first.closed.get().is_some()).cloned())
+    }
+
+    /// Lets a closed segment go: its rows are elsewhere. Whoever waits for room is woken.
+    ///
+    /// # Errors
+    /// `Fatal` when a request panicked in the middle of its walk.
+    pub fn release(&self, segment: &Arc<Segment>) -> Result<(), Error> {
+        let mut segments = self.segments.write().map_err(|_| poisoned())?;
+        let mut next = Vec::clone(&segments);
+        next.retain(|other| !Arc::ptr_eq(other, segment));
+        if next.len() < segments.len()
+            && let Some(closed) = segment.closed.get()
+        {
+            self.held.closed_bytes.sub(closed.bytes as u64);
+            self.held.closed_rows.sub(u64::from(closed.rows));
+            self.stats.bytes.sub((closed.bytes as u64).min(self.stats.bytes.get()));
+            self.stats.rows.sub(u64::from(closed.rows).min(self.stats.rows.get()));
+        }
+        self.stats.segments.set(next.len() as u64);
+        *segments = Arc::new(next);
+        drop(segments);
+        drop(self.room_lock.lock());
+        self.room.notify_all();
+        Ok(())
+    }
+
+    /// Waits until a segment was let go, at most so long. Only where one is on its way: an open
+    /// segment alone gives no room.
+    pub fn wait_for_room(&self, at_most: Duration) {
+        if self.held.closed_rows.get() > 0 {
+            let guard = self.room_lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = self.held.closed_bytes.get();
+            let full = |(): &mut ()| self.held.closed_bytes.get() >= before;
+            drop(self.room.wait_timeout_while(guard, at_most, full));
+        }
+    }
+
     /// Vectors double, so the open segment may take twice what is in it: a part of the bound
     /// that is small enough for that.
     fn seal_bytes(&self) -> usize {
@@ -409,12 +538,6 @@ impl Head {
                 noted.skewed.push((tenant.clone(), service.to_owned()));
             }
         }
-    }
-}
-
-impl Writer {
-    fn bytes(&self) -> usize {
-        self.closed_bytes + self.open_bytes + self.unmeasured
     }
 }
 

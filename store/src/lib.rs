@@ -178,7 +178,7 @@ impl Store {
         let seed = random().map_err(|fault| Error::io("read random bytes", fault))?;
         let dir = DataDir::open(disk, path, &random)?;
         let log_stats = Arc::<log::stats::Stats>::default();
-        let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats))?;
+        let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats), 0)?;
         Ok(Self(Arc::new(Inner {
             dir,
             head: Head::new(config.head.clone(), seed),

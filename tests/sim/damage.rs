@@ -39,7 +39,7 @@ fn segments(disk: &SimDisk) -> Vec<PathBuf> {
 fn found(disk: &SimDisk) -> (Vec<u64>, Arc<Stats>) {
     let data = DataDir::open(Arc::new(disk.clone()), Path::new(DIR), || Ok(1)).unwrap();
     let stats = Arc::<Stats>::default();
-    let mut replay = Replay::start(&data, &config(), Arc::clone(&stats)).unwrap();
+    let mut replay = Replay::start(&data, &config(), Arc::clone(&stats), 0).unwrap();
     let ids = replay.by_ref().map(|record| id_of(&record.unwrap())).collect();
     replay.finish().unwrap();
     (ids, stats)

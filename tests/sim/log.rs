@@ -104,7 +104,7 @@ fn what_an_earlier_life_of_a_file_left_is_no_record_and_no_damage() {
     drop(running);
     let data = DataDir::open(Arc::new(disk), Path::new(DIR), || Ok(1)).unwrap();
     let stats = Arc::<Stats>::default();
-    let mut replay = Replay::start(&data, &config(), Arc::clone(&stats)).unwrap();
+    let mut replay = Replay::start(&data, &config(), Arc::clone(&stats), 0).unwrap();
     assert_eq!(replay.by_ref().map(|record| id_of(&record.unwrap())).collect::<Vec<_>>(), [id]);
     replay.finish().unwrap();
     assert_eq!((stats.replay_corrupt.get(), stats.replay_cut_bytes.get()), (0, 0));

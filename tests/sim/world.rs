@@ -53,7 +53,7 @@ pub(crate) struct Running {
 /// Opens the data directory and reads the log in it.
 pub(crate) fn replay(disk: &SimDisk) -> Result<(DataDir, Vec<Record>, Replayed), Error> {
     let data = DataDir::open(Arc::new(disk.clone()), Path::new(DIR), || Ok(0xfeed))?;
-    let mut replay = Replay::start(&data, &config(), Arc::<Stats>::default())?;
+    let mut replay = Replay::start(&data, &config(), Arc::<Stats>::default(), 0)?;
     let records = replay.by_ref().collect::<Result<_, _>>()?;
     let replayed = replay.finish()?;
     Ok((data, records, replayed))

@@ -83,16 +83,22 @@ impl Scanned {
 }
 
 impl Replay {
-    /// Opens the log of a data directory, made if it is not there, and starts reading.
+    /// Opens the log of a data directory, made if it is not there, and starts reading. Segments
+    /// below `sealed` hold nothing that is not elsewhere: they are removed unread.
     ///
     /// # Errors
     /// `Io` when the disk fails.
-    pub fn start(data: &DataDir, config: &Config, stats: Arc<Stats>) -> Result<Self, Error> {
+    pub fn start(
+        data: &DataDir,
+        config: &Config,
+        stats: Arc<Stats>,
+        sealed: u64,
+    ) -> Result<Self, Error> {
         let disk = Arc::clone(data.disk());
         let dir = data.path().join("wal");
         let fail = |fault| Error::io(format!("open the wal in {}", dir.display()), fault);
         disk.create_dir(&dir).map_err(fail)?;
-        let files = list(&*disk, &dir).map_err(fail)?;
+        let files = list(&*disk, &dir, sealed).map_err(fail)?;
         let free = disk.free_bytes(&dir).map_err(fail)?;
         stats.replay_bytes_total.set(files.values().sum());
         let log = Replayed {
@@ -100,7 +106,7 @@ impl Replay {
             writer: data.writer(),
             config: config.clone(),
             stats,
-            next_number: files.last_key_value().map_or(1, |(number, _)| number + 1),
+            next_number: files.last_key_value().map_or(1, |(number, _)| number + 1).max(sealed),
             files,
             spares: Vec::new(),
             segment_len: segment_len(config.segment_bytes.0, free),
@@ -173,12 +179,17 @@ impl Iterator for Replay {
     }
 }
 
-/// The segments in the directory with their lengths; what was never finished is removed.
-fn list(disk: &dyn Disk, dir: &Path) -> io::Result<BTreeMap<u64, u64>> {
+/// The segments in the directory with their lengths; what was never finished is removed, and what
+/// is sealed.
+fn list(disk: &dyn Disk, dir: &Path, sealed: u64) -> io::Result<BTreeMap<u64, u64>> {
     let mut files = BTreeMap::new();
     let mut changed = false;
     for name in disk.list(dir)? {
         match segment::read_name(&name) {
+            Name::Segment(number) if number < sealed => {
+                disk.remove(&dir.join(&name))?;
+                changed = true;
+            }
             Name::Segment(number) => {
                 files.insert(number, disk.open(&dir.join(&name))?.len()?);
             }

@@ -47,7 +47,7 @@ fn config() -> Config {
 
 fn open(dir: &Path, config: &Config) -> Fixture {
     let data = DataDir::open(Arc::new(RealDisk), dir, || Ok(77)).unwrap();
-    let mut replay = Replay::start(&data, config, Arc::default()).unwrap();
+    let mut replay = Replay::start(&data, config, Arc::default(), 0).unwrap();
     let records = replay.by_ref().map(Result::unwrap).collect();
     let wal = LocalWal::start(replay.finish().unwrap(), Arc::new(Ticks::default())).unwrap();
     let (say, said) = channel();

@@ -49,6 +49,11 @@ impl Numbers {
         }
     }
 
+    /// Puts few of them in the order of their rows; any number may stand for a value here.
+    pub(super) fn sort_few(&mut self) {
+        self.pairs.sort_unstable();
+    }
+
     pub(super) fn rows(&self) -> impl Iterator<Item = u32> {
         self.pairs.iter().map(|pair| split(*pair).0)
     }

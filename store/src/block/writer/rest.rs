@@ -74,7 +74,7 @@ impl Rest {
             (Values::Codes(codes, blobs), _) => {
                 self.push(key, None, Some(blobs.get(codes[position])));
             }
-            (Values::Words(_), Type::Empty) => self.push(key, None, None),
+            (Values::Words(_), Type::Empty) => self.push(key, None, Some(&[])),
             (Values::Words(words), kind) => {
                 let (mut value, word) = (Vec::new(), words[position]);
                 match kind {

@@ -541,8 +541,7 @@ impl<'a> Frame<'a> {
                 }
             }
         }
-        // Few rows have one: scattering would take a value for "none".
-        numbers.sort(0);
+        numbers.sort_few();
         numbers
     }
 

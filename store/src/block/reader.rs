@@ -1,0 +1,360 @@
+//! Reads a block: its directory, its sections, and rows of it back into columns.
+//!
+//! Opened by the place of the directory, which the manifest knows, or by the footer alone. A read
+//! touches the pages of the rows that are asked for and nothing else; every byte is checked before
+//! it is used, and whatever is wrong is told with the name of the block.
+
+mod leaf;
+mod rows;
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use model::batch::{Batch, Indexed};
+use model::column::{Interner, count};
+use model::{TenantId, TraceId};
+use zstd::bulk::Decompressor;
+
+use super::cache::{Cache, Key};
+use super::footer;
+use super::page::ChunkMeta;
+use super::schema::{Leaf, Schema};
+use super::section::index::{self, Fanout, fanout_len};
+use super::section::lists::{Nodes, decode_resources, decode_scopes, decode_shapes};
+use super::section::summary::{self, Summary};
+use super::section::terms::{Run, decode_tenants};
+use super::section::{self, DIRECTORY_BYTES_MAX, Directory, Id, Level, Location, damaged};
+use crate::disk::File;
+use crate::error::{Error, Kind};
+
+/// The longest section that is decompressed.
+const SECTION_BYTES_MAX: u32 = 512 << 20;
+
+/// Which columns a read wants; the others are empty or zero in what it returns.
+#[derive(Clone, Copy)]
+pub enum Wanted<'w> {
+    /// All of them.
+    All,
+    /// Those for which this is true. Resources always are.
+    Some(&'w dyn Fn(&Leaf, &Schema) -> bool),
+}
+
+impl std::fmt::Debug for Wanted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::All => "All",
+            Self::Some(_) => "Some",
+        })
+    }
+}
+
+/// An open block.
+#[derive(Debug)]
+pub struct Reader {
+    file: Arc<dyn File>,
+    name: String,
+    directory: Directory,
+    leaves: Vec<Leaf>,
+    /// The first row of each row group in the block, and one past the last.
+    first_rows: Vec<u32>,
+    fanout: OnceLock<Fanout>,
+    cache: Arc<Cache>,
+}
+
+/// What reading a row group needs besides its pages.
+#[derive(Debug)]
+pub struct Tables {
+    /// Where the pages of each leaf stand.
+    pub chunks: Vec<ChunkMeta>,
+    pub(super) resources: Interner,
+    pub(super) services: Interner,
+    pub(super) scopes: Interner,
+    pub(super) shapes: [Nodes; 3],
+}
+
+impl Tables {
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let pages = self.chunks.iter().map(|chunk| 128 + chunk.pages.len() * 48).sum::<usize>();
+        let lists = [&self.resources, &self.services, &self.scopes];
+        let shapes = self.shapes.iter().map(|nodes| nodes.len() * 8).sum::<usize>();
+        pages + lists.into_iter().map(Interner::heap_bytes).sum::<usize>() + shapes
+    }
+}
+
+impl Reader {
+    /// Opens a block whose directory stands in this place. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// `Corrupt` when the directory is not what was written, `Refused` when a newer version wrote
+    /// it, `Io`.
+    pub fn open(
+        file: Arc<dyn File>,
+        location: Location,
+        name: String,
+        cache: Arc<Cache>,
+    ) -> Result<Self, Error> {
+        let Location { offset, len, crc } = location;
+        if len > DIRECTORY_BYTES_MAX {
+            return Err(damaged(format!("{name}: directory is longer than any can be")));
+        }
+        let bytes = read_at(&*file, offset, len as usize, &name)?;
+        if crc32c::crc32c(&bytes) != crc {
+            return Err(damaged(format!("{name}: checksum mismatch in the directory")));
+        }
+        let directory = Directory::decode(&bytes).map_err(|error| named(&name, &error))?;
+        let mut first_rows = vec![0u32];
+        for group in &directory.row_groups {
+            let end = first_rows.last().and_then(|first| first.checked_add(group.rows));
+            first_rows.push(end.ok_or_else(|| damaged(format!("{name}: too many rows")))?);
+        }
+        let leaves = directory.schema.leaves();
+        let fanout = OnceLock::new();
+        Ok(Self { file, name, directory, leaves, first_rows, fanout, cache })
+    }
+
+    /// Opens a block by its footer.
+    ///
+    /// # Errors
+    /// As [`Reader::open`]; `Corrupt` also where it is no block.
+    pub fn open_file(file: Arc<dyn File>, name: String, cache: Arc<Cache>) -> Result<Self, Error> {
+        let footer = read_footer(&*file, &name)?;
+        Self::open(file, footer.directory, name, cache)
+    }
+
+    /// What errors call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is and where everything stands.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Its columns.
+    #[must_use]
+    pub fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    /// The rows of a row group in the block.
+    #[must_use]
+    pub fn rows_of(&self, row_group: u32) -> Range<u32> {
+        let first = |at: usize| self.first_rows.get(at).copied().unwrap_or(0);
+        first(row_group as usize)..first(row_group as usize + 1)
+    }
+
+    /// How many row groups it has.
+    #[must_use]
+    pub fn row_groups(&self) -> u32 {
+        count(self.directory.row_groups.len())
+    }
+
+    /// Whose rows an L0 holds.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn tenants(&self) -> Result<Vec<Run>, Error> {
+        match self.section(Id::Tenants, 0)? {
+            Some(bytes) => decode_tenants(&bytes).map_err(|error| named(&self.name, &error)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The bytes of a section, if the block has it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn section(&self, id: Id, part: u32) -> Result<Option<Vec<u8>>, Error> {
+        let Some(section) = self.directory.section(id, part) else { return Ok(None) };
+        let what = || format!("{}: section {id:?} of {part}", self.name);
+        if section.version > section::VERSION {
+            return Err(Error::new(
+                Kind::Refused,
+                format!("{} needs version {}", what(), section.version),
+            ));
+        }
+        if section.len.max(section.raw_len) > SECTION_BYTES_MAX {
+            return Err(damaged(format!("{} is longer than any can be", what())));
+        }
+        let bytes = read_at(&*self.file, section.offset, section.len as usize, &self.name)?;
+        if crc32c::crc32c(&bytes) != section.crc {
+            return Err(damaged(format!("{}: checksum mismatch", what())));
+        }
+        if section.len == section.raw_len {
+            return Ok(Some(bytes));
+        }
+        let raw_len = section.raw_len as usize;
+        let unpacked = Decompressor::new().and_then(|mut zstd| zstd.decompress(&bytes, raw_len));
+        match unpacked {
+            Ok(raw) if raw.len() == raw_len => Ok(Some(raw)),
+            _ => Err(damaged(format!("{} cannot be decompressed", what()))),
+        }
+    }
+
+    /// What a search shows of each trace of a row group.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn summary(&self, row_group: u32) -> Result<Summary, Error> {
+        let bytes = self.needed(Id::Summary, row_group)?;
+        let summary = summary::decode(&bytes).map_err(|error| named(&self.name, &error))?;
+        let rows: u64 = summary.traces.iter().map(|trace| u64::from(trace.rows)).sum();
+        let range = self.rows_of(row_group);
+        if rows != u64::from(range.end - range.start) {
+            return Err(damaged(format!(
+                "{}: summary of row group {row_group} has {rows} rows",
+                self.name
+            )));
+        }
+        Ok(summary)
+    }
+
+    /// Where the rows of traces with this id's hash stand: row group and rows in it. Costs one
+    /// small read. Whoever reads them compares the ids.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn find(&self, id: TraceId) -> Result<Vec<(u32, Range<u32>)>, Error> {
+        let hash = index::hash(id);
+        let Some(section) = self.directory.section(Id::TraceIndex, 0) else {
+            return Err(damaged(format!("{}: it has no trace index", self.name)));
+        };
+        let fanout = self.fanout()?;
+        let bucket = fanout.bucket(hash);
+        if bucket.end > section.len as usize || bucket.start > bucket.end {
+            return Err(damaged(format!("{}: trace index ends early", self.name)));
+        }
+        let at = section.offset + bucket.start as u64;
+        let bytes = read_at(&*self.file, at, bucket.end - bucket.start, &self.name)?;
+        let mut found = Vec::new();
+        for entry in index::entries(&bytes).filter(|entry| entry.hash == hash) {
+            let group = self.first_rows.partition_point(|first| *first <= entry.first_row);
+            let group = count(group.saturating_sub(1));
+            let range = self.rows_of(group);
+            let first = entry.first_row.wrapping_sub(range.start);
+            let end = first.checked_add(entry.rows);
+            let fits = end.is_some_and(|end| end <= range.end - range.start);
+            if !range.contains(&entry.first_row) || !fits {
+                return Err(damaged(format!(
+                    "{}: trace index names rows that are not there",
+                    self.name
+                )));
+            }
+            found.push((group, first..first + entry.rows));
+        }
+        Ok(found)
+    }
+
+    fn fanout(&self) -> Result<&Fanout, Error> {
+        if let Some(known) = self.fanout.get() {
+            return Ok(known);
+        }
+        // Checked as a whole once; buckets are then read one by one.
+        let bytes = self.needed(Id::TraceIndex, 0)?;
+        let head = bytes.get(..fanout_len(&bytes)?.min(bytes.len())).unwrap_or_default();
+        let fanout = Fanout::decode(head).map_err(|error| named(&self.name, &error))?;
+        Ok(self.fanout.get_or_init(|| fanout))
+    }
+
+    /// Rows of a row group as a batch of `tenant`. Rows that are a part of a trace must be read
+    /// from the first one of that trace (or part of it) on.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn read(
+        &self,
+        row_group: u32,
+        rows: Range<u32>,
+        wanted: Wanted<'_>,
+        tenant: &TenantId,
+        indexed: Indexed,
+    ) -> Result<Batch, Error> {
+        let tables = self.tables(row_group)?;
+        let all = self.rows_of(row_group);
+        if rows.start > rows.end || rows.end > all.end - all.start {
+            return Err(damaged(format!("{}: row group {row_group} has no such rows", self.name)));
+        }
+        let batch = rows::read(self, &tables, rows, wanted, tenant, indexed);
+        batch.map_err(|error| match error.kind() {
+            Kind::Corrupt => damaged(format!("{}: row group {row_group}: {error}", self.name)),
+            _ => error,
+        })
+    }
+
+    /// The tables of a row group.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn tables(&self, row_group: u32) -> Result<Arc<Tables>, Error> {
+        let key = self.key(row_group);
+        if let Some(tables) = self.cache.get(key) {
+            return Ok(tables);
+        }
+        let fail = |error: Error| named(&self.name, &error);
+        let chunks = ChunkMeta::decode_all(&self.needed(Id::Columns, row_group)?).map_err(fail)?;
+        let (resources, services) =
+            decode_resources(&self.needed(Id::Resources, row_group)?).map_err(fail)?;
+        let scopes = decode_scopes(&self.needed(Id::Scopes, row_group)?).map_err(fail)?;
+        let shapes = decode_shapes(&self.needed(Id::Shapes, row_group)?).map_err(fail)?;
+        if chunks.len() != self.leaves.len() {
+            return Err(damaged(format!("{}: columns are missing", self.name)));
+        }
+        let tables = Arc::new(Tables { chunks, resources, services, scopes, shapes });
+        self.cache.put(key, &tables);
+        Ok(tables)
+    }
+
+    fn key(&self, row_group: u32) -> Key {
+        let header = &self.directory.header;
+        let level = u8::from(header.level == Level::L1);
+        (level, header.writer, header.number, row_group)
+    }
+
+    fn needed(&self, id: Id, part: u32) -> Result<Vec<u8>, Error> {
+        let missing = || damaged(format!("{}: section {id:?} of {part} is missing", self.name));
+        self.section(id, part)?.ok_or_else(missing)
+    }
+
+    /// Forgets what the cache has of it.
+    pub fn forget(&self) {
+        let (level, writer, number, _) = self.key(0);
+        self.cache.forget(level, writer, number);
+    }
+}
+
+/// Reads the footer of a file.
+///
+/// # Errors
+/// `Corrupt` when it is no block, `Io`.
+pub fn read_footer(file: &dyn File, name: &str) -> Result<footer::Footer, Error> {
+    let len = file.len().map_err(|fault| Error::io(format!("read {name}"), fault))?;
+    footer::read(len, |offset, length| read_at(file, offset, length, name))
+        .map_err(|error| named(name, &error))
+}
+
+/// Reads exactly so many bytes.
+pub(super) fn read_at(
+    file: &dyn File,
+    offset: u64,
+    len: usize,
+    name: &str,
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; len];
+    let fail = |fault| Error::io(format!("read {name}"), fault);
+    let read = file.read_at(&mut bytes, offset).map_err(fail)?;
+    if read < len {
+        return Err(damaged(format!("{name} is shorter than it should be")));
+    }
+    Ok(bytes)
+}
+
+fn named(name: &str, error: &Error) -> Error {
+    let text = error.to_string();
+    let message = if text.starts_with(name) { text } else { format!("{name}: {text}") };
+    Error::new(error.kind(), message)
+}

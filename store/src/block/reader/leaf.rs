@@ -1,0 +1,239 @@
+//! One column of some rows: its pages read, decoded, and cut to those rows.
+
+use std::ops::Range;
+
+use model::column::{Interner, count};
+
+use crate::block::page::{ChunkMeta, Decoded, Decoder, Encoding, Owned, Physical};
+use crate::block::schema::Leaf;
+use crate::block::section::damaged;
+use crate::error::Error;
+
+/// What a column has for the rows.
+#[derive(Debug)]
+pub(super) struct Values {
+    /// Repetition levels of the entries; empty where there are none.
+    pub(super) rep: Vec<u8>,
+    /// Definition levels; empty where every entry has a value.
+    pub(super) def: Vec<u8>,
+    values: Owned,
+    dictionary: Option<Owned>,
+    max_def: u8,
+    /// Bytes of a value of fixed length.
+    width: usize,
+}
+
+/// Parts of the file that were read.
+#[derive(Debug, Default)]
+pub(super) struct Extents(pub(super) Vec<(u64, Vec<u8>)>);
+
+impl Extents {
+    fn get(&self, offset: u64, len: u32) -> Result<&[u8], Error> {
+        let missing = || damaged("a page lies where none can be");
+        let at = self.0.partition_point(|(begin, _)| *begin <= offset);
+        let (begin, bytes) = self.0.get(at.wrapping_sub(1)).ok_or_else(missing)?;
+        let from = usize::try_from(offset - begin).map_err(|_| missing())?;
+        let to = from.checked_add(len as usize).ok_or_else(missing)?;
+        bytes.get(from..to).ok_or_else(missing)
+    }
+}
+
+/// The pages of a chunk that hold these rows.
+pub(super) fn pages(chunk: &ChunkMeta, rows: &Range<u32>) -> Range<usize> {
+    let first = chunk.pages.partition_point(|page| page.first_row + page.rows <= rows.start);
+    let end = chunk.pages.partition_point(|page| page.first_row < rows.end);
+    first..end.max(first)
+}
+
+/// Decodes a column for these rows.
+pub(super) fn decode(
+    leaf: &Leaf,
+    chunk: &ChunkMeta,
+    rows: &Range<u32>,
+    extents: &Extents,
+    decoder: &mut Decoder,
+) -> Result<Values, Error> {
+    let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
+    let mut found = Decoded::new(leaf.physical, chunk.encoding);
+    for page in pages {
+        let bytes = extents.get(page.offset, page.len)?;
+        let max = (leaf.max_rep, leaf.max_def);
+        decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
+    }
+    let dictionary = match &chunk.dictionary {
+        Some(page) if chunk.encoding == Encoding::Dictionary => {
+            let bytes = extents.get(page.offset, page.len)?;
+            Some(decoder.dictionary(leaf.physical, page, bytes)?)
+        }
+        _ => None,
+    };
+    let first = pages.first().map_or(0, |page| page.first_row);
+    let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
+    let mut values = Values {
+        rep: found.rep,
+        def: found.def,
+        values: found.values,
+        dictionary,
+        max_def: leaf.max_def,
+        width: match leaf.physical {
+            Physical::Fixed(width) => usize::from(width),
+            _ => 1,
+        },
+    };
+    values.cut(skip as usize, (rows.end - rows.start) as usize)?;
+    values.check_codes()?;
+    Ok(values)
+}
+
+impl Values {
+    /// Keeps `rows` rows behind the first `skip`.
+    fn cut(&mut self, skip: usize, rows: usize) -> Result<(), Error> {
+        let short = || damaged("a column has fewer rows than its row group");
+        let entries = if self.rep.is_empty() {
+            skip..skip + rows
+        } else {
+            let mut begins = self.rep.iter().enumerate().filter(|(_, level)| **level == 0);
+            let mut begin = |nth: usize| begins.nth(nth).map(|(at, _)| at);
+            match rows {
+                0 => 0..0,
+                _ => {
+                    let from = begin(skip).ok_or_else(short)?;
+                    // The one behind the last row is where the next begins, or the end.
+                    let last = if rows == 1 { Some(from) } else { begin(rows - 2) };
+                    last.ok_or_else(short)?;
+                    from..begin(0).unwrap_or(self.rep.len())
+                }
+            }
+        };
+        let values = if self.max_def == 0 {
+            entries.clone()
+        } else {
+            let present = |range: &[u8]| range.iter().filter(|def| **def == self.max_def).count();
+            let before = present(self.def.get(..entries.start).ok_or_else(short)?);
+            let within = present(self.def.get(entries.clone()).ok_or_else(short)?);
+            before..before + within
+        };
+        for levels in [&mut self.rep, &mut self.def] {
+            if !levels.is_empty() {
+                levels.truncate(entries.end);
+                levels.drain(..entries.start);
+            }
+        }
+        cut_values(&mut self.values, values, self.width).ok_or_else(short)
+    }
+
+    /// Whether every code is one of the dictionary's.
+    fn check_codes(&self) -> Result<(), Error> {
+        let Owned::Codes(codes) = &self.values else { return Ok(()) };
+        let len = self.dictionary.as_ref().map_or(0, |all| owned_len(all, self.width));
+        let max = codes.iter().copied().max();
+        if max.is_some_and(|max| max as usize >= len) {
+            return Err(damaged("a code is past the end of its dictionary"));
+        }
+        Ok(())
+    }
+
+    /// Integers of 64 bits, floats by bits, bools as 0 and 1.
+    pub(super) fn words(self) -> Result<Vec<u64>, Error> {
+        match (self.values, self.dictionary) {
+            (Owned::Words(words), _) => Ok(words),
+            (Owned::Bools(bools), _) => Ok(bools.into_iter().map(u64::from).collect()),
+            (Owned::Codes(codes), Some(Owned::Words(all))) => Ok(pick(&codes, &all)),
+            _ => Err(damaged("a column stores something else than its type")),
+        }
+    }
+
+    /// Integers of 32 bits.
+    pub(super) fn words32(self) -> Result<Vec<u32>, Error> {
+        match (self.values, self.dictionary) {
+            (Owned::Words32(words), _) => Ok(words),
+            (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, &all)),
+            _ => Err(damaged("a column stores something else than its type")),
+        }
+    }
+
+    /// Byte strings of one length.
+    pub(super) fn fixed<const N: usize>(self) -> Result<Vec<[u8; N]>, Error> {
+        let fault = || damaged("a column stores something else than its type");
+        let chunks = |bytes: &[u8]| -> Result<Vec<[u8; N]>, Error> {
+            let (whole, rest) = bytes.as_chunks::<N>();
+            if rest.is_empty() { Ok(whole.to_vec()) } else { Err(fault()) }
+        };
+        match (self.values, self.dictionary) {
+            (Owned::Fixed(bytes), _) => chunks(&bytes),
+            (Owned::Codes(codes), Some(Owned::Fixed(all))) => {
+                let all = chunks(&all)?;
+                codes
+                    .iter()
+                    .map(|code| all.get(*code as usize).copied().ok_or_else(fault))
+                    .collect()
+            }
+            _ => Err(fault()),
+        }
+    }
+
+    /// Byte strings, as numbers of distinct ones (where there is no dictionary, each has its own).
+    pub(super) fn texts(self) -> Result<(Vec<u32>, Interner), Error> {
+        let fault = || damaged("a column stores something else than its type");
+        match (self.values, self.dictionary) {
+            (Owned::Texts { ends, bytes }, _) => {
+                let codes = (0..count(ends.len())).collect();
+                Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
+            }
+            (Owned::Codes(codes), Some(Owned::Texts { ends, bytes })) => {
+                Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
+            }
+            _ => Err(fault()),
+        }
+    }
+
+    /// The entries that have a value, by place among all entries.
+    pub(super) fn present(&self) -> Vec<u32> {
+        let at = |(at, def): (usize, &u8)| (*def == self.max_def).then(|| count(at));
+        self.def.iter().enumerate().filter_map(at).collect()
+    }
+}
+
+fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {
+    codes.iter().filter_map(|code| all.get(*code as usize).copied()).collect()
+}
+
+fn owned_len(values: &Owned, width: usize) -> usize {
+    match values {
+        Owned::Bools(values) => values.len(),
+        Owned::Words32(values) | Owned::Codes(values) => values.len(),
+        Owned::Words(values) => values.len(),
+        Owned::Fixed(bytes) => bytes.len() / width.max(1),
+        Owned::Texts { ends, .. } => ends.len(),
+    }
+}
+
+/// Keeps a range of values; `None` where it is not there.
+fn cut_values(values: &mut Owned, range: Range<usize>, width: usize) -> Option<()> {
+    fn keep<T>(values: &mut Vec<T>, range: Range<usize>) -> Option<()> {
+        (range.end <= values.len()).then(|| {
+            values.truncate(range.end);
+            values.drain(..range.start);
+        })
+    }
+    match values {
+        Owned::Bools(values) => keep(values, range),
+        Owned::Words32(values) | Owned::Codes(values) => keep(values, range),
+        Owned::Words(values) => keep(values, range),
+        Owned::Fixed(bytes) => {
+            keep(bytes, range.start.checked_mul(width)?..range.end.checked_mul(width)?)
+        }
+        Owned::Texts { ends, bytes } => {
+            let begin = match range.start.checked_sub(1) {
+                Some(before) => *ends.get(before)?,
+                None => 0,
+            };
+            keep(ends, range)?;
+            let end = ends.last().copied().unwrap_or(begin);
+            bytes.truncate(end as usize);
+            bytes.drain(..begin as usize);
+            ends.iter_mut().for_each(|end| *end -= begin);
+            Some(())
+        }
+    }
+}
