@@ -10,8 +10,10 @@ pub mod disk;
 pub mod error;
 pub mod execute;
 pub mod head;
+pub mod l0;
 pub mod log;
 pub mod manifest;
+pub mod retention;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -151,14 +151,16 @@ fn any_value() -> impl Strategy<Value = Option<AnyValue>> {
     let nested = prop_oneof![
         prop::collection::vec(leaf.clone().prop_map(value), 0..3)
             .prop_map(|values| Value::ArrayValue(ArrayValue { values })),
-        prop::collection::vec(("[a-z]{1,3}", leaf.clone().prop_map(value)), 0..3).prop_map(|list| {
-            let values = list.into_iter().map(|(key, value)| KeyValue {
-                key,
-                value: Some(value),
-                key_strindex: 0,
-            });
-            Value::KvlistValue(KeyValueList { values: values.collect() })
-        }),
+        prop::collection::vec(("[a-z]{1,3}", leaf.clone().prop_map(value)), 0..3).prop_map(
+            |list| {
+                let values = list.into_iter().map(|(key, value)| KeyValue {
+                    key,
+                    value: Some(value),
+                    key_strindex: 0,
+                });
+                Value::KvlistValue(KeyValueList { values: values.collect() })
+            }
+        ),
     ];
     prop_oneof![
         6 => leaf.prop_map(move |v| Some(value(v))),
@@ -177,8 +179,8 @@ fn attributes(most: usize) -> impl Strategy<Value = Vec<KeyValue>> {
         1 => "k[0-9]{2}",
         1 => Just(String::new()),
     ];
-    let attribute = (key, any_value())
-        .prop_map(|(key, value)| KeyValue { key, value, key_strindex: 0 });
+    let attribute =
+        (key, any_value()).prop_map(|(key, value)| KeyValue { key, value, key_strindex: 0 });
     prop::collection::vec(attribute, 0..most)
 }
 
