@@ -1,7 +1,9 @@
 //! Reads over what a view holds: a trace by its id, and the search for traces.
 //!
-//! Called by [`crate::Store`] with a view of the head; every function is plain computation.
+//! Called by [`crate::Store`] with a view of head, L0 and blocks; every function is plain
+//! computation, and reads pages of files where it must.
 
+mod parts;
 mod search;
 mod tags;
 #[cfg(test)]
@@ -14,6 +16,7 @@ use model::batch::Batch;
 use model::{Nanos, SpanId, TimeRange, TraceId};
 use xxhash_rust::xxh3::xxh3_128;
 
+pub(crate) use parts::{Parts, Problem};
 pub(crate) use search::search;
 pub(crate) use trace::trace;
 
@@ -27,6 +30,8 @@ pub struct Trace {
     /// Spans that are stored and left out here, because the trace is larger than
     /// `query.trace_bytes_max`.
     pub left_out: u64,
+    /// Why spans may be missing: a part that could not be read, by name.
+    pub partial: Option<String>,
 }
 
 /// Which traces to find.
@@ -59,6 +64,8 @@ pub struct Found {
     pub inspected_bytes: u64,
     /// Traces that were looked at.
     pub inspected_traces: u64,
+    /// Why traces may be missing: a part that could not be read, by name.
+    pub partial: Option<String>,
 }
 
 /// One found trace.
@@ -111,9 +118,21 @@ struct Identities {
 }
 
 impl Identities {
+    /// Whether the row is the first of its identity, whatever its content.
+    fn is_first(&mut self, batch: &Batch, row: u32) -> bool {
+        self.seen.insert((batch.span_id(row), batch.kind(row)), 0).is_none()
+    }
+
     /// Whether the row is a span that was not met before; `content` is its encoding.
     fn is_new(&mut self, batch: &Batch, row: u32, content: &[u8]) -> bool {
-        let content = xxh3_128(content);
+        let columns = batch.columns();
+        let around = [
+            columns.resources.get(batch.resource(row)),
+            columns.scopes.get(columns.scope.get(row as usize).copied().unwrap_or(0)),
+        ];
+        // A span is the same only with the same resource and scope.
+        let around = around.map(xxh3_128);
+        let content = xxh3_128(content) ^ around[0].rotate_left(1) ^ around[1].rotate_left(2);
         match self.seen.entry((batch.span_id(row), batch.kind(row))) {
             std::collections::hash_map::Entry::Vacant(free) => {
                 free.insert(content);

@@ -292,6 +292,16 @@ impl Head {
         head
     }
 
+    /// Has segments of the log up to this number be taken for sealed: numbers go on from there.
+    ///
+    /// # Errors
+    /// `Fatal` when a request panicked in the middle of its walk.
+    pub fn begin_after(&self, number: u64) -> Result<(), Error> {
+        let mut writer = self.writer.lock().map_err(|_| poisoned())?;
+        writer.last_end = writer.last_end.max(number);
+        Ok(())
+    }
+
     /// What it counts.
     #[must_use]
     pub fn stats(&self) -> &Stats {

@@ -10,10 +10,14 @@ pub mod disk;
 pub mod error;
 pub mod execute;
 pub mod head;
+mod keep;
 pub mod l0;
 pub mod log;
 pub mod manifest;
+mod merge;
 pub mod retention;
+mod seal;
+pub mod shelf;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -22,6 +26,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::metric::{Counter, Histogram};
@@ -30,11 +36,15 @@ use model::{ByteSize, Clock, Faults, Nanos, TenantId, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+pub use block::section::Level;
 use disk::Disk;
 use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
+use execute::Parts;
 pub use execute::{Found, MatchedSpan, Search, Trace, TraceSummary};
-use head::Head;
+use head::{Head, Turn};
+use keep::Keep;
+pub use keep::Step;
 use log::edit::Edits;
 use log::record::Format;
 use log::replay::Replay;
@@ -49,6 +59,10 @@ pub struct Config {
     pub head: head::Config,
     /// The log.
     pub wal: log::config::Config,
+    /// What is sealed and not merged yet.
+    pub l0: l0::Config,
+    /// How long blocks are kept.
+    pub retention: retention::Config,
     /// Reads.
     pub query: QueryConfig,
 }
@@ -72,9 +86,32 @@ impl Config {
     pub fn check(&self, faults: &mut Faults) {
         self.head.check(faults);
         self.wal.check(faults);
+        self.l0.check(faults);
+        self.retention.check(faults);
         let (min, max) = (ByteSize::mib(1), ByteSize::mib(1024));
         faults.check_range("query.trace_bytes_max", self.query.trace_bytes_max, min..=max);
     }
+}
+
+/// How long a request waits for room in a full head while a segment is being sealed.
+const ROOM_WAIT: Duration = Duration::from_millis(500);
+/// How often, and how far apart, a flush asks the log for a new segment.
+const CLOSE_ATTEMPTS: usize = 200;
+const CLOSE_WAIT: Duration = Duration::from_millis(10);
+
+/// One of the things that the store's threads do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chore {
+    /// Close the open segment of the head.
+    Close,
+    /// Seal a closed segment that is durable.
+    Seal,
+    /// Merge L0 files, whatever their age.
+    Merge,
+    /// Remove blocks that are too old.
+    Expire,
+    /// Remove what nobody needs, set aside what is damaged.
+    Tidy,
 }
 
 /// What the store counts, besides its head and its log.
@@ -136,14 +173,51 @@ pub struct Refusal {
 
 /// A handle to the store; clones share it.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Inner>);
+pub struct Store(Arc<Inner>, Arc<Life>);
+
+/// Ends the threads with the last handle.
+#[derive(Debug)]
+struct Life {
+    inner: Arc<Inner>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Life {
+    fn end(&self) {
+        self.inner.keep.stop();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // What a step was doing when it panicked is told, and done again at the next start.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Flushed {
+    /// L0 files that were sealed.
+    pub l0_files: u64,
+    /// Blocks that were written.
+    pub blocks: u64,
+    /// Spans that were sealed or merged.
+    pub spans: u64,
+}
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     dir: DataDir,
     config: Config,
     clock: Arc<dyn Clock>,
     head: Head,
+    keep: Keep,
     log_stats: Arc<log::stats::Stats>,
     wal: OnceLock<LocalWal>,
     replay: Mutex<Option<Replay>>,
@@ -180,10 +254,14 @@ impl Store {
         let seed = random().map_err(|fault| Error::io("read random bytes", fault))?;
         let dir = DataDir::open(disk, path, &random)?;
         let log_stats = Arc::<log::stats::Stats>::default();
-        let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats), 0)?;
-        Ok(Self(Arc::new(Inner {
+        let (keep, sealed) = Keep::open(&dir, &config.l0, &config.retention, Arc::clone(&clock))?;
+        let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats), sealed)?;
+        let head = Head::new(config.head.clone(), seed);
+        head.begin_after(sealed)?;
+        let inner = Arc::new(Inner {
             dir,
-            head: Head::new(config.head.clone(), seed),
+            head,
+            keep,
             config: config.clone(),
             clock,
             log_stats,
@@ -192,7 +270,9 @@ impl Store {
             state: AtomicU8::new(State::Replaying as u8),
             stats: Arc::default(),
             on_failed: Arc::default(),
-        })))
+        });
+        let life = Life { inner: Arc::clone(&inner), threads: Mutex::default() };
+        Ok(Self(inner, Arc::new(life)))
     }
 
     /// Replays the log into the head and starts the log; appends and reads answer `Unavailable`
@@ -203,7 +283,10 @@ impl Store {
     /// `Io` when the log cannot be read, `Refused` when a newer version wrote it.
     pub fn replay(&self) -> Result<(), Error> {
         let Some(replayed) = self.refill()? else { return Ok(()) };
-        self.begin(LocalWal::start(replayed, Arc::clone(&self.0.clock))?)
+        self.begin(LocalWal::start(replayed, Arc::clone(&self.0.clock))?)?;
+        let threads = keep::threads::start(&self.0)?;
+        self.1.threads.lock().unwrap_or_else(PoisonError::into_inner).extend(threads);
+        Ok(())
     }
 
     /// Like [`Store::replay`] without the threads of the log: nothing is written but through the
@@ -224,10 +307,17 @@ impl Store {
         let inner = &*self.0;
         let taken = inner.replay.lock().map(|mut replay| replay.take());
         let Some(mut replay) = taken.unwrap_or_default() else { return Ok(None) };
+        let mut current = None;
         for record in &mut replay {
             let record = record?;
             let refused: Vec<u32> = refused_rows(&record.edits);
             let mut turn = inner.head.turn()?;
+            // A segment of the head ends where one of the log does, so that the one goes with the
+            // other.
+            let is_next = current.replace(record.segment).is_some_and(|now| now != record.segment);
+            if is_next && turn.is_due(record.received_at)? {
+                turn.close(|| Ok(record.segment))?;
+            }
             match turn.append(&record.tenant, record.received_at, &record.body, &refused) {
                 Ok((_, unpublished)) => unpublished.publish(),
                 // It was walked before it was acknowledged; a fault now is damage that no
@@ -276,8 +366,7 @@ impl Store {
             return Ok(Pending { accepted, outcome: None });
         }
         let packed = wal.pack(&request.body)?;
-        let mut turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
-        turn.check_room(checked.heap_bytes)?;
+        let mut turn = self.turn(wal, request.received_at, checked.heap_bytes)?;
         let reservation = wal.reserve(&packed)?;
         let (appended, unpublished) =
             turn.append(&request.tenant, request.received_at, &request.body, &checked.refused)?;
@@ -307,6 +396,24 @@ impl Store {
         Ok(Pending { accepted, outcome: Some(outcome) })
     }
 
+    /// The turn to append a request of so many heap bytes at most. Where the head is full it waits a
+    /// moment for a segment that is being sealed: slower is better than refused.
+    fn turn(&self, wal: &LocalWal, now: Nanos, heap_bytes: usize) -> Result<Turn<'_>, Error> {
+        let inner = &self.0;
+        let mut turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
+        if turn.is_due(now)? {
+            inner.close(&mut turn, wal)?;
+        }
+        match turn.check_room(heap_bytes) {
+            Err(error) if error.kind() == Kind::Unavailable => {}
+            room => return room.map(|()| turn),
+        }
+        drop(turn);
+        inner.head.wait_for_room(ROOM_WAIT);
+        let turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
+        turn.check_room(heap_bytes).map(|()| turn)
+    }
+
     /// All spans of a trace, or `None` where there are none or all of them are outside of
     /// `during`. Computes: run it on the compute pool.
     ///
@@ -322,12 +429,21 @@ impl Store {
         let stats = &self.0.stats;
         stats.trace_reads.inc();
         let bytes_max = self.0.config.query.trace_bytes_max.as_usize();
-        let found = execute::trace(&self.0.head.view()?, tenant, id, during, bytes_max)?;
-        Ok(found.map(|(trace, duplicates, conflicts)| {
-            stats.duplicates.add(duplicates);
-            stats.conflicts.add(conflicts);
-            trace
-        }))
+        let inner = &self.0;
+        let view = inner.keep.shelf.view(&inner.head, tenant)?;
+        let parts = Parts::new(&view, tenant, &*inner.keep.backend, &inner.keep.cache);
+        let found = execute::trace(&parts, id, during, bytes_max)?;
+        let partial = inner.partial(tenant, &view, parts.into_problems());
+        let Some((mut trace, duplicates, conflicts)) = found else {
+            // Not found and not looked everywhere is another answer than not found.
+            return partial.map_or(Ok(None), |what| {
+                Ok(Some(Trace { otlp: Vec::new(), spans: 0, left_out: 0, partial: Some(what) }))
+            });
+        };
+        stats.duplicates.add(duplicates);
+        stats.conflicts.add(conflicts);
+        trace.partial = partial;
+        Ok(Some(trace))
     }
 
     /// Finds traces. Computes: run it on the compute pool.
@@ -336,8 +452,82 @@ impl Store {
     /// `Unavailable` while replaying.
     pub fn search(&self, tenant: &TenantId, search: &Search) -> Result<Found, Error> {
         self.readable()?;
-        self.0.stats.searches.inc();
-        execute::search(&self.0.head.view()?, tenant, search)
+        let inner = &self.0;
+        inner.stats.searches.inc();
+        for (key, _) in &search.tags {
+            inner.keep.asked_for(key);
+        }
+        let view = inner.keep.shelf.view(&inner.head, tenant)?;
+        let parts = Parts::new(&view, tenant, &*inner.keep.backend, &inner.keep.cache);
+        let mut found = execute::search(&parts, search)?;
+        found.partial = inner.partial(tenant, &view, parts.into_problems());
+        Ok(found)
+    }
+
+    /// Seals what is in the head, and for [`Level::L1`] merges all of L0; returns when it is done.
+    /// Blocking, for as long as that takes.
+    ///
+    /// # Errors
+    /// `Unavailable` while replaying or draining, or when there is no space; `Io`.
+    pub fn flush(&self, level: Level) -> Result<Flushed, Error> {
+        let (inner, wal) = (&self.0, self.ready()?);
+        let stats = &inner.keep.stats;
+        let before = (
+            stats.seals.get(),
+            stats.blocks.get(),
+            stats.sealed_spans.get(),
+            stats.merged_spans.get(),
+        );
+        inner.close_now(wal)?;
+        loop {
+            match inner.seal(true)? {
+                Step::Worked => {}
+                Step::Idle => break,
+                Step::Full => {
+                    inner.keep.merge(keep::Due::All, &|| {})?;
+                }
+            }
+        }
+        if level == Level::L1 {
+            while inner.keep.merge(keep::Due::All, &|| {})? == Step::Worked {}
+        }
+        inner.keep.tidy()?;
+        let spans = match level {
+            Level::L0 => stats.sealed_spans.get() - before.2,
+            Level::L1 => stats.merged_spans.get() - before.3,
+        };
+        Ok(Flushed {
+            l0_files: stats.seals.get() - before.0,
+            blocks: stats.blocks.get().saturating_sub(before.1),
+            spans,
+        })
+    }
+
+    /// Takes one step of what the store's threads do: for simulations, which have none.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub fn step(&self, chore: Chore) -> Result<Step, Error> {
+        let (inner, wal) = (&self.0, self.ready()?);
+        match chore {
+            Chore::Close => inner.close_now(wal).map(|()| Step::Worked),
+            Chore::Seal => inner.seal(false),
+            Chore::Merge => inner.keep.merge(keep::Due::All, &|| {}),
+            Chore::Expire => inner.keep.expire(),
+            Chore::Tidy => inner.keep.tidy().map(|()| Step::Idle),
+        }
+    }
+
+    /// What sealing, merging and keeping count.
+    #[must_use]
+    pub fn keep_stats(&self) -> &l0::Stats {
+        &self.0.keep.stats
+    }
+
+    /// The cache of row groups' tables.
+    #[must_use]
+    pub fn cache(&self) -> &block::cache::Cache {
+        &self.0.keep.cache
     }
 
     /// Refuses new appends, waits for those under way, closes the log clean. Blocking. Before
@@ -347,6 +537,7 @@ impl Store {
     /// `Fatal` when the last flush failed.
     pub fn close(&self) -> Result<(), Error> {
         self.0.state.store(State::Closed as u8, Ordering::Release);
+        self.1.end();
         self.0.wal.get().map_or(Ok(()), LocalWal::close)
     }
 
@@ -420,6 +611,59 @@ impl Store {
     fn readable(&self) -> Result<(), Error> {
         // Closed or not: until the log is there, some of what was acknowledged is missing.
         self.0.wal.get().map(|_| ()).ok_or_else(replaying)
+    }
+}
+
+impl Inner {
+    /// Closes the open segment of the head; while the log cannot begin a new segment, later.
+    fn close(&self, turn: &mut Turn<'_>, wal: &LocalWal) -> Result<(), Error> {
+        match turn.close(|| wal.rotate()) {
+            Ok(()) => {
+                self.keep.wake_seal();
+                Ok(())
+            }
+            Err(error) if error.kind() == Kind::Unavailable => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Closes the open segment if it is old enough, though nothing comes.
+    fn close_if_due(&self) -> Result<(), Error> {
+        let Some(wal) = self.wal.get() else { return Ok(()) };
+        let mut turn = self.head.turn()?;
+        if turn.is_due(self.clock.now())? { self.close(&mut turn, wal) } else { Ok(()) }
+    }
+
+    /// Closes the open segment whatever is in it; waits a moment for the log.
+    fn close_now(&self, wal: &LocalWal) -> Result<(), Error> {
+        let mut attempts = 0;
+        loop {
+            match self.head.turn()?.close(|| wal.rotate()) {
+                Err(error) if error.kind() == Kind::Unavailable && attempts < CLOSE_ATTEMPTS => {
+                    attempts += 1;
+                    self.keep.breathe(CLOSE_WAIT);
+                }
+                closed => return closed,
+            }
+        }
+    }
+
+    fn seal(&self, wait: bool) -> Result<Step, Error> {
+        match self.wal.get() {
+            Some(wal) => self.keep.seal(&self.head, wal, wait),
+            None => Ok(Step::Idle),
+        }
+    }
+
+    /// Why an answer may miss something, for people.
+    fn partial(
+        &self,
+        tenant: &TenantId,
+        view: &shelf::View,
+        problems: Vec<execute::Problem>,
+    ) -> Option<String> {
+        let now = self.keep.note(tenant, problems);
+        now.or_else(|| view.damage.first().cloned())
     }
 }
 

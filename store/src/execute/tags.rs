@@ -84,6 +84,14 @@ impl Tag {
         }
     }
 
+    /// The key of the attribute that is asked for.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Attribute { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
     /// The rows that match; `None` where the trace has to be asked and not the span.
     pub(super) fn rows(&self, batch: &Batch) -> Option<Rows> {
         let mut rows = Rows::none(batch.len());

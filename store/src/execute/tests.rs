@@ -6,8 +6,14 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 
+use std::sync::Arc;
+
 use super::*;
+use crate::backend::Local;
+use crate::block::cache::Cache;
+use crate::disk::RealDisk;
 use crate::head::{Config, Head, Seal};
+use crate::shelf::Shelf;
 use model::TenantId;
 
 /// Keys and values of a tag search.
@@ -61,6 +67,13 @@ fn put(head: &Head, tenant: &TenantId, service: &str, spans: Vec<Span>) {
     rows.publish();
 }
 
+/// Reads the head alone.
+fn look<T>(head: &Head, tenant: &TenantId, read: impl FnOnce(&Parts<'_>) -> T) -> T {
+    let view = Shelf::default().view(head, tenant).unwrap();
+    let backend = Local::new(Arc::new(RealDisk), std::path::Path::new("nothing is there"));
+    read(&Parts::new(&view, tenant, &backend, &Arc::new(Cache::new(0))))
+}
+
 fn find(head: &Head, tags: &[(&str, &str)]) -> Found {
     let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     run(head, &Search { tags, ..all() })
@@ -78,7 +91,7 @@ fn all() -> Search {
 }
 
 fn run(head: &Head, query: &Search) -> Found {
-    search(&head.view().unwrap(), &tenant(), query).unwrap()
+    look(head, &tenant(), |parts| search(parts, query)).unwrap()
 }
 
 fn traces(found: &Found) -> Vec<u8> {
@@ -87,7 +100,7 @@ fn traces(found: &Found) -> Vec<u8> {
 
 fn by_id(head: &Head, tenant: &TenantId, id: u8) -> Option<(Vec<Span>, u64, u64)> {
     let id = TraceId::from_array([id; 16]);
-    let found = trace(&head.view().unwrap(), tenant, id, TimeRange::ALL, 1 << 20).unwrap();
+    let found = look(head, tenant, |parts| trace(parts, id, TimeRange::ALL, 1 << 20)).unwrap();
     found.map(|(found, duplicates, conflicts)| {
         let request = ExportTraceServiceRequest::decode(&found.otlp[..]).unwrap();
         let scopes = request.resource_spans.into_iter().flat_map(|rs| rs.scope_spans);
@@ -139,10 +152,10 @@ fn search_answers_from_the_copy_that_is_read_by_id() {
 fn a_trace_outside_of_the_range_is_not_found() {
     let head = head();
     put(&head, &tenant(), "a", vec![span(1, 1, 0, "root", 990, 5)]);
-    let view = head.view().unwrap();
     let at = |start, end| {
         let during = TimeRange { start: Nanos::from_secs(start), end: Nanos::from_secs(end) };
-        trace(&view, &tenant(), TraceId::from_array([1; 16]), during, 1 << 20).unwrap().is_some()
+        let id = TraceId::from_array([1; 16]);
+        look(&head, &tenant(), |parts| trace(parts, id, during, 1 << 20)).unwrap().is_some()
     };
     assert_eq!([at(980, 995), at(991, 995), at(0, 900)], [true, false, false]);
 }
@@ -151,9 +164,9 @@ fn a_trace_outside_of_the_range_is_not_found() {
 fn a_trace_over_the_bound_says_how_much_is_left_out() {
     let head = head();
     put(&head, &tenant(), "a", (1..=9).map(|id| span(1, id, 0, "x", 990, 5)).collect());
-    let view = head.view().unwrap();
     let id = TraceId::from_array([1; 16]);
-    let (found, ..) = trace(&view, &tenant(), id, TimeRange::ALL, 100).unwrap().unwrap();
+    let found = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, 100));
+    let (found, ..) = found.unwrap().unwrap();
     assert_eq!((found.spans, found.left_out), (2, 7));
 }
 
@@ -163,8 +176,8 @@ fn copies_past_the_bound_do_not_make_a_whole_trace_look_cut() {
     let only = span(1, 1, 0, "x", 990, 5);
     put(&head, &tenant(), "a", vec![only.clone(), only.clone(), only]);
     let id = TraceId::from_array([1; 16]);
-    let (found, duplicates, _) =
-        trace(&head.view().unwrap(), &tenant(), id, TimeRange::ALL, 1).unwrap().unwrap();
+    let found = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, 1));
+    let (found, duplicates, _) = found.unwrap().unwrap();
     assert_eq!((found.spans, found.left_out, duplicates), (1, 0, 2));
 }
 

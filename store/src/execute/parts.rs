@@ -1,0 +1,112 @@
+//! What a read goes over: segments of the head as they are, L0 files and blocks row by row.
+//!
+//! What cannot be read is passed over and told: an answer from the rest is worth more than none.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::batch::{Batch, Indexed};
+use model::{TenantId, TimeRange, TraceId};
+
+use crate::backend::Backend;
+use crate::block::cache::Cache;
+use crate::block::reader::{Reader, Wanted};
+use crate::error::{Error, Kind};
+use crate::shelf::{Part, View};
+
+/// A view, and what is needed to read it.
+pub(crate) struct Parts<'r> {
+    pub(crate) view: &'r View,
+    pub(crate) tenant: &'r TenantId,
+    pub(crate) backend: &'r dyn Backend,
+    pub(crate) cache: &'r Arc<Cache>,
+    problems: Mutex<Vec<Problem>>,
+}
+
+/// A part that could not be read.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// Which one.
+    pub(crate) part: Part,
+    /// Whether its bytes are not what was written: it is set aside.
+    pub(crate) is_damaged: bool,
+    /// What is wrong, with its name.
+    pub(crate) what: String,
+}
+
+impl<'r> Parts<'r> {
+    pub(crate) fn new(
+        view: &'r View,
+        tenant: &'r TenantId,
+        backend: &'r dyn Backend,
+        cache: &'r Arc<Cache>,
+    ) -> Self {
+        Self { view, tenant, backend, cache, problems: Mutex::default() }
+    }
+
+    /// The columns of a part that is a file, unless it cannot be opened.
+    pub(super) fn reader<'p>(&self, part: &'p Part) -> Option<&'p Reader> {
+        match part {
+            Part::Head(..) => None,
+            Part::L0(l0) => Some(&l0.reader),
+            Part::Block(block) => self.note(part, block.reader(self.backend, self.cache)),
+        }
+    }
+
+    /// The tenant's rows in a row group of a part.
+    pub(super) fn rows(&self, part: &Part, reader: &Reader, row_group: u32) -> Range<u32> {
+        match part {
+            Part::L0(l0) => l0.rows(self.tenant, row_group),
+            _ => {
+                let rows = reader.rows_of(row_group);
+                0..rows.end - rows.start
+            }
+        }
+    }
+
+    /// First and last effective start of a part; all of time for a segment of the head.
+    pub(super) fn starts(part: &Part) -> TimeRange {
+        match part {
+            Part::Head(..) => TimeRange::ALL,
+            Part::L0(l0) => l0.starts(),
+            Part::Block(block) => block.meta.starts(),
+        }
+    }
+
+    /// The rows of a trace in a part that is a file, in the order in which they arrived, about.
+    pub(super) fn trace(&self, part: &Part, id: TraceId, wanted: Wanted<'_>) -> Vec<Batch> {
+        let Some(reader) = self.reader(part) else { return Vec::new() };
+        let mut batches = Vec::new();
+        for (row_group, rows) in self.note(part, reader.find(id)).unwrap_or_default() {
+            let own = self.rows(part, reader, row_group);
+            // The hash of an id may be another's, and an L0 has other tenants.
+            if rows.start < own.start || rows.end > own.end {
+                continue;
+            }
+            let read = reader.read(row_group, rows, wanted, self.tenant, Indexed::No);
+            batches.extend(
+                self.note(part, read).filter(|batch| batch.columns().trace_id.first() == Some(&id)),
+            );
+        }
+        batches
+    }
+
+    /// Keeps what went wrong for the answer.
+    pub(super) fn note<T>(&self, part: &Part, result: Result<T, Error>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let is_damaged = error.kind() == Kind::Corrupt;
+                let (part, what) = (part.clone(), error.to_string());
+                let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+                problems.push(Problem { part, is_damaged, what });
+                None
+            }
+        }
+    }
+
+    /// What went wrong.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,444 @@
+//! What keeps the store in order: sealing, merging, retention, and setting aside what is damaged.
+//!
+//! Each step stands by itself and may be repeated after any failure; between two of them a crash
+//! leaves nothing lost and nothing doubled. Two threads take the steps while the store runs
+//! (`threads`); simulations and `POST /flush` take them by hand.
+
+mod open;
+mod reserve;
+pub(crate) mod threads;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::{Clock, Nanos, TenantId};
+use tracing::{error, info, warn};
+
+use crate::backend::{Backend, Local};
+use crate::block::cache::Cache;
+use crate::block::schema::Attribute;
+use crate::error::{Error, Kind};
+use crate::execute::Problem;
+use crate::head::Head;
+use crate::l0::{self, L0};
+use crate::log::LocalWal;
+use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State, tenant_dir};
+use crate::merge::{self, Merge};
+use crate::retention;
+use crate::seal;
+use crate::shelf::{Damage, Part, Shelf};
+use reserve::Reserve;
+
+/// Where damaged files are set aside.
+pub(crate) const QUARANTINE: &str = "quarantine";
+/// Bytes of parsed tables of row groups that are kept.
+const CACHE_BYTES: usize = 24 << 20;
+/// So many tenants are committed before readers see it: each change copies the list of all.
+const COMMITS_AT_ONCE: usize = 64;
+/// Attributes that were asked for and are told to the next merge.
+const QUERIED_MAX: usize = 64;
+
+/// The keeper of a store.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    pub(crate) shelf: Shelf,
+    pub(crate) backend: Arc<Local>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) stats: Arc<l0::Stats>,
+    pub(crate) manifest: Manifest,
+    config: l0::Config,
+    retention: retention::Config,
+    clock: Arc<dyn Clock>,
+    writer: u64,
+    reserve: Reserve,
+    sealing: Mutex<()>,
+    merging: Mutex<()>,
+    next_block: AtomicU64,
+    /// Parts whose bytes are damaged, still to be set aside.
+    damaged: Mutex<Vec<(Part, TenantId, String)>>,
+    queried: Mutex<BTreeSet<String>>,
+    work: Mutex<Work>,
+    wake: Condvar,
+    stopped: AtomicBool,
+}
+
+/// What wakes the threads.
+#[derive(Debug, Default)]
+struct Work {
+    seal: bool,
+    merge: bool,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something.
+    Worked,
+    /// Nothing: there was nothing to do.
+    Idle,
+    /// Nothing: L0 is full until something is merged.
+    Full,
+}
+
+/// Which L0 files are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Those that are old enough, and the oldest while L0 is nearly full.
+    ByAge,
+    /// All of them.
+    All,
+}
+
+impl Keep {
+    /// Seals the oldest closed segment of the head, if all of it is durable (waits for that while
+    /// `wait` is true).
+    pub(crate) fn seal(&self, head: &Head, wal: &LocalWal, wait: bool) -> Result<Step, Error> {
+        let _one = lock(&self.sealing);
+        let Some(segment) = head.oldest_closed()? else { return Ok(Step::Idle) };
+        while !segment.is_whole() {
+            // After a failure of the log rows stay invisible for good.
+            if !wait || self.is_stopped() || wal.failed().is_some() {
+                return Ok(Step::Idle);
+            }
+            let _whole = segment.wait_whole(Duration::from_millis(100));
+        }
+        if self.stats.l0_bytes.get() >= self.config.bytes_max.0 {
+            self.stats.l0_full.inc();
+            return Ok(Step::Full);
+        }
+        let started = self.clock.monotonic();
+        let number = segment.log_end().unwrap_or_default();
+        let name = L0::name(number);
+        let write = || -> Result<bool, Error> {
+            let batch = segment.read()?;
+            let upload = self.backend.begin(&name)?;
+            let now = self.clock.now();
+            let (upload, written) =
+                seal::write(&batch, self.writer, number, now, upload, &self.stats)?;
+            self.stats.sealed_spans.add(written.header.rows);
+            upload.finish()
+        };
+        if !self.with_reserve(write).inspect_err(|_| self.stats.seal_failed.inc())? {
+            // An attempt before got as far as the name and failed behind it.
+            self.backend.remove(&name)?;
+            return Ok(Step::Worked);
+        }
+        let l0 = Arc::new(L0::open(self.backend.open(&name)?, name, &self.cache)?);
+        self.shelf.change(|contents| {
+            contents.l0.push(l0);
+            head.release(&segment)
+        })?;
+        wal.remove_before(number);
+        self.stats.seals.inc();
+        self.stats.seal_time.record(self.clock.monotonic().minus(started).0);
+        self.count();
+        self.wake_merge();
+        Ok(Step::Worked)
+    }
+
+    /// Merges some L0 files, if any are due. `pause` is called between short steps.
+    pub(crate) fn merge(&self, due: Due, pause: &dyn Fn()) -> Result<Step, Error> {
+        let _one = lock(&self.merging);
+        let l0 = self.due(due);
+        if l0.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let started = self.clock.monotonic();
+        let inputs = merge::choose(&l0, self.config.merge_bytes_max.as_usize());
+        let tenants: BTreeSet<TenantId> =
+            inputs.iter().flat_map(|l0| l0.tenants().cloned()).collect();
+        let mut states = Vec::new();
+        let mut outcome = Ok(());
+        for tenant in &tenants {
+            match self.with_reserve(|| self.merge_tenant(tenant, &inputs, pause)) {
+                Ok(Some(state)) => states.push((tenant.clone(), state)),
+                Ok(None) => {}
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            if states.len() >= COMMITS_AT_ONCE {
+                self.show(std::mem::take(&mut states));
+            }
+        }
+        self.show(states);
+        if let Err(error) = outcome {
+            self.stats.merge_failed.inc();
+            if error.kind() == Kind::Corrupt {
+                return self.set_aside_inputs(&inputs, &error);
+            }
+            return Err(error);
+        }
+        self.shelf.change(|contents| {
+            contents.l0.retain(|l0| inputs.iter().all(|input| input.id != l0.id));
+        });
+        drop(l0);
+        inputs.into_iter().for_each(|l0| self.shelf.bury_l0(l0));
+        self.stats.merges.inc();
+        self.stats.merge_time.record(self.clock.monotonic().minus(started).0);
+        self.tidy()?;
+        self.wake_seal();
+        Ok(Step::Worked)
+    }
+
+    /// The L0 files to merge, oldest first.
+    fn due(&self, due: Due) -> Vec<Arc<L0>> {
+        let l0 = self.shelf.contents().l0.clone();
+        let now = self.clock.now();
+        let window = self.config.window.nanos();
+        let is_old =
+            |l0: &Arc<L0>| now.minus(Nanos(l0.reader.directory().header.created_at)) >= window;
+        let bytes: u64 = l0.iter().map(|l0| l0.bytes).sum();
+        let crowded = bytes >= self.config.bytes_max.0 / 4 * 3;
+        let count = match due {
+            Due::All => l0.len(),
+            Due::ByAge if crowded => l0.len(),
+            Due::ByAge => l0.iter().take_while(|l0| is_old(l0)).count(),
+        };
+        l0.into_iter().take(count).collect()
+    }
+
+    /// Merges a tenant's spans of these files; what the tenant has then, unless it has none there.
+    fn merge_tenant(
+        &self,
+        tenant: &TenantId,
+        inputs: &[Arc<L0>],
+        pause: &dyn Fn(),
+    ) -> Result<Option<State>, Error> {
+        let contents = self.shelf.contents();
+        let blocks = contents.tenants.get(tenant).cloned().unwrap_or_default();
+        let fresh = |l0: &&Arc<L0>| l0.run(tenant).is_some() && !blocks.state.has_consumed(l0.id);
+        let inputs: Vec<Arc<L0>> = inputs.iter().filter(fresh).cloned().collect();
+        if inputs.is_empty() {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let merge = Merge {
+            tenant,
+            inputs: &inputs,
+            blocks: &blocks,
+            backend: &*self.backend,
+            cache: &self.cache,
+            stats: &self.stats,
+            writer: self.writer,
+            now,
+            number: &|| self.next_block.fetch_add(1, Ordering::Relaxed),
+            bytes_max: self.config.merge_bytes_max.as_usize(),
+            queried: self.queried(),
+            pause,
+        };
+        let mut change = merge.run()?;
+        let gone = |id: &&L0Id| !self.shelf.has_l0(**id);
+        change.forgotten = blocks.state.consumed.iter().filter(gone).copied().collect();
+        let committed = self.manifest.commit(tenant, &blocks.state, &change, now);
+        committed.inspect_err(|_| merge.discard(&change)).map(Some)
+    }
+
+    /// Lets readers see what was committed.
+    fn show(&self, states: Vec<(TenantId, State)>) {
+        if states.is_empty() {
+            return;
+        }
+        let gone = self.shelf.change(|contents| {
+            let mut gone = Vec::new();
+            for (tenant, state) in states {
+                let before = contents.tenants.get(&tenant).cloned().unwrap_or_default();
+                let after = before.follow(&tenant, state);
+                let stays = |id: BlockId| after.list.iter().any(|block| block.meta.id == id);
+                gone.extend(before.list.iter().filter(|block| !stays(block.meta.id)).cloned());
+                contents.tenants.insert(tenant, Arc::new(after));
+            }
+            gone
+        });
+        gone.into_iter().for_each(|block| self.shelf.bury(block));
+        self.count();
+    }
+
+    /// Removes blocks that are older than they may be.
+    pub(crate) fn expire(&self) -> Result<Step, Error> {
+        let _one = lock(&self.merging);
+        let now = self.clock.now();
+        let contents = self.shelf.contents();
+        let mut states = Vec::new();
+        for (tenant, blocks) in &contents.tenants {
+            let expired = blocks.state.expired(now, self.retention.age());
+            if expired.is_empty() {
+                continue;
+            }
+            self.stats.expired.add(expired.len() as u64);
+            info!(%tenant, blocks = expired.len(), "removing blocks older than retention.age");
+            let removed = expired.into_iter().map(|id| (id, Removal::Retention)).collect();
+            let change = Change { removed, ..Change::default() };
+            states
+                .push((tenant.clone(), self.manifest.commit(tenant, &blocks.state, &change, now)?));
+        }
+        drop(contents);
+        if states.is_empty() {
+            return Ok(Step::Idle);
+        }
+        self.show(states);
+        self.tidy()?;
+        Ok(Step::Worked)
+    }
+
+    /// Removes files that nobody refers to any more, sets aside what readers found damaged, and
+    /// takes the reserve back where it can.
+    pub(crate) fn tidy(&self) -> Result<(), Error> {
+        let damaged = std::mem::take(&mut *lock(&self.damaged));
+        for (part, tenant, what) in damaged {
+            self.set_aside(&part, &tenant, &what)?;
+        }
+        self.shelf.sweep(&*self.backend)?;
+        self.reserve.refill();
+        self.count();
+        Ok(())
+    }
+
+    /// Notes what a read found; the text for its answer.
+    pub(crate) fn note(&self, tenant: &TenantId, problems: Vec<Problem>) -> Option<String> {
+        let first = problems.first().map(|problem| problem.what.clone());
+        let mut damaged = lock(&self.damaged);
+        for Problem { part, is_damaged, what } in problems {
+            if is_damaged {
+                damaged.push((part, tenant.clone(), what));
+                damaged.truncate(64);
+            } else {
+                warn!(%tenant, what, "a part could not be read, the answer is from the others");
+            }
+        }
+        if !damaged.is_empty() {
+            drop(damaged);
+            self.wake_merge();
+        }
+        first
+    }
+
+    /// Sets a damaged file aside: it is named, counted, and never read again.
+    fn set_aside(&self, part: &Part, tenant: &TenantId, what: &str) -> Result<(), Error> {
+        let damage = match part {
+            Part::Head(..) => return Ok(()),
+            Part::L0(l0) => {
+                if self.shelf.contents().l0.iter().all(|other| other.id != l0.id) {
+                    return Ok(());
+                }
+                let to = format!("{QUARANTINE}/l0--{:020}.parquet", l0.id.number);
+                self.backend.set_aside(&L0::name(l0.id.number), &to)?;
+                l0.reader.forget();
+                self.shelf.change(|contents| contents.l0.retain(|other| other.id != l0.id));
+                Damage { tenant: None, what: format!("{to} is damaged: {what}") }
+            }
+            Part::Block(block) => {
+                let contents = self.shelf.contents();
+                let Some(blocks) = contents.tenants.get(tenant) else { return Ok(()) };
+                if blocks.list.iter().all(|other| other.meta.id != block.meta.id) {
+                    return Ok(());
+                }
+                let id = block.meta.id;
+                let to = format!("{QUARANTINE}/block--{}--{id}.parquet", tenant_dir(tenant));
+                self.backend.set_aside(&block.name, &to)?;
+                block.forget();
+                let removed = vec![(id, Removal::Damaged)];
+                let change = Change { removed, ..Change::default() };
+                let now = self.clock.now();
+                let state = self.manifest.commit(tenant, &blocks.state, &change, now)?;
+                self.shelf.change(|contents| {
+                    let after = blocks.follow(tenant, state);
+                    contents.tenants.insert(tenant.clone(), Arc::new(after));
+                });
+                Damage { tenant: Some(tenant.clone()), what: format!("{to} is damaged: {what}") }
+            }
+        };
+        self.stats.quarantined.inc();
+        error!(file = damage.what, "a damaged file is set aside, its spans are missing");
+        self.shelf.change(|contents| contents.damage.push(damage));
+        self.count();
+        Ok(())
+    }
+
+    /// After a merge met a damaged input: finds which, and sets it aside.
+    fn set_aside_inputs(&self, inputs: &[Arc<L0>], error: &Error) -> Result<Step, Error> {
+        let mut found = false;
+        for l0 in inputs {
+            if error.to_string().contains(l0.reader.name()) {
+                found = true;
+                self.set_aside(&Part::L0(Arc::clone(l0)), &TenantId::single(), &error.to_string())?;
+            }
+        }
+        if found { Ok(Step::Worked) } else { Err(Error::new(error.kind(), error.to_string())) }
+    }
+
+    /// Runs a step that needs space; on a full disk once more with the reserve given up.
+    fn with_reserve<T>(&self, step: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+        match step() {
+            Err(error) if error.kind() == Kind::Unavailable && self.reserve.release() => {
+                warn!(%error, "the disk is full, using the reserve to free space");
+                step()
+            }
+            done => done,
+        }
+    }
+
+    /// Notes an attribute that a search asked for: the next blocks have a column of it.
+    pub(crate) fn asked_for(&self, key: &str) {
+        let mut queried = lock(&self.queried);
+        if queried.len() < QUERIED_MAX {
+            queried.insert(key.to_owned());
+        }
+    }
+
+    fn queried(&self) -> Vec<Attribute> {
+        use model::column::Type;
+        let keys = lock(&self.queried);
+        let kinds = [Type::String, Type::Int, Type::Bool, Type::Double];
+        let of = |key: &String| {
+            kinds.map(|kind| Attribute {
+                table: crate::block::schema::Table::Span,
+                key: key.clone(),
+                kind,
+            })
+        };
+        keys.iter().flat_map(of).collect()
+    }
+
+    fn count(&self) {
+        let contents = self.shelf.contents();
+        let stats = &self.stats;
+        stats.l0_files.set(contents.l0.len() as u64);
+        stats.l0_bytes.set(contents.l0.iter().map(|l0| l0.bytes).sum());
+        let blocks = || contents.tenants.values().flat_map(|blocks| &blocks.list);
+        stats.blocks.set(blocks().count() as u64);
+        stats.block_bytes.set(blocks().map(|block| block.meta.bytes).sum());
+        stats.block_spans.set(blocks().map(|block| block.meta.rows).sum());
+        stats.tenants.set(contents.tenants.len() as u64);
+    }
+
+    /// Has a closed segment sealed soon.
+    pub(crate) fn wake_seal(&self) {
+        lock(&self.work).seal = true;
+        self.wake.notify_all();
+    }
+
+    fn wake_merge(&self) {
+        lock(&self.work).merge = true;
+        self.wake.notify_all();
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Ends what waits; steps under way end soon.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        drop(lock(&self.work));
+        self.wake.notify_all();
+    }
+}
+
+/// What these locks guard is whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

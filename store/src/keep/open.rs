@@ -1,0 +1,284 @@
+//! What a start finds: the manifest, blocks, L0 files, and what a crash or damage left.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Condvar, Mutex};
+
+use model::{Clock, Nanos, TenantId};
+use tracing::{error, info, warn};
+
+use super::reserve::Reserve;
+use super::{CACHE_BYTES, Keep, QUARANTINE, Work};
+use crate::backend::{Backend, Local};
+use crate::block::cache::Cache;
+use crate::block::reader::{Reader, read_footer};
+use crate::disk::data_dir::DataDir;
+use crate::error::{Error, Kind};
+use crate::l0::{self, L0};
+use crate::manifest::{
+    self, BlockId, BlockMeta, Change, L0Id, Loaded, Manifest, Removal, State, tenant_dir, tenant_of,
+};
+use crate::retention;
+use crate::shelf::{self, Blocks, Contents, Damage, Shelf};
+
+impl Keep {
+    /// Reads what is there. Returns the keeper, and up to where the log is sealed: segments below
+    /// that number hold nothing that is not in L0 files or blocks.
+    pub(crate) fn open(
+        dir: &DataDir,
+        config: &l0::Config,
+        retention: &retention::Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, u64), Error> {
+        let backend = Arc::new(Local::new(Arc::clone(dir.disk()), dir.path()));
+        let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let stats = Arc::<l0::Stats>::default();
+        let manifest = Manifest::new(Arc::clone(&backend) as Arc<dyn Backend>);
+        let mut start = Start {
+            backend: &backend,
+            cache: &cache,
+            stats: &stats,
+            manifest: &manifest,
+            writer: dir.writer(),
+            now: clock.now(),
+            contents: Contents::default(),
+            next_block: 1,
+            sealed: 0,
+        };
+        start.sweep()?;
+        start.damage()?;
+        start.blocks()?;
+        start.l0()?;
+        let Start { contents, next_block, sealed, .. } = start;
+        let shelf = Shelf::default();
+        shelf.change(|now| *now = contents);
+        let reserve = Reserve::open(&**dir.disk(), dir.path())?;
+        let keep = Self {
+            shelf,
+            cache,
+            stats,
+            manifest,
+            config: config.clone(),
+            retention: retention.clone(),
+            clock,
+            writer: dir.writer(),
+            reserve,
+            sealing: Mutex::new(()),
+            merging: Mutex::new(()),
+            next_block: AtomicU64::new(next_block),
+            damaged: Mutex::default(),
+            queried: Mutex::default(),
+            work: Mutex::new(Work::default()),
+            wake: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            backend,
+        };
+        keep.count();
+        Ok((keep, sealed))
+    }
+}
+
+/// A start under way.
+struct Start<'s> {
+    backend: &'s Local,
+    cache: &'s Arc<Cache>,
+    stats: &'s l0::Stats,
+    manifest: &'s Manifest,
+    writer: u64,
+    now: Nanos,
+    contents: Contents,
+    next_block: u64,
+    sealed: u64,
+}
+
+impl Start<'_> {
+    /// Removes what was never finished.
+    fn sweep(&self) -> Result<(), Error> {
+        self.backend.sweep(l0::ROOT)?;
+        for root in [shelf::ROOT, manifest::ROOT] {
+            for tenant in self.backend.list(root)? {
+                self.backend.sweep(&format!("{root}/{tenant}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was set aside before, and still may be missed.
+    fn damage(&mut self) -> Result<(), Error> {
+        for name in self.backend.list(QUARANTINE)? {
+            let mut parts = name.split("--");
+            let tenant = match (parts.next(), parts.next()) {
+                (Some("l0"), Some(number)) => {
+                    // What it held was sealed: the log behind it is gone.
+                    self.sealed = self.sealed.max(L0::number(number).unwrap_or(0));
+                    None
+                }
+                (Some("block" | "manifest"), Some(tenant)) => tenant_of(tenant),
+                _ => continue,
+            };
+            let what = format!("{QUARANTINE}/{name} is damaged");
+            warn!(file = what, "set aside before: answers may miss its spans until it is removed");
+            self.contents.damage.push(Damage { tenant, what });
+        }
+        Ok(())
+    }
+
+    /// Blocks by the manifest; what it does not name is an orphan.
+    fn blocks(&mut self) -> Result<(), Error> {
+        let mut states: HashMap<TenantId, (State, Vec<manifest::Damaged>)> = HashMap::new();
+        for Loaded { tenant, state, damaged } in self.manifest.load()? {
+            states.insert(tenant, (state, damaged));
+        }
+        for name in self.backend.list(shelf::ROOT)? {
+            let Some(tenant) = tenant_of(&name) else {
+                warn!(name, "not a tenant of ours below blocks, left alone");
+                continue;
+            };
+            states.entry(tenant).or_default();
+        }
+        for (tenant, (state, damaged)) in states {
+            let state = self.tenant(&tenant, state, &damaged)?;
+            let max = state.consumed_max.get(&self.writer).copied().unwrap_or(0);
+            self.sealed = self.sealed.max(max);
+            if state.sequence > 0 {
+                let blocks = Blocks::default().follow(&tenant, state);
+                self.contents.tenants.insert(tenant, Arc::new(blocks));
+            }
+        }
+        Ok(())
+    }
+
+    fn tenant(
+        &mut self,
+        tenant: &TenantId,
+        state: State,
+        damaged: &[manifest::Damaged],
+    ) -> Result<State, Error> {
+        let dir = format!("{}/{}", shelf::ROOT, tenant_dir(tenant));
+        let known: BTreeSet<BlockId> = state.blocks.iter().map(|block| block.id).collect();
+        let mut there = BTreeSet::new();
+        let mut change = Change::default();
+        for name in self.backend.list(&dir)? {
+            let Some(id) = name.strip_suffix(".parquet").and_then(BlockId::parse) else {
+                warn!(name, "not a block of ours, left alone");
+                continue;
+            };
+            there.insert(id);
+            if id.writer == self.writer {
+                self.next_block = self.next_block.max(id.number + 1);
+            }
+            if known.contains(&id) {
+                continue;
+            }
+            let path = format!("{dir}/{name}");
+            if let Some(first) = damaged.first() {
+                self.adopt(tenant, &path, id, first.sequence, &mut change)?;
+            } else if id.writer == self.writer {
+                // Written for a commit that never was: its spans are in L0 still.
+                self.backend.remove(&path)?;
+                self.stats.orphans.inc();
+            }
+        }
+        for id in known.difference(&there) {
+            // Set aside, and the manifest was not told yet.
+            warn!(%tenant, block = %id, "a block that the manifest names is not there");
+            change.removed.push((*id, Removal::Damaged));
+        }
+        if damaged.is_empty() && change == Change::default() {
+            return Ok(state);
+        }
+        change.is_repair = true;
+        change.consumed.retain(|l0| !state.has_consumed(*l0));
+        let state = self.manifest.commit(tenant, &state, &change, self.now)?;
+        for entry in damaged {
+            self.stats.damaged_entries.inc();
+            let to =
+                format!("{QUARANTINE}/manifest--{}--{:020}", tenant_dir(tenant), entry.sequence);
+            error!(%tenant, entry = entry.name, why = entry.why, "an entry of the manifest is damaged, set aside");
+            self.backend.set_aside(&entry.name, &to)?;
+            let what = format!("{to} is damaged: {}", entry.why);
+            self.contents.damage.push(Damage { tenant: Some(tenant.clone()), what });
+        }
+        Ok(state)
+    }
+
+    /// Takes a block that an unreadable entry may have named: its footer says what the entry did.
+    fn adopt(
+        &self,
+        tenant: &TenantId,
+        path: &str,
+        id: BlockId,
+        sequence: u64,
+        change: &mut Change,
+    ) -> Result<(), Error> {
+        let mut opened = || -> Result<BlockMeta, Error> {
+            let file = self.backend.open(path)?;
+            let location = read_footer(&*file, path)?.directory;
+            let bytes = file.len().map_err(|fault| Error::io(format!("read {path}"), fault))?;
+            let reader = Reader::open(file, location, path.to_owned(), Arc::clone(self.cache))?;
+            let header = &reader.directory().header;
+            if header.sequence >= sequence {
+                let consumed = header.consumed.iter();
+                change.consumed.extend(
+                    consumed.map(|(writer, number)| L0Id { writer: *writer, number: *number }),
+                );
+            }
+            Ok(BlockMeta::from_header(header, bytes, location))
+        };
+        match opened() {
+            Ok(meta) => {
+                info!(%tenant, block = %id, "adopted a block that a damaged entry named");
+                change.added.push(meta);
+                change.consumed.sort_unstable();
+                change.consumed.dedup();
+                Ok(())
+            }
+            Err(error) if error.kind() == Kind::Corrupt => {
+                self.stats.quarantined.inc();
+                let to = format!("{QUARANTINE}/block--{}--{id}.parquet", tenant_dir(tenant));
+                error!(%tenant, block = %id, %error, "a damaged block is set aside");
+                self.backend.set_aside(path, &to)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// L0 files; those whose spans are all in blocks go.
+    fn l0(&mut self) -> Result<(), Error> {
+        for name in self.backend.list(l0::ROOT)? {
+            let Some(number) = L0::number(&name) else {
+                warn!(name, "not an L0 file, left alone");
+                continue;
+            };
+            self.sealed = self.sealed.max(number);
+            let path = L0::name(number);
+            let opened =
+                self.backend.open(&path).and_then(|file| L0::open(file, path.clone(), self.cache));
+            let l0 = match opened {
+                Ok(l0) => l0,
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    self.stats.quarantined.inc();
+                    let to = format!("{QUARANTINE}/l0--{number:020}.parquet");
+                    error!(file = path, %error, "a damaged L0 file is set aside, its spans are missing");
+                    self.backend.set_aside(&path, &to)?;
+                    let what = format!("{to} is damaged: {error}");
+                    self.contents.damage.push(Damage { tenant: None, what });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let consumed = |tenant: &TenantId| {
+                let blocks = self.contents.tenants.get(tenant);
+                blocks.is_some_and(|blocks| blocks.state.has_consumed(l0.id))
+            };
+            if l0.tenants().all(consumed) {
+                drop(l0);
+                self.backend.remove(&path)?;
+            } else {
+                self.contents.l0.push(Arc::new(l0));
+            }
+        }
+        self.contents.l0.sort_by_key(|l0| l0.id);
+        Ok(())
+    }
+}

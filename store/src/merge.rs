@@ -1,0 +1,392 @@
+//! Merging: spans of a tenant out of several L0 files become blocks.
+//!
+//! Traces that arrived in pieces are put together, in the order of their starts, one row group of
+//! the block at a time: of each file only the row groups are held that this one needs. Traces
+//! whose block was cut before, and spans much older than their arrival, go to small blocks of
+//! their own, one for each hour, so that they widen no other block.
+
+mod sources;
+
+use std::sync::Arc;
+
+use model::column::count;
+use model::{Nanos, TenantId, TraceId};
+
+use crate::backend::{Backend, Upload};
+use crate::block::order::{Ordered, Orderer, PART_ROWS};
+use crate::block::schema::{Attribute, Source, Why, type_code, type_of};
+use crate::block::section::index;
+use crate::block::section::{Header, Level, Sort};
+use crate::block::writer::promote::{Candidates, Share};
+use crate::block::writer::{Options, Writer};
+use crate::error::Error;
+use crate::l0::{self, L0};
+use crate::manifest::{BlockMeta, Change, Promoted};
+use crate::shelf::{Blocks, block_name};
+use sources::Sources;
+
+/// Rows of a row group of a block.
+const GROUP_ROWS: u32 = 100_000;
+/// Rows of a block; a merge of more makes several.
+const BLOCK_ROWS: u64 = 8_000_000;
+/// How much earlier than the first arrival a trace may start and still be among the others.
+const OLD_AFTER: Nanos = Nanos::from_secs(15 * 60);
+/// Blocks of late spans are of an hour each.
+const HOUR: u64 = 3_600 * 1_000_000_000;
+/// The latest so many blocks are asked whether they have a trace.
+const ASKED_MAX: usize = 64;
+
+/// What a merge works with.
+pub(crate) struct Merge<'m> {
+    pub(crate) tenant: &'m TenantId,
+    pub(crate) inputs: &'m [Arc<L0>],
+    pub(crate) blocks: &'m Blocks,
+    pub(crate) backend: &'m dyn Backend,
+    pub(crate) cache: &'m Arc<crate::block::cache::Cache>,
+    pub(crate) stats: &'m l0::Stats,
+    pub(crate) writer: u64,
+    pub(crate) now: Nanos,
+    /// Gives the numbers of new blocks.
+    pub(crate) number: &'m dyn Fn() -> u64,
+    /// Heap bytes of rows that are held at a time.
+    pub(crate) bytes_max: usize,
+    /// Attributes that were asked for.
+    pub(crate) queried: Vec<Attribute>,
+    /// Called between steps of about a millisecond.
+    pub(crate) pause: &'m dyn Fn(),
+}
+
+/// A piece of a trace: rows that follow each other in one row group of one input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Piece {
+    id: TraceId,
+    input: u32,
+    group: u32,
+    first_row: u32,
+    rows: u32,
+    start: u64,
+}
+
+/// A trace: its pieces in the order of arrival.
+#[derive(Clone, Copy, Debug)]
+struct Trace {
+    start: u64,
+    id: TraceId,
+    first: u32,
+    pieces: u32,
+    rows: u64,
+}
+
+/// A block on its way.
+struct Output {
+    block: Writer<Box<dyn Upload>>,
+    name: String,
+    rows: u64,
+}
+
+impl Merge<'_> {
+    /// Writes the blocks, each durable; the caller commits what is returned, or removes them.
+    pub(crate) fn run(&self) -> Result<Change, Error> {
+        let pieces = self.pieces()?;
+        let mut traces = traces(&pieces);
+        let first_received = self.inputs.iter().filter_map(|l0| l0.run(self.tenant));
+        let first_received = first_received.map(|run| run.received.0).min().unwrap_or(0);
+        let old_before = Nanos(first_received).minus(OLD_AFTER).0;
+        traces.sort_unstable_by_key(|trace| (trace.start, trace.id));
+        let old = traces.partition_point(|trace| trace.start < old_before);
+        let mut late: Vec<Trace> = traces.drain(..old).collect();
+        let candidates = self.candidates()?;
+        let schema = candidates.choose();
+        let promoted = self.newly_promoted(&schema);
+        let mut change = Change {
+            consumed: self.inputs.iter().map(|l0| l0.id).collect(),
+            promoted,
+            ..Change::default()
+        };
+        let written =
+            self.blocks_of(&traces, &pieces, Sort::Normal, &schema, &mut change, &mut late);
+        written.inspect_err(|_| self.discard(&change))?;
+        late.sort_unstable_by_key(|trace| (trace.start, trace.id));
+        for hour in late.chunk_by(|a, b| a.start / HOUR == b.start / HOUR) {
+            let mut none = Vec::new();
+            let written =
+                self.blocks_of(hour, &pieces, Sort::Straggler, &schema, &mut change, &mut none);
+            written.inspect_err(|_| self.discard(&change))?;
+            self.stats.stragglers.inc();
+        }
+        Ok(change)
+    }
+
+    /// Removes blocks that were written for nothing.
+    pub(crate) fn discard(&self, change: &Change) {
+        for block in &change.added {
+            let name = block_name(self.tenant, &block.id.to_string());
+            if let Err(error) = self.backend.remove(&name) {
+                tracing::warn!(name, %error, "cannot remove a block that was not committed");
+            }
+        }
+    }
+
+    /// All pieces of traces of the tenant, sorted by trace and arrival.
+    fn pieces(&self) -> Result<Vec<Piece>, Error> {
+        let mut pieces = Vec::new();
+        for (input, l0) in self.inputs.iter().enumerate() {
+            for group in 0..l0.reader.row_groups() {
+                let rows = l0.rows(self.tenant, group);
+                if rows.is_empty() {
+                    continue;
+                }
+                for trace in l0.reader.summary(group)?.traces {
+                    if rows.contains(&trace.first_row) {
+                        pieces.push(Piece {
+                            id: trace.id,
+                            input: count(input),
+                            group,
+                            first_row: trace.first_row,
+                            rows: trace.rows,
+                            start: trace.starts.start.0,
+                        });
+                    }
+                }
+            }
+        }
+        pieces.sort_unstable();
+        Ok(pieces)
+    }
+
+    /// Writes blocks of these traces. Of normal ones, those that stand in a block already are put
+    /// to the late ones instead.
+    fn blocks_of(
+        &self,
+        traces: &[Trace],
+        pieces: &[Piece],
+        sort: Sort,
+        schema: &crate::block::schema::Schema,
+        change: &mut Change,
+        late: &mut Vec<Trace>,
+    ) -> Result<(), Error> {
+        let mut sources = Sources::new(self.inputs, self.tenant, self.bytes_max);
+        let (mut ordered, mut orderer) = (Ordered::default(), Orderer::default());
+        let mut output: Option<Output> = None;
+        let mut rest = traces;
+        while !rest.is_empty() {
+            let taken = sources.plan(rest, |trace| {
+                pieces.get(trace.first as usize..(trace.first + trace.pieces) as usize)
+            });
+            let (group, after) = rest.split_at(taken.max(1));
+            rest = after;
+            // A huge trace takes several turns by itself.
+            let mut turns = Turns::of(group, pieces);
+            while let Some(turn) = turns.next() {
+                sources.load(&turn)?;
+                (self.pause)();
+                ordered.rows.clear();
+                ordered.parent_distance.clear();
+                ordered.traces.clear();
+                let batches = sources.batches();
+                for (trace, part, places) in sources.places(&turn) {
+                    let before = (ordered.rows.len(), ordered.traces.len());
+                    orderer.trace(&batches, &places, &mut ordered);
+                    if let (Some(part), Some(last)) = (part, ordered.traces.last_mut()) {
+                        (last.part, last.oversized, last.is_open) = (part, true, true);
+                    }
+                    let is_open = ordered.traces.last().is_some_and(|last| last.is_open);
+                    if sort == Sort::Normal && is_open && part.is_none_or(|part| part == 0) {
+                        if self.stands_elsewhere(trace.id)? && part.is_none() {
+                            ordered.rows.truncate(before.0);
+                            ordered.parent_distance.truncate(before.0);
+                            ordered.traces.truncate(before.1);
+                            change.split.push(index::hash(trace.id));
+                            late.push(trace);
+                        }
+                    }
+                }
+                if ordered.traces.is_empty() {
+                    continue;
+                }
+                let into = match &mut output {
+                    Some(output) => output,
+                    None => output.insert(self.begin(sort, schema)?),
+                };
+                into.block.row_group(&batches, &ordered, 0..ordered.traces.len())?;
+                into.rows += ordered.rows.len() as u64;
+                (self.pause)();
+            }
+            self.stats.duplicates.add(std::mem::take(&mut ordered.duplicates));
+            self.stats.conflicts.add(std::mem::take(&mut ordered.conflicts));
+            if output.as_ref().is_some_and(|output| output.rows >= BLOCK_ROWS)
+                && let Some(done) = output.take()
+            {
+                change.added.push(self.finish(done)?);
+            }
+        }
+        if let Some(done) = output {
+            change.added.push(self.finish(done)?);
+        }
+        Ok(())
+    }
+
+    fn begin(&self, sort: Sort, schema: &crate::block::schema::Schema) -> Result<Output, Error> {
+        let number = (self.number)();
+        let id = crate::manifest::BlockId { writer: self.writer, number };
+        let name = block_name(self.tenant, &id.to_string());
+        let runs = || self.inputs.iter().filter_map(|l0| l0.run(self.tenant));
+        let header = Header {
+            level: Level::L1,
+            sort,
+            tenant: Some(self.tenant.as_str().to_owned()),
+            writer: self.writer,
+            number,
+            created_at: self.now.0,
+            sequence: self.blocks.state.sequence + 1,
+            consumed: self.inputs.iter().map(|l0| (l0.id.writer, l0.id.number)).collect(),
+            rows: 0,
+            traces: 0,
+            starts: (0, 0),
+            received: (
+                runs().map(|run| run.received.0).min().unwrap_or(0),
+                runs().map(|run| run.received.1).max().unwrap_or(0),
+            ),
+            oversized: false,
+        };
+        let upload = self.backend.begin(&name)?;
+        let block = Writer::new(upload, header, schema.clone(), Options::L1)?;
+        Ok(Output { block, name, rows: 0 })
+    }
+
+    fn finish(&self, output: Output) -> Result<BlockMeta, Error> {
+        let (upload, written) = output.block.finish()?;
+        if !upload.finish()? {
+            let message = format!("{} is there already", output.name);
+            return Err(Error::new(crate::error::Kind::Io, message));
+        }
+        self.stats.merged_spans.add(written.header.rows);
+        Ok(BlockMeta::of(&written))
+    }
+
+    /// Whether a block of the tenant has this trace already.
+    fn stands_elsewhere(&self, id: TraceId) -> Result<bool, Error> {
+        for block in self.blocks.list.iter().rev().take(ASKED_MAX) {
+            // A damaged block is told by whoever reads it.
+            let Ok(reader) = block.reader(self.backend, self.cache) else { continue };
+            if reader.find(id).is_ok_and(|found| !found.is_empty()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The attributes that the blocks may have columns of.
+    fn candidates(&self) -> Result<Candidates, Error> {
+        let mut candidates = Candidates::default();
+        for l0 in self.inputs {
+            let attributes = &l0.reader.directory().schema;
+            for group in 0..l0.reader.row_groups() {
+                if l0.rows(self.tenant, group).is_empty() {
+                    continue;
+                }
+                let tables = l0.reader.tables(group)?;
+                for (leaf, chunk) in l0.reader.leaves().iter().zip(&tables.chunks) {
+                    let Source::Attribute(table, place) = leaf.source else { continue };
+                    if chunk.values == 0 {
+                        continue;
+                    }
+                    if let Some((attribute, _)) = attributes.of(table).nth(place as usize) {
+                        let share = Share { values: chunk.values, bytes: chunk.raw_bytes };
+                        candidates.add(attribute.clone(), share);
+                    }
+                }
+            }
+        }
+        for Promoted { table, key, kind } in &self.blocks.state.promoted {
+            let table = crate::block::schema::TABLES.get(usize::from(*table)).copied();
+            if let (Some(table), Some(kind)) = (table, type_of(*kind)) {
+                candidates.prefer(Attribute { table, key: key.clone(), kind }, Why::Sticky);
+            }
+        }
+        for attribute in &self.queried {
+            candidates.prefer(attribute.clone(), Why::Queried);
+        }
+        Ok(candidates)
+    }
+
+    fn newly_promoted(&self, schema: &crate::block::schema::Schema) -> Vec<Promoted> {
+        let chosen = schema.attributes.iter().filter(|(_, why)| *why != Why::Pinned);
+        let promoted = chosen.map(|(Attribute { table, key, kind }, _)| Promoted {
+            table: *table as u8,
+            key: key.clone(),
+            kind: type_code(*kind),
+        });
+        promoted.filter(|promoted| !self.blocks.state.promoted.contains(promoted)).collect()
+    }
+}
+
+/// The traces that the pieces (sorted) make.
+fn traces(pieces: &[Piece]) -> Vec<Trace> {
+    let mut first = 0;
+    pieces
+        .chunk_by(|a, b| a.id == b.id)
+        .filter_map(|of| {
+            let trace = Trace {
+                start: of.iter().map(|piece| piece.start).min()?,
+                id: of.first()?.id,
+                first: count(first),
+                pieces: count(of.len()),
+                rows: of.iter().map(|piece| u64::from(piece.rows)).sum(),
+            };
+            first += of.len();
+            Some(trace)
+        })
+        .collect()
+}
+
+/// What is put in order at once: traces, or a part of a huge one, with the pieces of each.
+type Turn<'p> = Vec<(Trace, Option<u32>, &'p [Piece])>;
+
+/// Cuts traces into turns: the parts of a huge one are turns of their own.
+struct Turns<'p> {
+    turns: std::vec::IntoIter<Turn<'p>>,
+}
+
+impl<'p> Turns<'p> {
+    fn of(traces: &[Trace], pieces: &'p [Piece]) -> Self {
+        let (mut turns, mut small) = (Vec::new(), Turn::new());
+        for trace in traces {
+            let range = trace.first as usize..(trace.first + trace.pieces) as usize;
+            let of = pieces.get(range).unwrap_or_default();
+            if trace.rows <= PART_ROWS as u64 {
+                small.push((*trace, None, of));
+                continue;
+            }
+            let (mut rest, mut part) = (of, 0);
+            while !rest.is_empty() {
+                let mut rows = 0;
+                let fits = |piece: &&Piece| {
+                    rows += piece.rows as usize;
+                    rows <= PART_ROWS
+                };
+                let (now, after) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+                turns.push(vec![(*trace, Some(part), now)]);
+                (rest, part) = (after, part + 1);
+            }
+        }
+        turns.push(small);
+        turns.retain(|turn| !turn.is_empty());
+        Self { turns: turns.into_iter() }
+    }
+
+    fn next(&mut self) -> Option<Turn<'p>> {
+        self.turns.next()
+    }
+}
+
+/// The L0 files that are merged next: the oldest, as many as one merge may hold.
+pub(crate) fn choose(l0: &[Arc<L0>], bytes_max: usize) -> Vec<Arc<L0>> {
+    let mut held = 0;
+    let fits = |l0: &&Arc<L0>| {
+        held += sources::held_bytes(l0);
+        held <= bytes_max
+    };
+    let fitting = l0.iter().take_while(fits).count();
+    l0.iter().take(fitting.max(1)).cloned().collect()
+}

@@ -1,0 +1,87 @@
+//! Sealing: a closed segment of the head becomes an L0 file.
+
+use model::batch::Batch;
+use model::column::count;
+use model::{Nanos, TenantId};
+
+use crate::backend::Upload;
+use crate::block::order::{self, Ordered, Orderer};
+use crate::block::section::terms::Run;
+use crate::block::section::{Header, Level, Sort};
+use crate::block::writer::promote::Candidates;
+use crate::block::writer::{Options, Sink, Writer, Written, cut};
+use crate::error::Error;
+use crate::l0;
+
+/// Rows of a row group of an L0 file: what a merge holds of each at a time.
+const GROUP_ROWS: u32 = 32_768;
+
+impl Sink for Box<dyn Upload> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        Upload::write(&mut **self, bytes)
+    }
+}
+
+/// Writes all rows of a batch, tenant by tenant. The caller finishes the upload.
+///
+/// # Errors
+/// `Unavailable` when there is no space, `Io`.
+pub(crate) fn write(
+    batch: &Batch,
+    writer: u64,
+    number: u64,
+    now: Nanos,
+    upload: Box<dyn Upload>,
+    stats: &l0::Stats,
+) -> Result<(Box<dyn Upload>, Written), Error> {
+    let mut tenants: Vec<&TenantId> = batch.tenants().iter().collect();
+    tenants.sort_unstable();
+    let (mut ordered, mut orderer) = (Ordered::default(), Orderer::default());
+    let mut runs = Vec::with_capacity(tenants.len());
+    let mut received = vec![(u64::MAX, 0); batch.tenants().len()];
+    for request in batch.requests() {
+        if let Some((first, last)) = received.get_mut(usize::from(request.tenant)) {
+            *first = request.received_at.0.min(*first);
+            *last = request.received_at.0.max(*last);
+        }
+    }
+    for tenant in tenants {
+        let first_row = count(ordered.rows.len());
+        order::batch(&mut orderer, batch, tenant, count(batch.len()), &mut ordered);
+        let number = batch.tenant(tenant).map_or(0, usize::from);
+        runs.push(Run {
+            tenant: tenant.clone(),
+            first_row,
+            rows: count(ordered.rows.len()) - first_row,
+            received: received.get(number).copied().unwrap_or_default(),
+        });
+    }
+    let header = Header {
+        level: Level::L0,
+        sort: Sort::Normal,
+        tenant: None,
+        writer,
+        number,
+        created_at: now.0,
+        sequence: 0,
+        consumed: Vec::new(),
+        rows: 0,
+        traces: 0,
+        starts: (0, 0),
+        received: (
+            received.iter().map(|(first, _)| *first).min().unwrap_or(0),
+            received.iter().map(|(_, last)| *last).max().unwrap_or(0),
+        ),
+        oversized: false,
+    };
+    let mut candidates = Candidates::default();
+    candidates.add_batch(batch);
+    let mut block = Writer::new(upload, header, candidates.choose(), Options::L0)?;
+    for group in cut(&ordered.traces, GROUP_ROWS) {
+        block.row_group(&[batch], &ordered, group)?;
+    }
+    runs.into_iter().filter(|run| run.rows > 0).for_each(|run| block.run(run));
+    stats.duplicates.add(ordered.duplicates);
+    stats.conflicts.add(ordered.conflicts);
+    block.finish()
+}

@@ -1,0 +1,251 @@
+//! What there is, head and L0 and blocks, and views of it that stay as they are.
+//!
+//! A view is taken whole: sealing and merging move spans from one place to another in one step
+//! ([`Shelf::change`]), so that no reader sees them twice or not at all. What a view refers to is
+//! not removed: files that nobody needs wait in the graveyard until the last view is gone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use model::TenantId;
+
+use crate::backend::Backend;
+use crate::block::cache::Cache;
+use crate::block::reader::Reader;
+use crate::error::Error;
+use crate::head::{Head, Segment};
+use crate::l0::L0;
+use crate::manifest::{BlockMeta, L0Id, State, tenant_dir};
+
+/// Where blocks are.
+pub const ROOT: &str = "blocks";
+
+/// One block of a tenant; opened when it is first read.
+#[derive(Debug)]
+pub struct Block {
+    /// What the manifest says of it.
+    pub meta: Arc<BlockMeta>,
+    /// Its name in the backend.
+    pub name: String,
+    reader: OnceLock<Reader>,
+}
+
+impl Block {
+    /// A block that the manifest names.
+    #[must_use]
+    pub fn new(tenant: &TenantId, meta: Arc<BlockMeta>) -> Self {
+        let name = block_name(tenant, &meta.id.to_string());
+        Self { meta, name, reader: OnceLock::new() }
+    }
+
+    /// Its columns.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Refused`, `Io`.
+    pub fn reader(&self, backend: &dyn Backend, cache: &Arc<Cache>) -> Result<&Reader, Error> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(reader);
+        }
+        let file = backend.open(&self.name)?;
+        let place = self.meta.directory;
+        let reader = Reader::open(file, place, self.name.clone(), Arc::clone(cache))?;
+        Ok(self.reader.get_or_init(|| reader))
+    }
+
+    /// Forgets what the cache has of it.
+    pub fn forget(&self) {
+        if let Some(reader) = self.reader.get() {
+            reader.forget();
+        }
+    }
+}
+
+/// The name of a block of a tenant.
+#[must_use]
+pub fn block_name(tenant: &TenantId, id: &str) -> String {
+    format!("{ROOT}/{}/{id}.parquet", tenant_dir(tenant))
+}
+
+/// What a tenant has in blocks.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    /// What the manifest says.
+    pub state: State,
+    /// The blocks of it, in the order in which they were added.
+    pub list: Vec<Arc<Block>>,
+}
+
+impl Blocks {
+    /// What follows on `before` by this state: blocks that stay keep what is open.
+    #[must_use]
+    pub fn follow(&self, tenant: &TenantId, state: State) -> Self {
+        let known: BTreeMap<_, _> = self.list.iter().map(|block| (block.meta.id, block)).collect();
+        let block = |meta: &Arc<BlockMeta>| match known.get(&meta.id) {
+            Some(block) => Arc::clone(block),
+            None => Arc::new(Block::new(tenant, Arc::clone(meta))),
+        };
+        let list = state.blocks.iter().map(block).collect();
+        Self { state, list }
+    }
+}
+
+/// Something that is damaged, or could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Whose spans may be missing; `None` for everybody's.
+    pub tenant: Option<TenantId>,
+    /// What it is, for people.
+    pub what: String,
+}
+
+/// Everything but the head, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// L0 files, oldest first.
+    pub l0: Vec<Arc<L0>>,
+    /// Blocks by tenant.
+    pub tenants: HashMap<TenantId, Arc<Blocks>>,
+    /// What is damaged and set aside.
+    pub damage: Vec<Damage>,
+}
+
+/// A part of a view.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// A segment of the head, and its first invisible row.
+    Head(Arc<Segment>, u32),
+    /// An L0 file.
+    L0(Arc<L0>),
+    /// A block.
+    Block(Arc<Block>),
+}
+
+/// What a reader sees of a tenant, oldest first: of several contents of one span the first counts.
+#[derive(Debug)]
+pub struct View {
+    /// Its parts.
+    pub parts: Vec<Part>,
+    /// What is damaged and may have spans of this tenant.
+    pub damage: Vec<String>,
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    contents: RwLock<Arc<Contents>>,
+    graveyard: Mutex<Vec<Grave>>,
+}
+
+/// A file that goes when nobody refers to it any more.
+#[derive(Debug)]
+enum Grave {
+    L0(Arc<L0>),
+    Block(Arc<Block>),
+}
+
+impl Shelf {
+    /// Everything but the head, now.
+    #[must_use]
+    pub fn contents(&self) -> Arc<Contents> {
+        Arc::clone(&self.contents.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a tenant's reader sees.
+    ///
+    /// # Errors
+    /// `Fatal` when a writer has panicked.
+    pub fn view(&self, head: &Head, tenant: &TenantId) -> Result<View, Error> {
+        // Held while the head is asked: spans move between them under the other side of it.
+        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+        let segments = head.view()?.parts;
+        let contents = Arc::clone(&contents);
+        let blocks = contents.tenants.get(tenant);
+        let consumed = |id: L0Id| blocks.is_some_and(|blocks| blocks.state.has_consumed(id));
+        let mut parts = Vec::new();
+        parts.extend(blocks.iter().flat_map(|blocks| &blocks.list).cloned().map(Part::Block));
+        let l0 = contents.l0.iter().filter(|l0| l0.run(tenant).is_some() && !consumed(l0.id));
+        parts.extend(l0.cloned().map(Part::L0));
+        parts.extend(segments.into_iter().map(|(segment, visible)| Part::Head(segment, visible)));
+        let concerns = |damage: &&Damage| damage.tenant.as_ref().is_none_or(|of| of == tenant);
+        let damage = contents.damage.iter().filter(concerns).map(|damage| damage.what.clone());
+        Ok(View { parts, damage: damage.collect() })
+    }
+
+    /// Changes what there is, in one step for all readers; what `also` does to the head is part of
+    /// it.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> T {
+        let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Contents::clone(&contents);
+        let done = change(&mut next);
+        *contents = Arc::new(next);
+        done
+    }
+
+    /// Has an L0 file removed when nobody refers to it any more. It is off the shelf already.
+    pub fn bury_l0(&self, l0: Arc<L0>) {
+        self.graves().push(Grave::L0(l0));
+    }
+
+    /// Has a block removed when nobody refers to it any more. It is off the shelf already.
+    pub fn bury(&self, block: Arc<Block>) {
+        self.graves().push(Grave::Block(block));
+    }
+
+    /// Removes what nobody refers to any more; tells how many files that were.
+    ///
+    /// # Errors
+    /// `Io`; what could not be removed is tried again.
+    pub fn sweep(&self, backend: &dyn Backend) -> Result<u64, Error> {
+        let due: Vec<Grave> = {
+            let mut graves = self.graves();
+            let (due, wait) = std::mem::take(&mut *graves).into_iter().partition(Grave::is_alone);
+            *graves = wait;
+            due
+        };
+        let mut removed = 0;
+        let mut due = due.into_iter();
+        while let Some(grave) = due.next() {
+            if let Err(error) = backend.remove(&grave.name()) {
+                self.graves().extend(due.chain([grave]));
+                return Err(error);
+            }
+            grave.forget();
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Whether the file of an L0 may still be there.
+    #[must_use]
+    pub fn has_l0(&self, id: L0Id) -> bool {
+        let buried = |grave: &Grave| matches!(grave, Grave::L0(l0) if l0.id == id);
+        self.graves().iter().any(buried) || self.contents().l0.iter().any(|l0| l0.id == id)
+    }
+
+    fn graves(&self) -> std::sync::MutexGuard<'_, Vec<Grave>> {
+        self.graveyard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Grave {
+    fn is_alone(&self) -> bool {
+        match self {
+            Self::L0(l0) => Arc::strong_count(l0) == 1,
+            Self::Block(block) => Arc::strong_count(block) == 1,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::L0(l0) => L0::name(l0.id.number),
+            Self::Block(block) => block.name.clone(),
+        }
+    }
+
+    fn forget(&self) {
+        match self {
+            Self::L0(l0) => l0.reader.forget(),
+            Self::Block(block) => block.forget(),
+        }
+    }
+}
