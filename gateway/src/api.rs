@@ -92,6 +92,12 @@ pub trait Traces: Send + Sync {
         tenant: &TenantId,
         search: &store::Search,
     ) -> Result<store::Found, store::Error>;
+
+    /// Seals what is in memory, and merges what is sealed for [`store::Level::L1`]. Blocks.
+    ///
+    /// # Errors
+    /// As [`store::Store::flush`].
+    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error>;
 }
 
 impl Traces for store::Store {
@@ -110,6 +116,10 @@ impl Traces for store::Store {
         search: &store::Search,
     ) -> Result<store::Found, store::Error> {
         Self::search(self, tenant, search)
+    }
+
+    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
+        Self::flush(self, level)
     }
 }
 
@@ -242,6 +252,15 @@ pub const ROUTES: &[Route] = &[
         handler: admin::status,
     },
     Route {
+        method: Method::POST,
+        path: "/flush",
+        doc: "Seals the head into L0 files (`level=l0`), and merges all of L0 into blocks \
+              (`level=l1`); answers when that is done.",
+        listeners: ADMIN,
+        weight: Weight::Blocking,
+        handler: admin::flush,
+    },
+    Route {
         method: Method::GET,
         path: "/ready",
         doc: "200 when requests are welcome, else 503 and how far the start is.",
@@ -359,7 +378,8 @@ impl Api {
                 continue;
             }
             let Some(id) = path.matches(route.path) else { continue };
-            if head.method == route.method || head.method == Method::HEAD {
+            let is_read = head.method == Method::HEAD && route.method == Method::GET;
+            if head.method == route.method || is_read {
                 return Ok((place, route, Call::new(head, id, path.tenant)));
             }
             allowed = Some(&route.method);

@@ -32,6 +32,8 @@ pub struct Stats {
     pub refused: Counter,
     /// Jobs that panicked.
     pub panicked: Counter,
+    /// Jobs that block on threads of their own.
+    pub blocking: Gauge,
 }
 
 /// Whether a job is worth a thread of its own.
@@ -41,7 +43,12 @@ pub enum Weight {
     Light,
     /// Everything else.
     Heavy,
+    /// Blocks, for seconds perhaps: gets a thread of its own, at most [`BLOCKING_MAX`] at a time.
+    Blocking,
 }
+
+/// Jobs that may block at a time.
+const BLOCKING_MAX: u64 = 4;
 
 /// Why there is no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,12 +140,43 @@ impl Compute {
             self.shared.stats.inline.inc();
             return catch_unwind(AssertUnwindSafe(job)).map_err(|_| self.panicked());
         }
+        if weight == Weight::Blocking {
+            return self.block(job).await;
+        }
         let (answer, result) = oneshot::channel();
         self.push(Box::new(move || {
             // Nobody waits for it any more: the result is dropped here.
             drop(answer.send(job()));
         }))?;
         // The sender is dropped without a word only by a panic.
+        result.await.map_err(|_| self.panicked())
+    }
+
+    /// Runs a job that blocks on a thread of its own.
+    async fn block<T, F>(&self, job: F) -> Result<T, Error>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let stats = Arc::clone(&self.shared.stats);
+        if stats.blocking.get() >= BLOCKING_MAX {
+            stats.refused.inc();
+            return Err(Error::Full);
+        }
+        stats.blocking.add(1);
+        let (answer, result) = oneshot::channel();
+        let run = move || {
+            let done = catch_unwind(AssertUnwindSafe(job));
+            stats.blocking.sub(1);
+            if let Ok(done) = done {
+                drop(answer.send(done));
+            }
+        };
+        let thread = std::thread::Builder::new().name("blocking".to_owned()).spawn(run);
+        if thread.is_err() {
+            self.shared.stats.blocking.sub(1);
+            return Err(Error::Full);
+        }
         result.await.map_err(|_| self.panicked())
     }
 

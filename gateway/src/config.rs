@@ -21,13 +21,14 @@ use source::{Origin, Sources};
 use tree::Tree;
 
 /// Keys whose default is what the machine allows.
-pub const DERIVED: [&str; 8] = [
+pub const DERIVED: [&str; 9] = [
     "cpu.cores",
     "memory.bytes_max",
     "disk.bytes_max",
     "head.bytes_max",
     "wal.bytes_max",
     "wal.segment_bytes",
+    "l0.bytes_max",
     "query.trace_bytes_max",
     "receiver.limits.in_flight_bytes_max",
 ];
@@ -46,6 +47,10 @@ pub struct Config {
     pub wal: store::log::config::Config,
     /// The head: what was received last, in memory.
     pub head: store::head::Config,
+    /// What is sealed and not merged yet.
+    pub l0: store::l0::Config,
+    /// How long blocks are kept.
+    pub retention: store::retention::Config,
     /// Bounds of reads.
     pub query: store::QueryConfig,
     /// The query API.
@@ -204,7 +209,7 @@ impl Default for Memory {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Disk {
-    /// All of it: log and head files share it.
+    /// All of it: log, L0 files and blocks share it.
     pub bytes_max: ByteSize,
 }
 
@@ -284,6 +289,7 @@ impl Config {
         for (key, share, of, whole) in [
             ("head.bytes_max", self.head.bytes_max, "memory.bytes_max", self.memory.bytes_max),
             ("wal.bytes_max", self.wal.bytes_max, "disk.bytes_max", self.disk.bytes_max),
+            ("l0.bytes_max", self.l0.bytes_max, "disk.bytes_max", self.disk.bytes_max),
         ] {
             if share > whole {
                 faults.push(key, share, format!("at most {of}, which is {whole}"));
@@ -294,7 +300,13 @@ impl Config {
     /// The store's part.
     #[must_use]
     pub fn store(&self) -> store::Config {
-        store::Config { head: self.head.clone(), wal: self.wal.clone(), query: self.query.clone() }
+        store::Config {
+            head: self.head.clone(),
+            wal: self.wal.clone(),
+            l0: self.l0.clone(),
+            retention: self.retention.clone(),
+            query: self.query.clone(),
+        }
     }
 }
 
@@ -341,6 +353,7 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
     let memory = budget.memory.max(ByteSize::mib(64));
     let disk = budget.disk.max(ByteSize::mib(64));
     let segment = ByteSize((disk.0 / 16).min(config.wal.segment_bytes.0));
+    let l0 = ByteSize((disk.0 / 4 >> 20) << 20);
     let body = ByteSize(config.receiver.limits.body_bytes_max.0.saturating_mul(2));
     let in_flight =
         ByteSize(memory.0 / 8).min(config.receiver.limits.in_flight_bytes_max).max(body);
@@ -354,6 +367,7 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
         ("head.bytes_max", size(budget.head())),
         ("wal.bytes_max", size(disk)),
         ("wal.segment_bytes", size(segment)),
+        ("l0.bytes_max", size(l0)),
         ("query.trace_bytes_max", size(trace)),
         ("receiver.limits.in_flight_bytes_max", size(in_flight)),
     ] {

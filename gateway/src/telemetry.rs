@@ -5,6 +5,7 @@
 //! `docs/reference/metrics.md`, which a test compares with the table.
 
 mod api;
+mod blocks;
 pub mod emit;
 pub(crate) mod process;
 mod receiver;
@@ -106,8 +107,8 @@ impl Sources {
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 5] =
-    [receiver::METRICS, api::METRICS, store::METRICS, process::METRICS, BUILD];
+const FAMILIES: [&[Metric]; 6] =
+    [receiver::METRICS, api::METRICS, store::METRICS, blocks::METRICS, process::METRICS, BUILD];
 
 const BUILD: &[Metric] = &[Metric {
     name: "traceweir_build_info",

@@ -524,6 +524,12 @@ impl Store {
         &self.0.keep.stats
     }
 
+    /// Commits to the manifest that another writer was faster than.
+    #[must_use]
+    pub fn manifest_conflicts(&self) -> u64 {
+        self.0.keep.manifest.conflicts.get()
+    }
+
     /// The cache of row groups' tables.
     #[must_use]
     pub fn cache(&self) -> &block::cache::Cache {

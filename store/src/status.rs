@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use model::Nanos;
 use serde::Serialize;
 
 use crate::Store;
@@ -34,6 +35,48 @@ pub struct Status {
     pub head: Head,
     /// The log.
     pub wal: Wal,
+    /// What is sealed and not merged yet.
+    pub l0: L0,
+    /// Blocks.
+    pub blocks: Blocks,
+    /// What is damaged and set aside, and so may be missing from answers.
+    pub damaged: Vec<String>,
+}
+
+/// L0.
+#[derive(Clone, Debug, Serialize)]
+pub struct L0 {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The bound of those.
+    pub bytes_max: u64,
+    /// Since the oldest was sealed, in milliseconds.
+    pub oldest_ms: u64,
+    /// Files that were sealed since the start.
+    pub seals: u64,
+    /// Attempts to seal that failed.
+    pub seal_failed: u64,
+    /// Merges since the start.
+    pub merges: u64,
+    /// Attempts to merge that failed.
+    pub merge_failed: u64,
+}
+
+/// Blocks.
+#[derive(Clone, Debug, Serialize)]
+pub struct Blocks {
+    /// Tenants that have some.
+    pub tenants: u64,
+    /// How many there are.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their spans.
+    pub spans: u64,
+    /// Files that were found damaged since the start.
+    pub quarantined: u64,
 }
 
 /// Reading the log back.
@@ -103,6 +146,9 @@ impl Store {
     pub fn status(&self) -> Status {
         let (head, log, config) = (self.head_stats(), self.log_stats(), &self.0.config);
         let wal = self.0.wal.get();
+        let (keep, contents) = (self.keep_stats(), self.0.keep.shelf.contents());
+        let oldest = contents.l0.first().map(|l0| l0.reader.directory().header.created_at);
+        let oldest = oldest.map_or(0, |at| self.0.clock.now().minus(Nanos(at)).as_millis());
         Status {
             state: self.state(),
             directory: self.0.dir.path().display().to_string(),
@@ -131,6 +177,24 @@ impl Store {
                 full: wal.and_then(crate::log::LocalWal::full),
                 failed: wal.and_then(|wal| wal.failed().map(|error| error.to_string())),
             },
+            l0: L0 {
+                files: keep.l0_files.get(),
+                bytes: keep.l0_bytes.get(),
+                bytes_max: config.l0.bytes_max.0,
+                oldest_ms: oldest,
+                seals: keep.seals.get(),
+                seal_failed: keep.seal_failed.get(),
+                merges: keep.merges.get(),
+                merge_failed: keep.merge_failed.get(),
+            },
+            blocks: Blocks {
+                tenants: keep.tenants.get(),
+                blocks: keep.blocks.get(),
+                bytes: keep.block_bytes.get(),
+                spans: keep.block_spans.get(),
+                quarantined: keep.quarantined.get(),
+            },
+            damaged: contents.damage.iter().map(|damage| damage.what.clone()).collect(),
         }
     }
 }

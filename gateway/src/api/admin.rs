@@ -34,6 +34,24 @@ pub(super) fn metrics(api: &Api, call: &Call) -> Result<Answer, Fault> {
     Ok(Answer::typed(page.content_type, page.text))
 }
 
+/// `POST /flush`.
+pub(super) fn flush(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    let parameters = call.parameters()?;
+    let level = match parameters.get("level") {
+        Some("l0") => store::Level::L0,
+        Some("l1") => store::Level::L1,
+        found => {
+            let found = found.map_or("nothing".to_owned(), |found| format!("{found:?}"));
+            return Err(Fault::invalid(format!(
+                "level is {found}: l0 seals the head, l1 also merges into blocks"
+            )));
+        }
+    };
+    let flushed = api.parts.traces.flush(level)?;
+    // A plain struct of numbers, which always can be written.
+    Ok(Answer::json(serde_json::to_string(&flushed).unwrap_or_default()))
+}
+
 /// `GET /status`.
 #[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
 pub(super) fn status(api: &Api, _: &Call) -> Result<Answer, Fault> {

@@ -15,6 +15,7 @@ use super::Api;
 use super::answer::Answer;
 use super::call::{Call, Parameters};
 use super::error::Fault;
+use super::tempo::PARTIAL_HEADER;
 
 /// Traces of an answer where the request does not say.
 const LIMIT: u64 = 20;
@@ -40,7 +41,12 @@ pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let found = api.parts.traces.search(&tenant, &search)?;
     let answer = Response::try_from(&found)?;
     let json = serde_json::to_vec(&answer);
-    json.map(Answer::json).map_err(|fault| Fault::invalid(fault.to_string()))
+    let answer = json.map(Answer::json).map_err(|fault| Fault::invalid(fault.to_string()))?;
+    // Clients refuse a key that they do not know, so a header says it.
+    Ok(match &found.partial {
+        None => answer,
+        Some(why) => answer.with(PARTIAL_HEADER, why),
+    })
 }
 
 /// Whether a query is `{}`, the one that every trace matches.

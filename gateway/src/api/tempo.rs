@@ -20,17 +20,29 @@ const PARTIAL: u64 = 1;
 /// says it.
 pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let trace = find(api, call)?;
-    let left_out = trace.left_out;
+    if trace.spans == 0 {
+        // Its form has no way to say that this may not be all.
+        let why = trace.partial.unwrap_or_default();
+        return Err(Fault::not_found(format!("the trace is not where could be looked: {why}")));
+    }
+    let (left_out, damage) = (trace.left_out, trace.partial);
     let answer = if call.takes_protobuf() {
         Answer::protobuf(trace.otlp)
     } else {
         Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?)
     };
-    Ok(match left_out {
+    let answer = match left_out {
         0 => answer,
         spans => answer.with(LEFT_OUT, &spans.to_string()),
+    };
+    Ok(match damage {
+        None => answer,
+        Some(why) => answer.with(PARTIAL_HEADER, &why),
     })
 }
+
+/// Why an answer may miss something: a part of the store that is damaged or cannot be read.
+pub(super) const PARTIAL_HEADER: HeaderName = HeaderName::from_static("x-traceweir-partial");
 
 /// How many spans an answer of the first version leaves out.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-traceweir-spans-left-out");
@@ -45,7 +57,7 @@ pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
         ));
     }
     let trace = find(api, call)?;
-    let partial = (trace.left_out > 0).then(|| partial(&trace));
+    let partial = partial(&trace);
     if call.takes_protobuf() {
         // tempopb.TraceByIDResponse: trace = 1, metrics = 2, status = 3, message = 4.
         let mut out = Vec::with_capacity(trace.otlp.len() + 256);
@@ -68,12 +80,20 @@ pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     Ok(Answer::json(out))
 }
 
-fn partial(trace: &store::Trace) -> String {
+/// Why a trace may not be whole, for people.
+fn partial(trace: &store::Trace) -> Option<String> {
     let (spans, left_out) = (trace.spans, trace.left_out);
-    format!(
-        "{spans} spans are shown, {left_out} are left out: the trace is larger than \
-         query.trace_bytes_max"
-    )
+    let cut = (left_out > 0).then(|| {
+        format!(
+            "{spans} spans are shown, {left_out} are left out: the trace is larger than \
+             query.trace_bytes_max"
+        )
+    });
+    let damage = trace.partial.as_ref().map(|why| format!("spans may be missing: {why}"));
+    match (cut, damage) {
+        (Some(cut), Some(damage)) => Some(format!("{cut}; {damage}")),
+        (cut, damage) => cut.or(damage),
+    }
 }
 
 fn find(api: &Api, call: &Call) -> Result<store::Trace, Fault> {

@@ -16,6 +16,7 @@ use super::*;
 struct Shelf {
     trace: Option<Vec<u8>>,
     left_out: u64,
+    partial: Option<String>,
     fails: Option<store::Kind>,
     asked: Mutex<Vec<(TenantId, TraceId, TimeRange)>>,
 }
@@ -31,7 +32,8 @@ impl Traces for Shelf {
         match self.fails {
             Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
             None => {
-                let found = |otlp| store::Trace { otlp, spans: 1, left_out: self.left_out };
+                let (left_out, partial) = (self.left_out, self.partial.clone());
+                let found = |otlp| store::Trace { otlp, spans: 1, left_out, partial };
                 Ok(self.trace.clone().map(found))
             }
         }
@@ -39,7 +41,18 @@ impl Traces for Shelf {
 
     fn search(&self, tenant: &TenantId, _: &store::Search) -> Result<store::Found, store::Error> {
         assert_ne!(tenant.as_str(), "panics", "a handler that panics");
-        Ok(store::Found::default())
+        Ok(store::Found { partial: self.partial.clone(), ..store::Found::default() })
+    }
+
+    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
+        match self.fails {
+            Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
+            None => Ok(store::Flushed {
+                blocks: u64::from(level == store::Level::L1),
+                l0_files: 2,
+                spans: 3,
+            }),
+        }
     }
 }
 

@@ -182,6 +182,29 @@ fn table(status: &Value) -> String {
             bytes("/store/wal/queue_bytes")
         ),
     );
+    row(
+        "l0",
+        format!(
+            "{} in {} files, the oldest {}",
+            share("/store/l0/bytes", "/store/l0/bytes_max"),
+            number("/store/l0/files"),
+            wait(number("/store/l0/oldest_ms"))
+        ),
+    );
+    row(
+        "blocks",
+        format!(
+            "{} in {} blocks of {} tenants, {} spans",
+            bytes("/store/blocks/bytes"),
+            number("/store/blocks/blocks"),
+            number("/store/blocks/tenants"),
+            number("/store/blocks/spans")
+        ),
+    );
+    for damaged in status.pointer("/store/damaged").and_then(Value::as_array).into_iter().flatten()
+    {
+        row("DAMAGED", damaged.as_str().unwrap_or_default().to_owned());
+    }
     let replay = format!(
         "{} of {}, {} requests, {} damaged stretches",
         bytes("/store/replay/bytes"),

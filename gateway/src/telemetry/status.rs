@@ -36,7 +36,7 @@ pub struct Budget {
     pub memory_bytes: u64,
     /// Disk that we may use.
     pub disk_bytes_max: u64,
-    /// Disk that the log uses.
+    /// Disk that log, L0 files and blocks use.
     pub disk_bytes: u64,
 }
 
@@ -73,7 +73,7 @@ impl Status {
                 memory_bytes_max: sources.budget.memory.0,
                 memory_bytes: Process::now().resident,
                 disk_bytes_max: sources.budget.disk.0,
-                disk_bytes: store.wal.disk_bytes,
+                disk_bytes: store.wal.disk_bytes + store.l0.bytes + store.blocks.bytes,
             },
             receiver: Receiver {
                 spans: sources.receiver.spans.get(),

@@ -136,6 +136,7 @@ fn the_answer_is_tempos_to_the_letter() {
         services: vec![("shop".to_owned(), 3, 1), ("db".to_owned(), 1, 0)],
     };
     let found = Found {
+        partial: None,
         traces: vec![trace("shop"), trace("")],
         inspected_spans: 4,
         inspected_bytes: 1 << 40,
