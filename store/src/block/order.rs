@@ -1,15 +1,29 @@
 //! In which order rows stand in a block: traces by effective start, spans of a trace in pre-order.
 //!
 //! So a subtree is a range of rows, only the distance to the parent's row is stored, and time is
-//! nearly sorted. Duplicates are found here: a span's identity is (trace id, span id, kind); equal
-//! ones are one, of different ones the first stays. A huge trace is cut into parts.
+//! nearly sorted. Rows come from one batch (sealing, [`batch`]) or from many (merging,
+//! [`Orderer::trace`]) and go to the block's writer as an [`Ordered`]. Spans that are there twice
+//! are found here: a span's identity is (trace id, span id, kind); of one identity the first row
+//! stays. A huge trace is cut into parts.
 
-use model::batch::Batch;
+mod huge;
+mod repeated;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use model::batch::{Batch, TraceEntry};
 use model::column::count;
 use model::{Nanos, SpanId, TenantId, TimeRange, TraceId};
 
+use repeated::Repeated;
+use tree::{Ids, Tree};
+
 /// The most rows of a part of a trace: no buffer, row group or rewrite is ever larger for one.
 pub const PART_ROWS: usize = 50_000;
+
+/// The OTLP status code of an error.
+const ERROR: i32 = 2;
 
 /// One row of one of several batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +49,16 @@ pub struct Ordered {
     pub conflicts: u64,
 }
 
+impl Ordered {
+    /// Takes out all rows and counts; the buffers stay.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.parent_distance.clear();
+        self.traces.clear();
+        (self.duplicates, self.conflicts) = (0, 0);
+    }
+}
+
 /// A trace, or a part of a huge one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TracePart {
@@ -48,7 +72,8 @@ pub struct TracePart {
     pub part: u32,
     /// Whether the trace has several parts.
     pub oversized: bool,
-    /// Whether a parent that is named, or the root, is missing: the trace may go on elsewhere.
+    /// Whether the trace may go on elsewhere: it has several parts, a span names a parent that is
+    /// not in this one, or there is no root.
     pub is_open: bool,
     /// The root's row among [`Ordered::rows`]: the earliest of spans without a parent.
     pub root: Option<u32>,
@@ -62,245 +87,147 @@ pub struct TracePart {
     pub errors: u32,
 }
 
-/// No row.
-const NONE: u32 = u32::MAX;
-/// The OTLP kind of servers: of spans that share an id, theirs is the parent.
-const SERVER: i32 = 2;
-
 /// Orders traces; its buffers are used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Orderer {
+    part_rows: usize,
     spans: Vec<Span>,
-    /// (span id, kind or what stands for it, place among `spans`), sorted.
-    by_id: Vec<(u64, u32, u32)>,
-    parents: Vec<u32>,
-    /// The first child of each, and the next sibling: children by start.
-    child: Vec<u32>,
-    sibling: Vec<u32>,
-    order: Vec<u32>,
-    stack: Vec<u32>,
-    row_of: Vec<u32>,
+    tree: Tree,
+    repeated: Repeated,
+    /// Keys of the rows of a huge trace, a window at a time.
+    window: Vec<u128>,
 }
 
+impl Default for Orderer {
+    fn default() -> Self {
+        Self {
+            part_rows: PART_ROWS,
+            spans: Vec::new(),
+            tree: Tree::default(),
+            repeated: Repeated::default(),
+            window: Vec::new(),
+        }
+    }
+}
+
+/// What the order of a trace depends on, of one span.
 #[derive(Clone, Copy, Debug)]
 struct Span {
+    /// Effective start.
     start: u64,
     id: u64,
-    kind: i32,
+    /// 0 at a root.
+    parent: u64,
+    kind: u32,
     place: Place,
 }
 
 impl Orderer {
     /// Appends a trace. `places` are its rows in the order of their arrival: of several spans of
     /// one identity the first stays.
+    ///
+    /// Cost: O(n log n); each time a trace is four parts larger, another look at all its rows.
     pub fn trace(&mut self, sources: &[&Batch], places: &[Place], out: &mut Ordered) {
-        self.load(sources, places);
-        self.drop_repeated(sources, out);
-        // By start, so that children and roots come in that order by themselves.
-        self.spans.sort_unstable_by_key(|span| (span.start, span.id, span.kind, span.place));
-        let spans = std::mem::take(&mut self.spans);
-        let oversized = spans.len() > PART_ROWS;
-        for (number, part) in spans.chunks(PART_ROWS).enumerate() {
-            self.part(sources, part, out);
-            if let Some(trace) = out.traces.last_mut() {
-                (trace.part, trace.oversized) = (count(number), oversized);
-                trace.is_open |= oversized;
-            }
+        if places.len() > self.part_rows {
+            return self.huge_trace(sources, places, out);
         }
-        self.spans = spans;
+        let Some(mut part) = self.load(sources, places.iter().copied()) else { return };
+        if self.tree.index(&self.spans) == Ids::Repeated {
+            let mut repeated = std::mem::take(&mut self.repeated);
+            repeated.reset(places.len());
+            repeated.find(sources, places, self.tree.identities());
+            repeated.settle(out);
+            if let Some(kept) = self.load(sources, repeated.kept(places)) {
+                part = kept;
+            }
+            self.tree.index(&self.spans);
+            self.repeated = repeated;
+        }
+        self.append(part, out);
     }
 
-    fn load(&mut self, sources: &[&Batch], places: &[Place]) {
+    /// Takes the rows of a trace or of a part of one; `None` where there is none.
+    fn load(
+        &mut self,
+        sources: &[&Batch],
+        places: impl Iterator<Item = Place>,
+    ) -> Option<TracePart> {
         self.spans.clear();
-        self.spans.extend(places.iter().map(|place| {
-            let batch = sources[place.source as usize];
+        let (mut first, mut last) = (u64::MAX, 0);
+        let (mut start, mut end) = (Nanos(u64::MAX), Nanos(0));
+        let mut errors = 0;
+        self.spans.extend(places.map(|place| {
+            let (batch, row) = (sources[place.source as usize], place.row);
+            let effective = effective_start(batch, row).0;
+            (first, last) = (effective.min(first), effective.max(last));
+            (start, end) = (start.min(batch.start(row)), end.max(batch.end(row)));
+            errors += u32::from(batch.status(row) == ERROR);
             Span {
-                start: batch.effective_start(place.row).0,
-                id: word(batch.span_id(place.row)),
-                kind: batch.kind(place.row),
-                place: *place,
+                start: effective,
+                id: word(batch.span_id(row)),
+                parent: batch.parent_id(row).map_or(0, word),
+                kind: batch.kind(row).cast_unsigned(),
+                place,
             }
         }));
-    }
-
-    /// Keeps the first of each identity.
-    fn drop_repeated(&mut self, sources: &[&Batch], out: &mut Ordered) {
-        self.by_id.clear();
-        let ids = self.spans.iter().enumerate();
-        self.by_id.extend(ids.map(|(at, span)| (span.id, span.kind.cast_unsigned(), count(at))));
-        self.by_id.sort_unstable();
-        // Most traces repeat no id at all.
-        if !self.by_id.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return;
-        }
-        let mut repeated = vec![false; self.spans.len()];
-        for same in self.by_id.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let Some(((_, _, first), later)) = same.split_first() else { continue };
-            for (_, _, later) in later {
-                repeated[*later as usize] = true;
-                let of = |at: u32| {
-                    let Place { source, row } = self.spans[at as usize].place;
-                    (sources[source as usize], row)
-                };
-                if same_content(of(*first), of(*later)) {
-                    out.duplicates += 1;
-                } else {
-                    out.conflicts += 1;
-                }
-            }
-        }
-        let mut at = 0;
-        self.spans.retain(|_| {
-            at += 1;
-            !repeated[at - 1]
-        });
-    }
-
-    /// Appends a trace, or a part of one; its spans are sorted by start.
-    fn part(&mut self, sources: &[&Batch], spans: &[Span], out: &mut Ordered) {
-        let Some(first) = spans.first() else { return };
-        let batch = |span: &Span| sources[span.place.source as usize];
-        self.find_parents(spans, |span| batch(span).parent_id(span.place.row).map(word));
-        self.walk(spans.len());
-        let base = count(out.rows.len());
-        let mut part = TracePart {
-            id: batch(first).trace_id(first.place.row),
-            first_row: base,
-            rows: count(spans.len()),
+        let Place { source, row } = self.spans.first()?.place;
+        Some(TracePart {
+            id: sources[source as usize].trace_id(row),
+            first_row: 0,
+            rows: count(self.spans.len()),
             part: 0,
             oversized: false,
             is_open: false,
             root: None,
-            starts: TimeRange {
-                start: Nanos(first.start),
-                end: Nanos(spans.last().map_or(first.start, |last| last.start)),
-            },
-            start: Nanos(u64::MAX),
-            end: Nanos(0),
-            errors: 0,
-        };
-        self.row_of.clear();
-        self.row_of.resize(spans.len(), 0);
-        let mut root_at = NONE;
-        for (row, at) in self.order.iter().enumerate() {
-            let span = &spans[*at as usize];
-            let (batch, place) = (batch(span), span.place);
-            self.row_of[*at as usize] = count(row);
-            let parent = self.parents[*at as usize];
-            let distance = match parent {
-                NONE => 0,
-                parent => count(row) - self.row_of[parent as usize],
-            };
-            match (batch.parent_id(place.row), parent) {
-                (None, _) if *at < root_at => {
-                    root_at = *at;
-                    part.root = Some(base + count(row));
-                }
-                (Some(_), NONE) => part.is_open = true,
-                _ => {}
-            }
-            out.rows.push(place);
-            out.parent_distance.push(distance);
-            part.start = part.start.min(batch.start(place.row));
-            part.end = part.end.max(batch.end(place.row));
-            part.errors += u32::from(batch.status(place.row) == 2);
-        }
-        part.is_open |= part.root.is_none();
+            starts: TimeRange { start: Nanos(first), end: Nanos(last) },
+            start,
+            end,
+            errors,
+        })
+    }
+
+    /// Appends what was loaded and indexed.
+    fn append(&mut self, mut part: TracePart, out: &mut Ordered) {
+        part.first_row = count(out.rows.len());
+        let grown = self.tree.grow(&self.spans, &mut out.parent_distance);
+        out.rows.extend(self.tree.order().map(|at| self.spans[at].place));
+        part.root = grown.root.map(|root| part.first_row + root);
+        part.is_open = part.oversized || grown.misses_parents || grown.root.is_none();
         out.traces.push(part);
     }
 
-    /// Finds the parent of each span among the others.
-    fn find_parents(&mut self, spans: &[Span], parent_of: impl Fn(&Span) -> Option<u64>) {
-        self.by_id.clear();
-        self.by_id.extend(spans.iter().enumerate().map(|(at, span)| {
-            // Servers first: they are the parents among spans that share an id.
-            (span.id, u32::from(span.kind != SERVER), count(at))
-        }));
-        self.by_id.sort_unstable();
-        self.parents.clear();
-        for (at, span) in spans.iter().enumerate() {
-            let parent = parent_of(span).and_then(|id| {
-                let from = self.by_id.partition_point(|(other, ..)| *other < id);
-                let same = self.by_id[from..].iter().take_while(|(other, ..)| *other == id);
-                // A span that names itself, or a twin of its own id, as its parent has none.
-                let mut others = same.map(|(_, _, parent)| *parent);
-                if id == span.id {
-                    return None;
-                }
-                others.find(|parent| *parent as usize != at)
-            });
-            self.parents.push(parent.unwrap_or(NONE));
+    /// Appends traces of one batch, in the order in which they are given.
+    fn run(&mut self, batch: &Batch, run: &[Run<'_>], visible: u32, out: &mut Ordered) {
+        let mut places = Vec::new();
+        for Run { trace, .. } in run {
+            places.clear();
+            let rows = batch.entry_rows(trace).filter(|row| *row < visible);
+            places.extend(rows.map(|row| Place { source: 0, row }));
+            places.reverse();
+            self.trace(&[batch], &places, out);
         }
     }
+}
 
-    /// Puts the spans in pre-order; cuts circles where they begin.
-    fn walk(&mut self, len: usize) {
-        self.child.clear();
-        self.child.resize(len, NONE);
-        self.sibling.clear();
-        self.sibling.resize(len, NONE);
-        // From the last one, so that lists of children begin with the earliest.
-        for at in (0..len).rev() {
-            let parent = self.parents[at];
-            if parent != NONE {
-                self.sibling[at] = self.child[parent as usize];
-                self.child[parent as usize] = count(at);
-            }
-        }
-        self.order.clear();
-        self.row_of.clear();
-        self.row_of.resize(len, NONE);
-        for at in 0..len {
-            if self.parents[at] == NONE {
-                self.descend(count(at));
-            }
-        }
-        // What is left is in circles, or hangs below one.
-        for at in 0..len {
-            if self.order.len() == len {
-                break;
-            }
-            if self.row_of[at] == NONE {
-                self.unlink(count(at));
-                self.descend(count(at));
-            }
-        }
-    }
+/// A trace of a batch and its first effective start, as far as its rows are visible.
+#[derive(Debug)]
+struct Run<'b> {
+    start: Nanos,
+    trace: &'b TraceEntry,
+}
 
-    /// Makes a span an orphan.
-    fn unlink(&mut self, at: u32) {
-        let parent = std::mem::replace(&mut self.parents[at as usize], NONE);
-        let next = std::mem::replace(&mut self.sibling[at as usize], NONE);
-        if parent == NONE {
-            return;
+impl<'b> Run<'b> {
+    /// `None` where no row is visible.
+    fn new(batch: &'b Batch, trace: &'b TraceEntry, visible: u32) -> Option<Self> {
+        if trace.first_row >= visible {
+            return None;
         }
-        if self.child[parent as usize] == at {
-            self.child[parent as usize] = next;
-            return;
+        if visible as usize >= batch.len() {
+            return Some(Self { start: trace.starts.start, trace });
         }
-        let mut before = self.child[parent as usize];
-        while before != NONE {
-            if self.sibling[before as usize] == at {
-                self.sibling[before as usize] = next;
-                return;
-            }
-            before = self.sibling[before as usize];
-        }
-    }
-
-    fn descend(&mut self, root: u32) {
-        self.stack.clear();
-        self.stack.push(root);
-        while let Some(at) = self.stack.pop() {
-            self.row_of[at as usize] = 0;
-            self.order.push(at);
-            if at != root && self.sibling[at as usize] != NONE {
-                self.stack.push(self.sibling[at as usize]);
-            }
-            if self.child[at as usize] != NONE {
-                self.stack.push(self.child[at as usize]);
-            }
-        }
+        let rows = batch.entry_rows(trace).filter(|row| *row < visible);
+        let start = rows.map(|row| effective_start(batch, row)).min()?;
+        Some(Self { start, trace })
     }
 }
 
@@ -313,39 +240,49 @@ pub fn batch(
     out: &mut Ordered,
 ) {
     let Some(number) = batch.tenant(tenant) else { return };
-    let mut traces: Vec<_> = batch
-        .traces()
-        .iter()
-        .filter(|trace| trace.tenant == number && trace.first_row < visible)
-        .collect();
-    traces.sort_unstable_by_key(|trace| (trace.starts.start, trace.id));
-    let mut places = Vec::new();
-    for trace in traces {
-        places.clear();
-        let rows = batch.entry_rows(trace).filter(|row| *row < visible);
-        places.extend(rows.map(|row| Place { source: 0, row }));
-        places.reverse();
-        orderer.trace(&[batch], &places, out);
+    let of_tenant = batch.traces().iter().filter(|trace| trace.tenant == number);
+    let mut run: Vec<_> = of_tenant.filter_map(|trace| Run::new(batch, trace, visible)).collect();
+    run.sort_unstable_by_key(|run| (run.start, run.trace.id));
+    orderer.run(batch, &run, visible, out);
+}
+
+/// Orders all traces of all tenants in a batch, as far as its rows are visible: calls `each` with
+/// a tenant's number and its rows (to be taken or cleared), in the order of the numbers.
+///
+/// Where there are many tenants this is one look at the traces, not one for each tenant.
+pub fn tenants(
+    orderer: &mut Orderer,
+    batch: &Batch,
+    visible: u32,
+    mut each: impl FnMut(u16, &mut Ordered),
+) {
+    let traces = batch.traces().iter();
+    let mut runs: Vec<_> = traces.filter_map(|trace| Run::new(batch, trace, visible)).collect();
+    runs.sort_unstable_by_key(|run| (run.trace.tenant, run.start, run.trace.id));
+    let mut ordered = Ordered::default();
+    for run in runs.chunk_by(|a, b| a.trace.tenant == b.trace.tenant) {
+        ordered.clear();
+        orderer.run(batch, run, visible, &mut ordered);
+        run.iter().take(1).for_each(|first| each(first.trace.tenant, &mut ordered));
     }
 }
 
 /// Whether two rows are the same span with the same content, resource and scope included.
+///
+/// Cost: both spans are encoded where their times, resources and scopes are the same.
 #[must_use]
 pub fn same_content(a: (&Batch, u32), b: (&Batch, u32)) -> bool {
-    let around = |(batch, row): (&Batch, u32)| {
-        let columns = batch.columns();
-        let (resource, scope) = (columns.resource[row as usize], columns.scope[row as usize]);
-        (columns.resources.get(resource).to_vec(), columns.scopes.get(scope).to_vec())
-    };
-    let span = |(batch, row): (&Batch, u32)| {
-        let mut bytes = Vec::new();
-        batch.put_span(&mut bytes, row);
-        bytes
-    };
-    around(a) == around(b) && span(a) == span(b)
+    repeated::same_content(a, b, &mut [Vec::new(), Vec::new()])
+}
+
+/// Without the look-up of the request where no clock of the batch is off.
+#[inline]
+fn effective_start(batch: &Batch, row: u32) -> Nanos {
+    if batch.has_skew() { batch.effective_start(row) } else { batch.start(row) }
 }
 
 /// Ids in the order of their bytes.
+#[inline]
 fn word(id: SpanId) -> u64 {
     u64::from_be_bytes(*id.as_bytes())
 }
