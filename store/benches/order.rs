@@ -1,7 +1,7 @@
 //! Rows into the order of a block: 100,000 spans in traces of 25, scattered over requests of 800
 //! as a collector sends them, and what a bad sender makes of it.
 //!
-//! `cargo bench -p store --bench order`: spans per second; a budget of 150 ns a span is 6.7 Mitem/s.
+//! `cargo bench -p store --bench order`: spans per second; 150 ns a span are 6.7 Mitem/s.
 
 use divan::Bencher;
 use divan::counter::ItemsCount;

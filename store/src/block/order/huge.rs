@@ -64,7 +64,12 @@ impl Orderer {
 
 /// Fills the window with the smallest keys (all different) that are not below `from`, ascending:
 /// all of them, or at least `len` and less than twice as many.
-fn fill(window: &mut Vec<u128>, keys: impl Iterator<Item = u128>, from: u128, len: usize) {
+pub(super) fn fill(
+    window: &mut Vec<u128>,
+    keys: impl Iterator<Item = u128>,
+    from: u128,
+    len: usize,
+) {
     window.clear();
     let mut last = u128::MAX;
     for key in keys {

@@ -2,7 +2,7 @@
 //!
 //! Works on the spans of one part, by their numbers in it; everything is kept in buffers that the
 //! next trace uses again. Ids and times are foreign: spans may share ids, name themselves or each
-//! other as parents, or start before their parents. Sorted keys rather than hash tables: nobody can choose
+//! other as parents, or start before their parents. Keys are sorted, not hashed: nobody can choose
 //! ids that collide.
 
 use model::column::count;
@@ -211,7 +211,8 @@ impl Tree {
             if row != NONE {
                 continue;
             }
-            // Earlier children of the same parent have been cut off before, so this is the first.
+            // Earlier children of the same parent have been cut off before.
+            debug_assert!(self.links[parent as usize].child as usize == at, "the first child");
             self.links[parent as usize].child = sibling;
             self.links[at].parent = NONE;
             self.descend(count(at), distances);
