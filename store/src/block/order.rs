@@ -12,6 +12,8 @@ mod repeated;
 mod tests;
 mod tree;
 
+use std::ops::Range;
+
 use model::batch::{Batch, TraceEntry};
 use model::column::count;
 use model::{Nanos, SpanId, TenantId, TimeRange, TraceId};
@@ -247,26 +249,32 @@ pub fn batch(
     orderer.run(batch, &run, visible, out);
 }
 
-/// Orders all traces of all tenants in a batch, as far as its rows are visible: calls `each` with
-/// a tenant's number and its rows (to be taken or cleared), in the order of the numbers.
+/// Orders all traces of all tenants in a batch, as far as its rows are visible: tenants by name.
+/// Returns each tenant that has rows, by its number, and its rows among [`Ordered::rows`].
 ///
 /// Where there are many tenants this is one look at the traces, not one for each tenant.
 pub fn tenants(
     orderer: &mut Orderer,
     batch: &Batch,
     visible: u32,
-    mut each: impl FnMut(u16, &mut Ordered),
-) {
+    out: &mut Ordered,
+) -> Vec<(u16, Range<u32>)> {
+    let mut by_name: Vec<_> = batch.tenants().iter().zip(0..=u16::MAX).collect();
+    by_name.sort_unstable();
     let traces = batch.traces().iter();
     let mut runs: Vec<_> = traces.filter_map(|trace| Run::new(batch, trace, visible)).collect();
     runs.sort_unstable_by_key(|run| (run.trace.tenant, run.start, run.trace.id));
-    let mut ordered = Ordered::default();
-    for run in runs.chunk_by(|a, b| a.trace.tenant == b.trace.tenant) {
-        let Some(Run { trace, .. }) = run.first() else { continue };
-        ordered.clear();
-        orderer.run(batch, run, visible, &mut ordered);
-        each(trace.tenant, &mut ordered);
+    let mut tenants = Vec::new();
+    for (_, tenant) in by_name {
+        let first = runs.partition_point(|run| run.trace.tenant < tenant);
+        let end = runs.partition_point(|run| run.trace.tenant <= tenant);
+        let first_row = count(out.rows.len());
+        orderer.run(batch, &runs[first..end], visible, out);
+        if first < end {
+            tenants.push((tenant, first_row..count(out.rows.len())));
+        }
     }
+    tenants
 }
 
 /// Whether two rows are the same span with the same content, resource and scope included.

@@ -319,16 +319,17 @@ fn all_tenants_at_once_are_as_each_by_itself() {
         put(&mut of, tenant, "shop", "http", spans);
     }
     let visible = count(of.len());
-    let (mut orderer, mut seen) = (Orderer::default(), Vec::new());
-    tenants(&mut Orderer::default(), &of, visible, |number, run| {
-        let mut alone = Ordered::default();
-        batch(&mut orderer, &of, &of.tenants()[usize::from(number)], visible, &mut alone);
-        assert_eq!(run.rows, alone.rows);
-        assert_eq!(run.parent_distance, alone.parent_distance);
-        assert_eq!(run.traces, alone.traces);
-        seen.push((number, run.rows.len()));
-    });
-    assert_eq!(seen, [(0, 4), (1, 4), (2, 2)]);
+    let (mut orderer, mut together) = (Orderer::default(), Ordered::default());
+    let found = tenants(&mut Orderer::default(), &of, visible, &mut together);
+    // By name: blue, green, red, in the order of their numbers 2, 1, 0.
+    assert_eq!(found, [(2, 0..2), (1, 2..6), (0, 6..10)]);
+    let mut one_by_one = Ordered::default();
+    for tenant in [&names[2], &names[1], &names[0]] {
+        batch(&mut orderer, &of, tenant, visible, &mut one_by_one);
+    }
+    assert_eq!(together.rows, one_by_one.rows);
+    assert_eq!(together.parent_distance, one_by_one.parent_distance);
+    assert_eq!(together.traces, one_by_one.traces);
     let mut none = Ordered::default();
     batch(&mut orderer, &of, &TenantId::single(), visible, &mut none);
     assert!(none.rows.is_empty());
