@@ -186,6 +186,7 @@ impl Merge<'_> {
                 let batches = sources.batches();
                 for (trace, part, places) in sources.places(&turn) {
                     let before = (ordered.rows.len(), ordered.traces.len());
+                    let counted = (ordered.duplicates, ordered.conflicts);
                     orderer.trace(&batches, &places, &mut ordered);
                     if let (Some(part), Some(last)) = (part, ordered.traces.last_mut()) {
                         (last.part, last.oversized, last.is_open) = (part, true, true);
@@ -196,6 +197,7 @@ impl Merge<'_> {
                             ordered.rows.truncate(before.0);
                             ordered.parent_distance.truncate(before.0);
                             ordered.traces.truncate(before.1);
+                            (ordered.duplicates, ordered.conflicts) = counted;
                             change.split.push(index::hash(trace.id));
                             late.push(trace);
                         }

@@ -1,8 +1,8 @@
 //! Sealing: a closed segment of the head becomes an L0 file.
 
+use model::Nanos;
 use model::batch::Batch;
 use model::column::count;
-use model::{Nanos, TenantId};
 
 use crate::backend::Upload;
 use crate::block::order::{self, Ordered, Orderer};
@@ -34,10 +34,7 @@ pub(crate) fn write(
     upload: Box<dyn Upload>,
     stats: &l0::Stats,
 ) -> Result<(Box<dyn Upload>, Written), Error> {
-    let mut tenants: Vec<&TenantId> = batch.tenants().iter().collect();
-    tenants.sort_unstable();
     let (mut ordered, mut orderer) = (Ordered::default(), Orderer::default());
-    let mut runs = Vec::with_capacity(tenants.len());
     let mut received = vec![(u64::MAX, 0); batch.tenants().len()];
     for request in batch.requests() {
         if let Some((first, last)) = received.get_mut(usize::from(request.tenant)) {
@@ -45,17 +42,17 @@ pub(crate) fn write(
             *last = request.received_at.0.max(*last);
         }
     }
-    for tenant in tenants {
-        let first_row = count(ordered.rows.len());
-        order::batch(&mut orderer, batch, tenant, count(batch.len()), &mut ordered);
-        let number = batch.tenant(tenant).map_or(0, usize::from);
-        runs.push(Run {
-            tenant: tenant.clone(),
-            first_row,
-            rows: count(ordered.rows.len()) - first_row,
+    let runs = order::tenants(&mut orderer, batch, count(batch.len()), &mut ordered);
+    let run = |(number, rows): &(u16, std::ops::Range<u32>)| {
+        let number = usize::from(*number);
+        Some(Run {
+            tenant: batch.tenants().get(number)?.clone(),
+            first_row: rows.start,
+            rows: rows.end - rows.start,
             received: received.get(number).copied().unwrap_or_default(),
-        });
-    }
+        })
+    };
+    let runs: Vec<Run> = runs.iter().filter_map(run).collect();
     let header = Header {
         level: Level::L0,
         sort: Sort::Normal,
@@ -80,7 +77,7 @@ pub(crate) fn write(
     for group in cut(&ordered.traces, GROUP_ROWS) {
         block.row_group(&[batch], &ordered, group)?;
     }
-    runs.into_iter().filter(|run| run.rows > 0).for_each(|run| block.run(run));
+    runs.into_iter().for_each(|run| block.run(run));
     stats.duplicates.add(ordered.duplicates);
     stats.conflicts.add(ordered.conflicts);
     block.finish()
