@@ -18,6 +18,11 @@ pub use decode::{Decoded, Decoder, Owned};
 pub use encode::Encoder;
 pub use meta::{ChunkMeta, PageMeta};
 
+/// The longest body of a page before it is compressed.
+const RAW_BYTES_MAX: u32 = 1 << 30;
+/// The most entries of a page: more than one request can have of anything.
+const ENTRIES_MAX: u32 = 1 << 26;
+
 /// What a column stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Physical {
@@ -108,6 +113,15 @@ pub struct Chunk<'a> {
     pub dictionary: Option<Values<'a>>,
     /// Rows of the row group.
     pub rows: u32,
-    /// Rows of a page; a page ends where a row ends.
+    /// Rows of a page, or fewer where they are long; a page ends where a row ends.
     pub page_rows: u32,
+}
+
+/// How many of the levels are this one.
+fn count_of(levels: &[u8], level: u8) -> usize {
+    // Counted in bytes as far as they hold it, so that the compiler counts many at once.
+    let counts = levels.chunks(usize::from(u8::MAX)).map(|some| {
+        some.iter().fold(0u8, |count, other| count.wrapping_add(u8::from(*other == level)))
+    });
+    counts.map(usize::from).sum()
 }

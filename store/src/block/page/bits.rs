@@ -1,9 +1,14 @@
 //! The RLE / bit-packing hybrid of Parquet, for levels and dictionary codes.
+//!
+//! Both ways go by groups of eight, which are whole bytes at any width.
 
 use model::wire::put_varint;
 
 use crate::block::section::damaged;
 use crate::error::Error;
+
+/// Numbers in a group; a group takes as many bytes as a number takes bits.
+const GROUP: usize = 8;
 
 /// How many bits a number up to `max` takes.
 pub(super) const fn width(max: u32) -> u8 {
@@ -11,129 +16,256 @@ pub(super) const fn width(max: u32) -> u8 {
     (32 - max.leading_zeros()).to_le_bytes()[0]
 }
 
-/// Appends numbers of `width` bits: runs of eight and more as a run, others packed in groups of
-/// eight.
-pub(super) fn put_hybrid<T: Copy + Into<u32> + PartialEq>(
-    out: &mut Vec<u8>,
-    values: &[T],
-    width: u8,
-) {
-    let mut packed_from = 0;
-    let mut at = 0;
-    while at < values.len() {
-        let value = values[at];
-        let run = values[at..].iter().take_while(|other| **other == value).count();
-        // A run can only begin where a group of eight ends.
-        let to_border = (8 - (at - packed_from) % 8) % 8;
-        if run >= to_border + 8 {
-            let begin = at + to_border;
-            put_packed(out, &values[packed_from..begin], width);
-            let length = run - to_border;
-            put_varint(out, (length as u64) << 1);
-            let bytes = value.into().to_le_bytes();
-            out.extend_from_slice(&bytes[..usize::from(width.div_ceil(8))]);
-            at = begin + length;
-            packed_from = at;
-        } else {
-            at += run;
+/// The shortest run that is written as one. Of single bits it saves nothing below 24: with presence
+/// that changes at every fifth row, runs from 8 on took 20 % more after zstd, and twice as long to
+/// read.
+const fn run_min(width: u8) -> usize {
+    if width <= 1 { 24 } else { GROUP }
+}
+
+/// Appends numbers of `width` bits: runs of one number, and others packed.
+///
+/// Runs begin on groups only. One that begins amid a group loses at most seven numbers to it, and
+/// the search is one comparison of a group at a time.
+pub(super) fn put_hybrid<T: Number>(out: &mut Vec<u8>, values: &[T], width: u8) {
+    let (mut packed_from, mut at) = (0, 0);
+    while let Some(group) = values[at..].first_chunk::<GROUP>() {
+        let value = group[0];
+        if !all_are(group, value) {
+            at += GROUP;
+            continue;
         }
+        let length = GROUP + run(&values[at + GROUP..], value);
+        if length < run_min(width) {
+            at += length / GROUP * GROUP;
+            continue;
+        }
+        put_packed(out, &values[packed_from..at], width);
+        put_varint(out, (length as u64) << 1);
+        let bytes = value.into().to_le_bytes();
+        out.extend_from_slice(&bytes[..usize::from(width.div_ceil(8))]);
+        at += length;
+        packed_from = at;
     }
     put_packed(out, &values[packed_from..], width);
 }
 
+/// Does not stop at the first that differs, so that the compiler compares many at once.
+fn all_are<T: Number>(values: &[T], value: T) -> bool {
+    values.iter().fold(true, |all, other| all & (*other == value))
+}
+
+/// How many of the first are `value`.
+fn run<T: Number>(values: &[T], value: T) -> usize {
+    const STEP: usize = 64;
+    let steps = values.chunks_exact(STEP).take_while(|step| all_are(step, value)).count();
+    let rest = values[steps * STEP..].iter().take_while(|other| **other == value).count();
+    steps * STEP + rest
+}
+
 /// Appends groups of eight; the last one is filled with zeros.
-fn put_packed<T: Copy + Into<u32>>(out: &mut Vec<u8>, values: &[T], width: u8) {
+fn put_packed<T: Number>(out: &mut Vec<u8>, values: &[T], width: u8) {
     if values.is_empty() {
         return;
     }
-    let groups = values.len().div_ceil(8);
+    let groups = values.len().div_ceil(GROUP);
     put_varint(out, (groups as u64) << 1 | 1);
-    let end = out.len() + groups * usize::from(width);
-    let (mut word, mut bits) = (0u64, 0u32);
-    for value in values {
-        let value: u32 = (*value).into();
-        word |= u64::from(value) << bits;
-        bits += u32::from(width);
-        if bits >= 32 {
-            out.extend_from_slice(&word.to_le_bytes()[..4]);
-            word >>= 32;
-            bits -= 32;
-        }
+    let (begin, bits) = (out.len(), usize::from(width));
+    // A whole word is written for each group: the next one overwrites what is too much.
+    out.resize(begin + groups * bits + 16, 0);
+    let mut at = begin;
+    let (whole, last) = values.as_chunks::<GROUP>();
+    for group in whole {
+        put_group(&mut out[at..], group.map(Into::into), width);
+        at += bits;
     }
-    out.extend_from_slice(&word.to_le_bytes());
-    out.resize(end, 0);
+    if !last.is_empty() {
+        let mut group = [0; GROUP];
+        group.iter_mut().zip(last).for_each(|(slot, value)| *slot = (*value).into());
+        put_group(&mut out[at..], group, width);
+    }
+    out.truncate(begin + groups * bits);
 }
 
-/// Reads `count` numbers of `width` bits and appends each as `of` makes it; tells how many bytes
-/// it took.
-pub(super) fn hybrid<T: Copy>(
+/// Packs a group into the first `width` bytes of `out`, which has 16 bytes more.
+fn put_group(out: &mut [u8], group: [u32; GROUP], width: u8) {
+    let bits = u32::from(width);
+    let all = |values: &[u32]| {
+        let places = (0u32..).zip(values);
+        places.fold(0, |word, (nth, value)| word | u64::from(*value) << (nth * bits))
+    };
+    let (first, second) = group.split_at(GROUP / 2);
+    match width {
+        0..=8 => out[..8].copy_from_slice(&all(&group).to_le_bytes()),
+        9..=16 => {
+            let word = u128::from(all(first)) | u128::from(all(second)) << (4 * bits);
+            out[..16].copy_from_slice(&word.to_le_bytes());
+        }
+        _ => {
+            let (mut word, mut filled, mut at) = (0u64, 0, 0);
+            for value in group {
+                word |= u64::from(value) << filled;
+                filled += bits;
+                if filled >= 32 {
+                    out[at..at + 4].copy_from_slice(&word.to_le_bytes()[..4]);
+                    (word, filled, at) = (word >> 32, filled - 32, at + 4);
+                }
+            }
+            // At most 31 bits are left.
+            out[at..at + 4].copy_from_slice(&word.to_le_bytes()[..4]);
+        }
+    }
+}
+
+/// A number of a page: a code, or a level.
+pub(super) trait Number: Copy + PartialEq + Into<u32> {
+    /// The low bits of a word.
+    fn low(word: u64) -> Self;
+
+    /// What unpacks numbers of `width` bits; `None` where they are too wide for any.
+    fn unpack(width: u8) -> Option<Unpack<Self>>;
+}
+
+/// Appends so many numbers that are packed in these bytes, which hold as many at least.
+pub(super) type Unpack<T> = fn(&[u8], usize, &mut Vec<T>);
+
+impl Number for u8 {
+    fn low(word: u64) -> Self {
+        word.to_le_bytes()[0]
+    }
+
+    fn unpack(width: u8) -> Option<Unpack<Self>> {
+        // The highest level is 3.
+        match width {
+            1 => Some(unpack::<1, Self>),
+            2 => Some(unpack::<2, Self>),
+            _ => None,
+        }
+    }
+}
+
+impl Number for u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
+    fn low(word: u64) -> Self {
+        word as Self
+    }
+
+    fn unpack(width: u8) -> Option<Unpack<Self>> {
+        UNPACK.get(usize::from(width)).copied()
+    }
+}
+
+/// What unpacks codes, by their width.
+const UNPACK: [Unpack<u32>; 33] = [
+    unpack::<0, u32>,
+    unpack::<1, u32>,
+    unpack::<2, u32>,
+    unpack::<3, u32>,
+    unpack::<4, u32>,
+    unpack::<5, u32>,
+    unpack::<6, u32>,
+    unpack::<7, u32>,
+    unpack::<8, u32>,
+    unpack::<9, u32>,
+    unpack::<10, u32>,
+    unpack::<11, u32>,
+    unpack::<12, u32>,
+    unpack::<13, u32>,
+    unpack::<14, u32>,
+    unpack::<15, u32>,
+    unpack::<16, u32>,
+    unpack::<17, u32>,
+    unpack::<18, u32>,
+    unpack::<19, u32>,
+    unpack::<20, u32>,
+    unpack::<21, u32>,
+    unpack::<22, u32>,
+    unpack::<23, u32>,
+    unpack::<24, u32>,
+    unpack::<25, u32>,
+    unpack::<26, u32>,
+    unpack::<27, u32>,
+    unpack::<28, u32>,
+    unpack::<29, u32>,
+    unpack::<30, u32>,
+    unpack::<31, u32>,
+    unpack::<32, u32>,
+];
+
+/// Reads `count` numbers of `width` bits and appends them; tells how many bytes they took.
+pub(super) fn hybrid<T: Number>(
     bytes: &[u8],
     width: u8,
     count: usize,
-    of: impl Fn(u32) -> T,
     out: &mut Vec<T>,
 ) -> Result<usize, Error> {
     let fault = || damaged("a run of levels or codes ends early");
+    let unpack = T::unpack(width).ok_or_else(|| damaged("levels or codes are too wide"))?;
     let mut rest = bytes;
     let mut left = count;
     while left > 0 {
         let header = varint(&mut rest).ok_or_else(fault)?;
         let length = usize::try_from(header >> 1).map_err(|_| fault())?;
-        if header & 1 == 0 {
+        let taken = if header & 1 == 0 {
             let bytes = usize::from(width.div_ceil(8));
             let (value, after) = rest.split_at_checked(bytes).ok_or_else(fault)?;
             rest = after;
-            let mut word = [0; 4];
+            let mut word = [0; 8];
             word.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
             let run = length.min(left);
-            if run == 0 {
-                return Err(fault());
-            }
-            out.extend(std::iter::repeat_n(of(u32::from_le_bytes(word)), run));
-            left -= run;
+            out.resize(out.len().saturating_add(run), T::low(u64::from_le_bytes(word)));
+            run
         } else {
             let len = length.checked_mul(usize::from(width)).ok_or_else(fault)?;
             let (packed, after) = rest.split_at_checked(len).ok_or_else(fault)?;
             rest = after;
-            let values = length.saturating_mul(8).min(left);
-            if values == 0 {
-                return Err(fault());
-            }
-            unpack(packed, width, values, &of, out);
-            left -= values;
+            let values = length.saturating_mul(GROUP).min(left);
+            unpack(packed, values, out);
+            values
+        };
+        if taken == 0 {
+            return Err(fault());
         }
+        left -= taken;
     }
     Ok(bytes.len() - rest.len())
 }
 
-/// Reads packed numbers; `packed` holds at least `count` of them.
-fn unpack<T>(packed: &[u8], width: u8, count: usize, of: &impl Fn(u32) -> T, out: &mut Vec<T>) {
-    let mask = (1u64 << width) - 1;
-    let (mut word, mut bits) = (0u64, 0u32);
-    let mut bytes = packed.iter();
-    out.reserve(count);
-    for _ in 0..count {
-        while bits < u32::from(width) {
-            let four = bytes.as_slice().first_chunk::<4>();
-            // At most 31 bits are left, so four bytes fit.
-            if let Some(four) = four {
-                word |= u64::from(u32::from_le_bytes(*four)) << bits;
-                bits += 32;
-                bytes = bytes.as_slice().get(4..).unwrap_or_default().iter();
-            } else {
-                word |= u64::from(*bytes.next().unwrap_or(&0)) << bits;
-                bits += 8;
-            }
-        }
-        out.push(of(low(word & mask)));
-        word >>= width;
-        bits -= u32::from(width);
+/// A group of the widest numbers, and the bytes that the last of them is cut out of.
+const WINDOW: usize = 32 + 8;
+
+/// The width is known where this is compiled: offsets and shifts are constants.
+fn unpack<const WIDTH: usize, T: Number>(packed: &[u8], count: usize, out: &mut Vec<T>) {
+    let begin = out.len();
+    out.resize(begin.saturating_add(count), T::low(0));
+    let (groups, last) = out.get_mut(begin..).unwrap_or_default().as_chunks_mut::<GROUP>();
+    let mut rest = packed;
+    for group in groups {
+        *group = match rest.first_chunk() {
+            Some(window) => unpack_group::<WIDTH, T>(window),
+            None => unpack_last::<WIDTH, T>(rest),
+        };
+        rest = rest.get(WIDTH..).unwrap_or_default();
     }
+    let group = unpack_last::<WIDTH, T>(rest);
+    last.iter_mut().zip(group).for_each(|(slot, number)| *slot = number);
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits")]
-const fn low(word: u64) -> u32 {
-    word as u32
+/// Unpacks a group behind which there may be no more bytes.
+fn unpack_last<const WIDTH: usize, T: Number>(rest: &[u8]) -> [T; GROUP] {
+    let mut window = [0; WINDOW];
+    window.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    unpack_group::<WIDTH, T>(&window)
+}
+
+#[inline]
+fn unpack_group<const WIDTH: usize, T: Number>(window: &[u8; WINDOW]) -> [T; GROUP] {
+    let mask = (1u64 << WIDTH) - 1;
+    std::array::from_fn(|nth| {
+        // A number of 32 bits begins at most seven bits into a byte: eight bytes hold it.
+        let word = window.get(nth * WIDTH / 8..).and_then(<[u8]>::first_chunk);
+        T::low(word.map_or(0, |word| u64::from_le_bytes(*word)) >> (nth * WIDTH % 8) & mask)
+    })
 }
 
 /// Reads a varint.
@@ -149,7 +281,6 @@ pub(super) fn varint(rest: &mut &[u8]) -> Option<u64> {
     }
     None
 }
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -169,16 +300,16 @@ mod tests {
                 .collect();
             let mut out = Vec::new();
             put_hybrid(&mut out, &values, bits);
-            let mut read = Vec::new();
-            let taken = hybrid(&out, bits, values.len(), |value| value, &mut read).unwrap();
+            let mut read = Vec::<u32>::new();
+            let taken = hybrid(&out, bits, values.len(), &mut read).unwrap();
             prop_assert_eq!(taken, out.len());
             prop_assert_eq!(read, values);
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>, bits in 0u8..=32, count in 0usize..500) {
-            let mut read = Vec::new();
-            if hybrid(&bytes, bits, count, |value| value, &mut read).is_ok() {
+            let mut read = Vec::<u32>::new();
+            if hybrid(&bytes, bits, count, &mut read).is_ok() {
                 prop_assert_eq!(read.len(), count);
             }
         }

@@ -3,14 +3,12 @@
 use std::fmt;
 
 use zstd::bulk::Decompressor;
+use zstd::zstd_safe::get_frame_content_size;
 
 use super::bits::{hybrid, width};
-use super::{Encoding, PageMeta, Physical, delta};
+use super::{ENTRIES_MAX, Encoding, PageMeta, Physical, RAW_BYTES_MAX, count_of, delta};
 use crate::block::section::damaged;
 use crate::error::Error;
-
-/// The longest body that is decompressed.
-const RAW_BYTES_MAX: u32 = 1 << 30;
 
 /// Values that were read.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,12 +121,18 @@ impl Decoder {
         let entries = page.entries as usize;
         let mut rest = self.raw.as_slice();
         let (max_rep, max_def) = max;
-        levels(&mut rest, max_rep, entries, &mut into.rep)?;
-        let before = into.def.len();
-        levels(&mut rest, max_def, entries, &mut into.def)?;
+        let rep = levels(&mut rest, max_rep, entries, &mut into.rep)?;
+        let rows = match max_rep {
+            0 => entries,
+            _ => count_of(rep, 0),
+        };
+        if rows != page.rows as usize || rep.first().is_some_and(|level| *level != 0) {
+            return Err(damaged("a page has another number of rows than it should"));
+        }
+        let def = levels(&mut rest, max_def, entries, &mut into.def)?;
         let present = match max_def {
             0 => entries,
-            _ => into.def.iter().skip(before).filter(|level| **level == max_def).count(),
+            _ => count_of(def, max_def),
         };
         if present != page.values as usize {
             return Err(damaged("a page has another number of values than it should"));
@@ -142,8 +146,12 @@ impl Decoder {
             return Err(damaged("checksum mismatch in a page"));
         }
         let body = bytes.get(page.header_len as usize..).unwrap_or_default();
-        if page.raw_len > RAW_BYTES_MAX {
+        if page.raw_len > RAW_BYTES_MAX || page.entries > ENTRIES_MAX {
             return Err(damaged("a page is longer than any can be"));
+        }
+        // Two places have to agree before anything is reserved.
+        if get_frame_content_size(body).ok().flatten() != Some(u64::from(page.raw_len)) {
+            return Err(damaged("a page has another length than it should"));
         }
         let raw_len = page.raw_len as usize;
         self.raw.clear();
@@ -156,19 +164,28 @@ impl Decoder {
     }
 }
 
-/// Reads the levels of a page: their length, then runs.
-fn levels(rest: &mut &[u8], max: u8, entries: usize, out: &mut Vec<u8>) -> Result<(), Error> {
+/// Reads the levels of a page (their length, then runs), appends them and gives them back.
+fn levels<'o>(
+    rest: &mut &[u8],
+    max: u8,
+    entries: usize,
+    out: &'o mut Vec<u8>,
+) -> Result<&'o [u8], Error> {
     if max == 0 {
-        return Ok(());
+        return Ok(&[]);
     }
-    let fault = || damaged("levels end early");
+    let fault = || damaged("levels end early or are higher than they can be");
     let (len, after) = rest.split_first_chunk::<4>().ok_or_else(fault)?;
     let len = u32::from_le_bytes(*len) as usize;
     let (runs, after) = after.split_at_checked(len).ok_or_else(fault)?;
     *rest = after;
-    // Widths of levels are at most two bits.
-    hybrid(runs, width(u32::from(max)), entries, |level| level.to_le_bytes()[0], out)?;
-    Ok(())
+    let begin = out.len();
+    hybrid(runs, width(u32::from(max)), entries, out)?;
+    let levels = out.get(begin..).unwrap_or_default();
+    if levels.iter().fold(0, |all, level| (*level).max(all)) > max {
+        return Err(fault());
+    }
+    Ok(levels)
 }
 
 fn values(
@@ -182,24 +199,26 @@ fn values(
     match (encoding, out) {
         (Encoding::Dictionary, Owned::Codes(codes)) => {
             let (bits, runs) = bytes.split_first().ok_or_else(fault)?;
-            if *bits > 32 {
-                return Err(fault());
-            }
-            hybrid(runs, *bits, count, |code| code, codes)?;
+            hybrid(runs, *bits, count, codes)?;
         }
         (Encoding::Delta, Owned::Words(words)) => {
-            delta::read(bytes, count, |word| words.push(word))?;
+            words.reserve(count);
+            delta::read(bytes, count, |some| words.extend_from_slice(some))?;
         }
         (Encoding::Delta, Owned::Words32(words)) => {
-            delta::read(bytes, count, |word| words.push(low(word)))?;
+            words.reserve(count);
+            delta::read(bytes, count, |some| words.extend(some.iter().map(|word| low(*word))))?;
         }
         (Encoding::DeltaLength, Owned::Texts { ends, bytes: all }) => {
             let mut end = all.len() as u64;
             let mut fits = true;
-            let taken = delta::read(bytes, count, |len| {
-                end = end.saturating_add(len);
-                fits &= u32::try_from(end).is_ok();
-                ends.push(u32::try_from(end).unwrap_or(u32::MAX));
+            ends.reserve(count);
+            let taken = delta::read(bytes, count, |lengths| {
+                ends.extend(lengths.iter().map(|len| {
+                    end = end.saturating_add(*len);
+                    fits &= end <= u64::from(u32::MAX);
+                    low(end)
+                }));
             })?;
             let text = bytes.get(taken..).unwrap_or_default();
             if !fits || end - all.len() as u64 != text.len() as u64 {
@@ -220,8 +239,13 @@ fn plain(bytes: &[u8], physical: Physical, count: usize, out: &mut Owned) -> Res
             if bytes.len() != count.div_ceil(8) {
                 return Err(fault());
             }
-            let bits = bytes.iter().flat_map(|byte| (0..8).map(move |at| byte >> at & 1 == 1));
-            bools.extend(bits.take(count));
+            let begin = bools.len();
+            bools.reserve(bytes.len() * 8);
+            for byte in bytes {
+                let eight: [bool; 8] = std::array::from_fn(|at| byte >> at & 1 == 1);
+                bools.extend_from_slice(&eight);
+            }
+            bools.truncate(begin + count);
         }
         (Physical::Int32, Owned::Words32(words)) => {
             let (whole, rest) = bytes.as_chunks::<4>();
@@ -245,6 +269,9 @@ fn plain(bytes: &[u8], physical: Physical, count: usize, out: &mut Owned) -> Res
         }
         (Physical::Bytes, Owned::Texts { ends, bytes: all }) => {
             let mut rest = bytes;
+            // Each has its length in the page at least.
+            ends.reserve(count.min(bytes.len() / 4));
+            all.reserve(bytes.len());
             for _ in 0..count {
                 let (len, after) = rest.split_first_chunk::<4>().ok_or_else(fault)?;
                 let len = u32::from_le_bytes(*len) as usize;
@@ -262,7 +289,10 @@ fn plain(bytes: &[u8], physical: Physical, count: usize, out: &mut Owned) -> Res
     Ok(())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "differences of 32 bits wrap")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "differences of 32 bits wrap, what is larger was refused"
+)]
 const fn low(word: u64) -> u32 {
     word as u32
 }

@@ -8,8 +8,17 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use super::bits::{put_hybrid, width};
-use super::{Chunk, ChunkMeta, Encoding, Levels, PageMeta, Physical, Values, delta, header};
-use crate::error::Error;
+use super::{
+    Chunk, ChunkMeta, ENTRIES_MAX, Encoding, Levels, PageMeta, Physical, RAW_BYTES_MAX, Values,
+    count_of, delta, header,
+};
+use crate::error::{Error, Kind};
+
+/// A page ends earlier than it should by its rows where its texts take more than this, so that a
+/// reader of large values holds little of them at a time. A row is never cut.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+/// The same for the entries of lists.
+const LIST_ENTRIES_MAX: usize = 1 << 18;
 
 /// Writes column chunks; buffers and the compressor are used again.
 pub struct Encoder {
@@ -45,7 +54,9 @@ impl Encoder {
     /// Appends the pages of a chunk to `out`, whose first byte will stand at `base` of the file.
     ///
     /// # Errors
-    /// `Io` where the library fails to compress.
+    /// `TooLarge` when a page is longer than a reader takes (a row of a GiB, or a dictionary);
+    /// `Fatal` when there are other values than the levels say; `Io` where the library fails to
+    /// compress. Whole pages may stand in `out` then.
     pub fn chunk(
         &mut self,
         out: &mut Vec<u8>,
@@ -60,8 +71,9 @@ impl Encoder {
             values: 0,
             raw_bytes: 0,
             bytes: 0,
-            min_max: min_max(chunk.physical, chunk.dictionary.unwrap_or(chunk.values)),
+            min_max: min_max(chunk),
         };
+        let cuts = cuts(chunk)?;
         let begin = out.len();
         let mut code_bits = 0;
         // Without values a dictionary would only be overhead.
@@ -76,7 +88,7 @@ impl Encoder {
             meta.encoding = Encoding::Plain;
         }
         let mut first_row = 0;
-        for cut in cuts(chunk) {
+        for cut in cuts {
             self.raw.clear();
             put_levels(&mut self.raw, &chunk.levels, cut.entries.clone());
             put_values(&mut self.raw, meta.encoding, chunk, cut.values.clone(), code_bits);
@@ -108,12 +120,18 @@ impl Encoder {
         page: PageMeta,
         encoding: Option<Encoding>,
     ) -> Result<PageMeta, Error> {
+        let raw_len = u32::try_from(self.raw.len()).ok().filter(|len| *len <= RAW_BYTES_MAX);
+        let Some(raw_len) = raw_len.filter(|_| page.entries <= ENTRIES_MAX) else {
+            let (bytes, entries) = (self.raw.len(), page.entries);
+            let message = format!("a page of {bytes} bytes and {entries} entries is too long");
+            return Err(Error::new(Kind::TooLarge, message));
+        };
         self.packed.clear();
         self.packed.reserve(compress_bound(self.raw.len()));
         self.compressor
             .compress_to_buffer(&self.raw, &mut self.packed)
             .map_err(|fault| Error::io("compress a page", fault))?;
-        let (begin, raw_len, len) = (out.len(), count(self.raw.len()), count(self.packed.len()));
+        let (begin, len) = (out.len(), count(self.packed.len()));
         match encoding {
             Some(encoding) => header::put_data(out, raw_len, len, page.entries, encoding),
             None => header::put_dictionary(out, raw_len, len, page.entries),
@@ -133,38 +151,68 @@ impl Encoder {
 }
 
 /// Cuts a chunk into pages, each ending where a row ends.
-fn cuts(chunk: &Chunk<'_>) -> Vec<Cut> {
+fn cuts(chunk: &Chunk<'_>) -> Result<Vec<Cut>, Error> {
     let Levels { max_rep, max_def, rep, def } = chunk.levels;
     let rows = chunk.rows as usize;
+    let entries = match (max_rep, max_def) {
+        (0, 0) => rows,
+        (0, _) => def.len(),
+        _ => rep.len(),
+    };
     // What has no values has nothing to skip.
     let page_rows = if chunk.values.len() == 0 { rows } else { chunk.page_rows as usize }.max(1);
-    let (mut cuts, mut entry, mut value) = (Vec::new(), 0, 0);
-    let mut row = 0;
+    let (mut cuts, mut entry, mut value, mut row) = (Vec::new(), 0, 0, 0);
     while row < rows || cuts.is_empty() {
-        let take = page_rows.min(rows - row);
-        let begin = entry;
-        if max_rep == 0 {
-            entry += take;
-        } else {
-            let mut left = take;
-            while entry < rep.len() && (left > 0 || rep[entry] != 0) {
-                left -= usize::from(rep[entry] == 0);
-                entry += 1;
+        let mut take = page_rows.min(rows - row);
+        let cut = loop {
+            let end = if max_rep == 0 { entry + take } else { end_of_rows(rep, entry, take) };
+            let cut = Cut {
+                entries: entry..end,
+                values: value..value + present(&chunk.levels, entry..end)?,
+                rows: count(take),
+            };
+            if take < 2 || !is_long(chunk, &cut) {
+                break cut;
             }
-        }
-        let present = if max_def == 0 {
-            entry - begin
-        } else {
-            def[begin..entry].iter().filter(|level| **level == max_def).count()
+            take /= 2;
         };
-        cuts.push(Cut { entries: begin..entry, values: value..value + present, rows: count(take) });
-        value += present;
-        row += take;
-        if take == 0 {
-            break;
-        }
+        (entry, value, row) = (cut.entries.end, cut.values.end, row + take);
+        cuts.push(cut);
     }
-    cuts
+    if entry != entries || value != chunk.values.len_of(chunk.physical) {
+        return Err(unequal());
+    }
+    Ok(cuts)
+}
+
+/// Where so many rows of a list end that begin at an entry.
+fn end_of_rows(rep: &[u8], begin: usize, rows: usize) -> usize {
+    let begins = rep.iter().enumerate().skip(begin).filter(|(_, level)| **level == 0);
+    begins.map(|(at, _)| at).nth(rows).unwrap_or(rep.len())
+}
+
+/// How many of the entries have a value.
+fn present(levels: &Levels<'_>, entries: Range<usize>) -> Result<usize, Error> {
+    if levels.max_def == 0 {
+        return Ok(entries.len());
+    }
+    let def = levels.def.get(entries).ok_or_else(unequal)?;
+    Ok(count_of(def, levels.max_def))
+}
+
+fn is_long(chunk: &Chunk<'_>, cut: &Cut) -> bool {
+    let text_bytes = match chunk.values {
+        Values::Texts(texts) => {
+            texts.get(cut.values.clone()).unwrap_or_default().iter().map(|text| text.len()).sum()
+        }
+        _ => 0,
+    };
+    text_bytes > TEXT_BYTES_MAX || cut.entries.len() > cut.rows as usize + LIST_ENTRIES_MAX
+}
+
+/// The invariant of a [`Chunk`] is broken.
+fn unequal() -> Error {
+    Error::new(Kind::Fatal, "a column to write has other values than its levels say")
 }
 
 fn put_levels(out: &mut Vec<u8>, levels: &Levels<'_>, entries: Range<usize>) {
@@ -191,16 +239,11 @@ fn put_values(
             out.push(code_bits);
             put_hybrid(out, &codes[range], code_bits);
         }
-        (Encoding::Delta, Values::Words(words)) => {
-            delta::put(out, range.len(), words[range].iter().copied());
-        }
-        (Encoding::Delta, Values::Words32(words)) => {
-            let extend = |word: &u32| i64::from(word.cast_signed()).cast_unsigned();
-            delta::put(out, range.len(), words[range].iter().map(extend));
-        }
+        (Encoding::Delta, Values::Words(words)) => delta::put_words(out, &words[range]),
+        (Encoding::Delta, Values::Words32(words)) => delta::put_words32(out, &words[range]),
         (Encoding::DeltaLength, Values::Texts(texts)) => {
             let texts = &texts[range];
-            delta::put(out, texts.len(), texts.iter().map(|text| text.len() as u64));
+            delta::put_lengths(out, texts);
             texts.iter().for_each(|text| out.extend_from_slice(text));
         }
         (_, values) => {
@@ -220,11 +263,9 @@ fn put_plain(out: &mut Vec<u8>, values: Values<'_>, range: Range<usize>) {
             }
         }
         Values::Words32(words) | Values::Codes(words) => {
-            words[range].iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+            put_all(out, &words[range], |word| word.to_le_bytes());
         }
-        Values::Words(words) => {
-            words[range].iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
-        }
+        Values::Words(words) => put_all(out, &words[range], |word| word.to_le_bytes()),
         Values::Fixed(bytes) => out.extend_from_slice(&bytes[range]),
         Values::Texts(texts) => {
             for text in &texts[range] {
@@ -233,6 +274,14 @@ fn put_plain(out: &mut Vec<u8>, values: Values<'_>, range: Range<usize>) {
             }
         }
     }
+}
+
+/// Appends words; a single copy where the machine stores them as Parquet does.
+fn put_all<T: Copy, const N: usize>(out: &mut Vec<u8>, words: &[T], of: impl Fn(T) -> [u8; N]) {
+    let begin = out.len();
+    out.resize(begin + words.len() * N, 0);
+    let (slots, _) = out[begin..].as_chunks_mut::<N>();
+    slots.iter_mut().zip(words).for_each(|(slot, word)| *slot = of(*word));
 }
 
 impl Values<'_> {
@@ -261,18 +310,23 @@ impl Values<'_> {
     }
 }
 
-fn min_max(physical: Physical, values: Values<'_>) -> Option<(i64, i64)> {
-    let ends = |values: &mut dyn Iterator<Item = i64>| {
-        let first = values.next()?;
-        Some(values.fold((first, first), |(min, max), value| (min.min(value), max.max(value))))
-    };
-    match (physical, values) {
+/// The least and the greatest value of integers (of a dictionary: of what it holds).
+fn min_max(chunk: &Chunk<'_>) -> Option<(i64, i64)> {
+    if chunk.values.len() == 0 {
+        return None;
+    }
+    match (chunk.physical, chunk.dictionary.unwrap_or(chunk.values)) {
         (Physical::Int64, Values::Words(words)) => {
-            ends(&mut words.iter().map(|word| word.cast_signed()))
+            ends(words.iter().map(|word| word.cast_signed()))
         }
         (Physical::Int32, Values::Words32(words)) => {
-            ends(&mut words.iter().map(|word| i64::from(word.cast_signed())))
+            ends(words.iter().map(|word| i64::from(word.cast_signed())))
         }
         _ => None,
     }
+}
+
+fn ends(mut values: impl Iterator<Item = i64>) -> Option<(i64, i64)> {
+    let first = values.next()?;
+    Some(values.fold((first, first), |(min, max), value| (min.min(value), max.max(value))))
 }

@@ -84,6 +84,7 @@ impl ChunkMeta {
             for number in [*len, *header_len, *raw_len, *rows] {
                 put_varint(out, u64::from(number));
             }
+            // A row has an entry at least; rows of a dictionary are 0.
             put_varint(out, u64::from(entries.wrapping_sub(*rows)));
             put_varint(out, u64::from(entries.wrapping_sub(*values)));
             out.extend_from_slice(&crc.to_le_bytes());
@@ -101,7 +102,8 @@ impl ChunkMeta {
         for _ in 0..count {
             chunks.push(Self::decode(&mut cursor)?);
         }
-        Ok(chunks)
+        // Nothing stands behind them.
+        if cursor.bytes(1).is_ok() { Err(cursor.fault()) } else { Ok(chunks) }
     }
 
     fn decode(cursor: &mut Cursor<'_>) -> Result<Self, Error> {
@@ -114,7 +116,8 @@ impl ChunkMeta {
             0 => None,
             _ => {
                 let min = unzigzag(cursor.varint()?);
-                Some((min, min.wrapping_add(cursor.varint()?.cast_signed())))
+                let max = min.checked_add_unsigned(cursor.varint()?);
+                Some((min, max.ok_or_else(|| cursor.fault())?))
             }
         };
         let count = cursor.count()?;
@@ -130,7 +133,8 @@ impl ChunkMeta {
                 rows: cursor.number()?,
                 ..PageMeta::default()
             };
-            page.entries = cursor.number()?.wrapping_add(page.rows);
+            let more = cursor.number()?;
+            page.entries = page.rows.checked_add(more).ok_or_else(|| cursor.fault())?;
             let absent = cursor.number()?;
             page.values = page.entries.checked_sub(absent).ok_or_else(|| cursor.fault())?;
             let crc = cursor.bytes(4)?.first_chunk().ok_or_else(|| cursor.fault())?;
