@@ -227,7 +227,7 @@ fn dictionary<T: Clone + Ord>(values: &[T]) -> (Vec<T>, Vec<u32>) {
 fn put(out: &mut Vec<u8>, column: &Column, rows: usize) -> ChunkMeta {
     let Column { physical, encoding, max, rep, def, data } = column;
     let is_coded = *encoding == Encoding::Dictionary;
-    let mut encoder = Encoder::new(3).unwrap();
+    let mut encoder = Encoder::new(3, 3).unwrap();
     let mut write = |values: Values<'_>, dictionary: Option<Values<'_>>| {
         let levels = Levels { max_rep: max.0, max_def: max.1, rep, def };
         let rows = u32::try_from(rows).unwrap();

@@ -39,7 +39,7 @@ fn round_trip(entries: &[Option<u16>], physical: Physical, encoding: Encoding, p
     let levels = Levels { max_rep: 0, max_def: 1, rep: &[], def: &def };
     let chunk = Chunk { physical, encoding, levels, values, dictionary, rows, page_rows };
     let mut out = b"before".to_vec();
-    let meta = Encoder::new(1).unwrap().chunk(&mut out, 1_000, &chunk).unwrap();
+    let meta = Encoder::new(1, 1).unwrap().chunk(&mut out, 1_000, &chunk).unwrap();
     let coded = ChunkMeta::decode_all(&ChunkMeta::encode_all(std::slice::from_ref(&meta))).unwrap();
     assert_eq!(coded, std::slice::from_ref(&meta));
 
@@ -92,7 +92,7 @@ fn read_changed(change: impl Fn(&mut PageMeta, &mut Vec<u8>)) -> Result<(), Erro
         page_rows: 9,
     };
     let mut out = Vec::new();
-    let mut page = Encoder::new(1).unwrap().chunk(&mut out, 0, &chunk).unwrap().pages[0];
+    let mut page = Encoder::new(1, 1).unwrap().chunk(&mut out, 0, &chunk).unwrap().pages[0];
     change(&mut page, &mut out);
     let mut found = Decoded::new(Physical::Int64, Encoding::Plain);
     let mut decoder = Decoder::new().unwrap();
@@ -159,7 +159,7 @@ fn pages_of_large_values_end_early() {
         rows: 10,
         page_rows: 8_192,
     };
-    let meta = Encoder::new(1).unwrap().chunk(&mut Vec::new(), 0, &chunk).unwrap();
+    let meta = Encoder::new(1, 1).unwrap().chunk(&mut Vec::new(), 0, &chunk).unwrap();
     let rows: Vec<u32> = meta.pages.iter().map(|page| page.rows).collect();
     assert_eq!(rows.iter().sum::<u32>(), 10);
     assert!(rows.iter().all(|rows| (1..=2).contains(rows)), "{rows:?}");
@@ -176,7 +176,7 @@ fn a_column_with_other_values_than_levels_is_not_written() {
         rows: 3,
         page_rows: 2,
     };
-    let mut encoder = Encoder::new(1).unwrap();
+    let mut encoder = Encoder::new(1, 1).unwrap();
     let mut write = |chunk: Chunk<'_>| encoder.chunk(&mut Vec::new(), 0, &chunk).map(drop);
     write(chunk).unwrap();
     for chunk in [
@@ -229,7 +229,7 @@ proptest! {
             values: Values::Words(&words), dictionary: None, rows, page_rows,
         };
         let mut out = Vec::new();
-        let meta = Encoder::new(1).unwrap().chunk(&mut out, 0, &chunk).unwrap();
+        let meta = Encoder::new(1, 1).unwrap().chunk(&mut out, 0, &chunk).unwrap();
         let mut found = Decoded::new(Physical::Int64, Encoding::Delta);
         let mut decoder = Decoder::new().unwrap();
         for page in &meta.pages {
