@@ -87,11 +87,11 @@ fn process(disk: &SimDisk, ledger: &mut Ledger, rng: &mut Rng, arbitrary: &mut A
         if rng.chance(50) {
             running.settle();
         }
-        failed += ledger.hear(&mut running);
         if rng.chance(40) {
             let kept = running.keep(rng);
             assert!(kept.is_ok() || disk.crashed(), "cannot keep: {kept:?}");
         }
+        failed += ledger.hear(&mut running);
         // Without power no file can be read.
         if rng.chance(15) && !disk.crashed() {
             ledger.check(&running.store, When::Live);
