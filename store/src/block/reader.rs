@@ -4,28 +4,32 @@
 //! touches the pages of the rows that are asked for and nothing else; every byte is checked before
 //! it is used, and whatever is wrong is told with the name of the block.
 
-mod leaf;
+pub(super) mod leaf;
 mod rows;
+mod tables;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use model::batch::{Batch, Indexed};
-use model::column::{Interner, count};
+use model::column::count;
 use model::{TenantId, TraceId};
 use zstd::bulk::Decompressor;
 
 use super::cache::{Cache, Key};
 use super::footer;
-use super::page::ChunkMeta;
+use super::page::{ChunkMeta, Decoder};
 use super::schema::{Leaf, Schema};
 use super::section::index::{self, Fanout, fanout_len};
-use super::section::lists::{Nodes, decode_resources, decode_scopes, decode_shapes};
+use super::section::lists::{decode_resources, decode_scopes, decode_shapes};
 use super::section::summary::{self, Summary};
 use super::section::terms::{Run, decode_tenants};
 use super::section::{self, DIRECTORY_BYTES_MAX, Directory, Id, Level, Location, damaged};
 use crate::disk::File;
 use crate::error::{Error, Kind};
+use leaf::{Extents, Values};
+
+pub use tables::Tables;
 
 /// The longest section that is decompressed.
 const SECTION_BYTES_MAX: u32 = 512 << 20;
@@ -53,34 +57,13 @@ impl std::fmt::Debug for Wanted<'_> {
 pub struct Reader {
     file: Arc<dyn File>,
     name: String,
+    location: Location,
     directory: Directory,
     leaves: Vec<Leaf>,
     /// The first row of each row group in the block, and one past the last.
     first_rows: Vec<u32>,
     fanout: OnceLock<Fanout>,
     cache: Arc<Cache>,
-}
-
-/// What reading a row group needs besides its pages.
-#[derive(Debug)]
-pub struct Tables {
-    /// Where the pages of each leaf stand.
-    pub chunks: Vec<ChunkMeta>,
-    pub(super) resources: Interner,
-    pub(super) services: Interner,
-    pub(super) scopes: Interner,
-    pub(super) shapes: [Nodes; 3],
-}
-
-impl Tables {
-    /// Heap bytes held.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        let pages = self.chunks.iter().map(|chunk| 128 + chunk.pages.len() * 48).sum::<usize>();
-        let lists = [&self.resources, &self.services, &self.scopes];
-        let shapes = self.shapes.iter().map(|nodes| nodes.len() * 8).sum::<usize>();
-        pages + lists.into_iter().map(Interner::heap_bytes).sum::<usize>() + shapes
-    }
 }
 
 impl Reader {
@@ -111,7 +94,7 @@ impl Reader {
         }
         let leaves = directory.schema.leaves();
         let fanout = OnceLock::new();
-        Ok(Self { file, name, directory, leaves, first_rows, fanout, cache })
+        Ok(Self { file, name, location, directory, leaves, first_rows, fanout, cache })
     }
 
     /// Opens a block by its footer.
@@ -133,6 +116,12 @@ impl Reader {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Where its directory stands: pages and sections before it, the footer behind it.
+    #[must_use]
+    pub const fn location(&self) -> Location {
+        self.location
     }
 
     /// Its columns.
@@ -178,8 +167,9 @@ impl Reader {
                 format!("{} needs version {}", what(), section.version),
             ));
         }
-        if section.len.max(section.raw_len) > SECTION_BYTES_MAX {
-            return Err(damaged(format!("{} is longer than any can be", what())));
+        let end = section.offset.checked_add(u64::from(section.len));
+        if end.is_none_or(|end| end > self.location.offset) || section.raw_len > SECTION_BYTES_MAX {
+            return Err(damaged(format!("{} lies where none can be", what())));
         }
         let bytes = read_at(&*self.file, section.offset, section.len as usize, &self.name)?;
         if crc32c::crc32c(&bytes) != section.crc {
@@ -301,12 +291,31 @@ impl Reader {
             decode_resources(&self.needed(Id::Resources, row_group)?).map_err(fail)?;
         let scopes = decode_scopes(&self.needed(Id::Scopes, row_group)?).map_err(fail)?;
         let shapes = decode_shapes(&self.needed(Id::Shapes, row_group)?).map_err(fail)?;
-        if chunks.len() != self.leaves.len() {
-            return Err(damaged(format!("{}: columns are missing", self.name)));
-        }
         let tables = Arc::new(Tables { chunks, resources, services, scopes, shapes });
+        let rows = self.rows_of(row_group);
+        let fits = tables.check(&self.leaves, rows.end - rows.start, self.location.offset);
+        fits.map_err(|error| damaged(format!("{}: row group {row_group}: {error}", self.name)))?;
         self.cache.put(key, &tables);
         Ok(tables)
+    }
+
+    /// Reads one column of a row group whole, by its place among the leaves, and decodes every page.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub(super) fn leaf(
+        &self,
+        (row_group, tables): (u32, &Tables),
+        place: usize,
+        decoder: &mut Decoder,
+    ) -> Result<Values, Error> {
+        let (leaf, chunk) = (self.leaves.get(place), tables.chunks.get(place));
+        let (leaf, chunk) = leaf.zip(chunk).ok_or_else(|| damaged("columns are missing"))?;
+        let len = usize::try_from(chunk.bytes).map_err(|_| damaged("a column is too long"))?;
+        let bytes = read_at(&*self.file, chunk.offset(), len, &self.name)?;
+        let rows = self.rows_of(row_group);
+        let extents = Extents(vec![(chunk.offset(), bytes)]);
+        leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder)
     }
 
     fn key(&self, row_group: u32) -> Key {
