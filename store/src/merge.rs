@@ -26,7 +26,7 @@ use crate::shelf::{Blocks, block_name};
 use sources::Sources;
 
 /// Rows of a row group of a block.
-const GROUP_ROWS: u32 = 100_000;
+const GROUP_ROWS: u32 = 200_000;
 /// Rows of a block; a merge of more makes several.
 const BLOCK_ROWS: u64 = 8_000_000;
 /// How much earlier than the first arrival a trace may start and still be among the others.

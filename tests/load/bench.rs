@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gateway::demo::client::{Coding, Protocol};
@@ -58,6 +58,10 @@ pub(crate) struct Args {
     /// The sender's processor
     #[arg(long, default_value_t = 1)]
     own_cpu: usize,
+    /// What the server is asked to write after the load, while it is still measured: `all_in` is
+    /// then what everything cost up to there
+    #[arg(long, value_enum, default_value_t = Flush::L1)]
+    flush: Flush,
     /// Where data directories are made; on the disk that is meant, not in memory
     #[arg(long, default_value = ".")]
     scratch: PathBuf,
@@ -67,6 +71,27 @@ pub(crate) struct Args {
     /// The seed of the sets
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+/// How far the server writes what it was sent.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flush {
+    /// As far as it goes by itself.
+    None,
+    /// Into L0 files.
+    L0,
+    /// Into blocks.
+    L1,
+}
+
+impl Flush {
+    const fn level(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::L0 => Some("l0"),
+            Self::L1 => Some("l1"),
+        }
+    }
 }
 
 /// One measurement.
@@ -154,6 +179,10 @@ struct Used {
     /// Spans in the directories that `disk` adds up, those of the warm-up included.
     stored: u64,
     starts: u64,
+    /// With what was written after the load.
+    all_in: Duration,
+    flushing: Duration,
+    block_bytes: u64,
 }
 
 impl Runner<'_> {
@@ -243,6 +272,14 @@ impl Runner<'_> {
         }
         row.insert("server_cpu_s_per_m".into(), report::cpu_per_m(used.cpu, sent.acked));
         let nanos = u64::try_from(used.cpu.as_nanos())?;
+        if self.args.flush != Flush::None {
+            row.insert("all_in_cpu_s_per_m".into(), report::cpu_per_m(used.all_in, sent.acked));
+            let secs = (sent.elapsed + used.flushing).as_secs_f64();
+            row.insert("all_in_spans_per_s".into(), report::round(as_f64(sent.acked) / secs, 0));
+            let nanos = u64::try_from(used.all_in.as_nanos())?;
+            row.insert("all_in_cpu_ns_per_b".into(), report::per(nanos, sent.raw_bytes, 2));
+            row.insert("l1_b_per_span".into(), report::per(used.block_bytes, used.stored, 2));
+        }
         row.insert("server_cpu_ns_per_b".into(), report::per(nanos, sent.raw_bytes, 2));
         row.insert("server_cpu_share".into(), share(used.cpu, sent.elapsed));
         row.insert("peak_mb".into(), mb(used.peak));
@@ -279,6 +316,13 @@ impl Runner<'_> {
         let last = self.last(messages, sent.next);
         let run = engine::run(messages, sent.next..last, &drive).await;
         used.cpu += server.cpu()?.saturating_sub(cpu);
+        if let Some(level) = self.args.flush.level() {
+            let began = Instant::now();
+            server.flush(level).await?;
+            used.flushing += began.elapsed();
+            used.block_bytes += server.block_bytes()?;
+        }
+        used.all_in += server.cpu()?.saturating_sub(cpu);
         used.peak = used.peak.max(server.memory()?.0);
         used.disk += server.disk()?;
         used.stored += warm + run.acked;
@@ -369,6 +413,9 @@ impl Runner<'_> {
         let drive = self.drive().drive(&self.endpoint(&server), WhenFull::Stop)?;
         let (messages, truth) = send::make(&self.set(self.args.spans_less), &drive.target)?;
         let sent = engine::run(&messages, 0..messages.len(), &drive).await;
+        if let Some(level) = self.args.flush.level() {
+            server.flush(level).await?;
+        }
         let fetched = probe::Prober::new(&server, self.args.seed)?.fetch(&truth.samples).await?;
         server.stop().await?;
         let mut row = Map::new();

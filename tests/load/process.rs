@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use gateway::clock::Tasks;
 use gateway::demo::client::{Channel, Coding, Protocol, Target};
 use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The unit of processor times in `/proc`: 1/100 s on every Linux that user space sees.
 const TICK: Duration = Duration::from_millis(10);
@@ -59,6 +60,7 @@ pub(crate) struct Server {
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) api: SocketAddr,
+    admin: SocketAddr,
 }
 
 /// How many lines of the server's log are reported.
@@ -87,7 +89,7 @@ impl Server {
         pin(launch.server_cpu)?;
         let child = command.spawn().with_context(|| launch.binary.display().to_string());
         pin(launch.own_cpu)?;
-        let mut server = Self { child: child?, data, grpc, http, api };
+        let mut server = Self { child: child?, data, grpc, http, api, admin };
         server.ready().await?;
         Ok(server)
     }
@@ -140,6 +142,26 @@ impl Server {
         blocks(self.data.path().join("data").as_path())
     }
 
+    /// What blocks take on disk, in bytes of their files.
+    pub(crate) fn block_bytes(&self) -> anyhow::Result<u64> {
+        let blocks = self.data.path().join("data").join("blocks");
+        if blocks.try_exists()? { lengths(&blocks) } else { Ok(0) }
+    }
+
+    /// Has the server write what it has in memory (`l0`), and merge it into blocks (`l1`).
+    pub(crate) async fn flush(&self, level: &str) -> anyhow::Result<()> {
+        let mut stream = tokio::net::TcpStream::connect(self.admin).await?;
+        let request = format!(
+            "POST /flush?level={level} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+            self.admin
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "flush: {answer}");
+        Ok(())
+    }
+
     /// Asks the server to end, and waits for it.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("pid")?;
@@ -171,6 +193,17 @@ fn free_ports<const N: usize>() -> anyhow::Result<[SocketAddr; N]> {
     }
     let addresses: Result<Vec<_>, _> = listeners.iter().map(TcpListener::local_addr).collect();
     addresses?.try_into().ok().context("ports")
+}
+
+/// The lengths of all files below a directory.
+fn lengths(path: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        bytes += if meta.is_dir() { lengths(&entry.path())? } else { meta.len() };
+    }
+    Ok(bytes)
 }
 
 fn blocks(path: &Path) -> anyhow::Result<u64> {

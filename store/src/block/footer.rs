@@ -5,6 +5,7 @@
 //! disk at the start. A checksum among the key-values covers the footer itself.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::sync::Arc;
 
 use parquet::basic::{
@@ -25,6 +26,9 @@ use super::page::{ChunkMeta, Encoding, Physical};
 use super::schema::Logical;
 use super::section::{Header, Location, damaged};
 use crate::error::{Error, Kind};
+
+#[cfg(test)]
+mod tests;
 
 /// What a Parquet file begins and ends with.
 pub const MAGIC: &[u8] = b"PAR1";
@@ -80,14 +84,16 @@ pub struct Footer {
 pub fn key_values(header: &Header, directory: Location) -> Vec<(String, String)> {
     let Location { offset, len, crc } = directory;
     let block = serde_json::to_string(header).unwrap_or_default();
+    // Last what is looked for from the end, before anything is parsed.
     vec![
-        (DIRECTORY.to_owned(), format!("{offset}:{len}:{crc:08x}")),
         ("traceweir.block".to_owned(), block),
+        (DIRECTORY.to_owned(), format!("{offset}:{len}:{crc:08x}")),
         (CHECKSUM.to_owned(), ZEROS.to_owned()),
     ]
 }
 
 /// Appends the offset indexes and the footer, which will stand at `offset` of the file.
+/// `key_values` end as those of [`key_values`].
 ///
 /// # Errors
 /// `Fatal` where the library refuses what we built.
@@ -110,7 +116,7 @@ pub fn write(
     let at = checksum_at(tail)
         .ok_or_else(|| Error::new(Kind::Fatal, "the footer was written without its checksum"))?;
     let crc = format!("{:08x}", crc32c::crc32c(tail));
-    if let Some(digits) = tail.get_mut(at..at + ZEROS.len()) {
+    if let Some(digits) = tail.get_mut(at) {
         digits.copy_from_slice(crc.as_bytes());
     }
     Ok(())
@@ -126,7 +132,7 @@ pub fn read(
 ) -> Result<Footer, Error> {
     let short = || damaged("it is too short for a block");
     let end = file_len.checked_sub(8).filter(|end| *end >= 4).ok_or_else(short)?;
-    if read(0, 4)? != MAGIC {
+    if read(0, MAGIC.len())? != MAGIC {
         return Err(damaged("it does not begin as a Parquet file"));
     }
     let last = read(end, 8)?;
@@ -139,62 +145,74 @@ pub fn read(
         end.checked_sub(len).ok_or_else(|| damaged("the footer is longer than the file"))?;
     let length = usize::try_from(len).map_err(|_| short())?;
     let bytes = read(begin, length)?;
-    let unreadable = |fault: ParquetError| damaged(format!("footer: {fault}"));
-    let metadata = ParquetMetaDataReader::decode_metadata(&bytes).map_err(unreadable)?;
-    let footer = digest(&metadata)?;
-    let tail_at = footer.directory.offset.saturating_add(u64::from(footer.directory.len));
-    let tail_len = file_len.checked_sub(tail_at).filter(|len| *len <= FOOTER_BYTES_MAX);
-    let tail_len = tail_len.and_then(|len| usize::try_from(len).ok());
-    let tail_len = tail_len.ok_or_else(|| damaged("the directory lies outside of the file"))?;
+    let told = value_at(&bytes, DIRECTORY)
+        .and_then(|at| bytes.get(at))
+        .ok_or_else(|| damaged("it is no block: the footer names no directory"))?;
+    let directory =
+        place(told).ok_or_else(|| damaged("the footer names no place of the directory"))?;
+    let tail_at = directory.offset.checked_add(u64::from(directory.len));
+    let tail_len = tail_at
+        .filter(|at| directory.offset >= MAGIC.len() as u64 && *at <= begin)
+        .and_then(|at| file_len.checked_sub(at))
+        .filter(|len| *len <= FOOTER_BYTES_MAX)
+        .and_then(|len| usize::try_from(len).ok());
+    let (Some(tail_at), Some(tail_len)) = (tail_at, tail_len) else {
+        return Err(damaged("the directory lies outside of the file"));
+    };
     let mut tail = read(tail_at, tail_len)?;
-    if check(&mut tail) { Ok(footer) } else { Err(damaged("checksum mismatch in the footer")) }
+    // Before the library sees it: it parses what is well formed.
+    if tail.len() != tail_len || !check(&mut tail) {
+        return Err(damaged("checksum mismatch in the footer"));
+    }
+    let metadata = ParquetMetaDataReader::decode_metadata(&bytes)
+        .map_err(|fault| damaged(format!("footer: {fault}")))?;
+    Ok(digest(&metadata, directory))
 }
 
 /// Whether the bytes behind the directory are what was written; takes their checksum out.
 #[must_use]
 pub fn check(tail: &mut [u8]) -> bool {
-    let Some(at) = checksum_at(tail) else { return false };
-    let Some(digits) = tail.get_mut(at..at + ZEROS.len()) else { return false };
-    let told = std::str::from_utf8(digits).ok().and_then(|hex| u32::from_str_radix(hex, 16).ok());
+    let Some(digits) = checksum_at(tail).and_then(|at| tail.get_mut(at)) else { return false };
+    // Compared as text: a flipped bit can turn a digit into the same one in upper case.
+    let told = digits.to_vec();
     digits.copy_from_slice(ZEROS.as_bytes());
-    told == Some(crc32c::crc32c(tail))
+    told == format!("{:08x}", crc32c::crc32c(tail)).as_bytes()
 }
 
-/// Where the digits of the checksum stand: behind the last mention of their key, whose value is a
-/// string of eight (Thrift writes its length as one byte).
-fn checksum_at(tail: &[u8]) -> Option<usize> {
-    let key = CHECKSUM.as_bytes();
-    let at = tail.windows(key.len()).rposition(|window| window == key)? + key.len();
-    // The header of the field, then the length.
-    (tail.get(at + 1) == Some(&8)).then_some(at + 2)
+/// Where the digits of the checksum stand.
+fn checksum_at(tail: &[u8]) -> Option<Range<usize>> {
+    value_at(tail, CHECKSUM).filter(|at| at.len() == ZEROS.len())
 }
 
-fn digest(metadata: &ParquetMetaData) -> Result<Footer, Error> {
+/// Where the value of a key stands that is written as [`key_values`] has it: behind the last
+/// mention of the key. (Columns and tenants may be named like it; they stand before.)
+fn value_at(bytes: &[u8], key: &str) -> Option<Range<usize>> {
+    let key = key.as_bytes();
+    let at = bytes.windows(key.len()).rposition(|window| window == key)? + key.len();
+    // The header of the next field, a string, and its length in one byte.
+    let &[0x18, len @ 0..=0x7f] = bytes.get(at..)?.first_chunk()? else { return None };
+    Some(at + 2..at + 2 + usize::from(len))
+}
+
+/// Reads `offset:length:crc32c`.
+fn place(told: &[u8]) -> Option<Location> {
+    let mut parts = std::str::from_utf8(told).ok()?.split(':');
+    let (offset, len) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(Location { offset, len, crc: u32::from_str_radix(parts.next()?, 16).ok()? })
+}
+
+fn digest(metadata: &ParquetMetaData, directory: Location) -> Footer {
     let file = metadata.file_metadata();
-    let key_values: Vec<(String, String)> = file
-        .key_value_metadata()
-        .into_iter()
-        .flatten()
-        .map(|KeyValue { key, value }| (key.clone(), value.clone().unwrap_or_default()))
-        .collect();
-    let told = key_values.iter().find(|(key, _)| key == DIRECTORY);
-    let (_, told) = told.ok_or_else(|| damaged("it is no block: the footer names no directory"))?;
-    let mut parts = told.split(':');
-    let mut part = || parts.next().unwrap_or_default();
-    let location = || -> Option<Location> {
-        let (offset, len) = (part().parse().ok()?, part().parse().ok()?);
-        Some(Location { offset, len, crc: u32::from_str_radix(part(), 16).ok()? })
-    };
-    let mut location = location;
-    let directory =
-        location().ok_or_else(|| damaged("the footer names no place of the directory"))?;
+    let key_values = file.key_value_metadata().into_iter().flatten();
     let rows = |group: &RowGroupMetaData| u64::try_from(group.num_rows()).unwrap_or(0);
-    Ok(Footer {
+    Footer {
         directory,
         row_groups: metadata.row_groups().iter().map(rows).collect(),
         leaves: file.schema_descr().num_columns(),
-        key_values,
-    })
+        key_values: key_values
+            .map(|KeyValue { key, value }| (key.clone(), value.clone().unwrap_or_default()))
+            .collect(),
+    }
 }
 
 fn metadata(

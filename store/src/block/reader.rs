@@ -18,8 +18,8 @@ use zstd::bulk::Decompressor;
 
 use super::cache::{Cache, Key};
 use super::footer;
-use super::page::{ChunkMeta, Decoder};
-use super::schema::{Leaf, Schema};
+use super::page::{ChunkMeta, Decoder, Owned};
+use super::schema::{self, Leaf, Schema, Source};
 use super::section::index::{self, Fanout, fanout_len};
 use super::section::lists::{decode_resources, decode_scopes, decode_shapes};
 use super::section::summary::{self, Summary};
@@ -192,7 +192,8 @@ impl Reader {
     /// `Corrupt`, `Io`.
     pub fn summary(&self, row_group: u32) -> Result<Summary, Error> {
         let bytes = self.needed(Id::Summary, row_group)?;
-        let summary = summary::decode(&bytes).map_err(|error| named(&self.name, &error))?;
+        let ids = self.trace_ids(row_group)?;
+        let summary = summary::decode(&bytes, &ids).map_err(|error| named(&self.name, &error))?;
         let rows: u64 = summary.traces.iter().map(|trace| u64::from(trace.rows)).sum();
         let range = self.rows_of(row_group);
         if rows != u64::from(range.end - range.start) {
@@ -202,6 +203,25 @@ impl Reader {
             )));
         }
         Ok(summary)
+    }
+
+    /// The ids of a row group's traces in the order of their rows: the dictionary of that column.
+    fn trace_ids(&self, row_group: u32) -> Result<Vec<[u8; 16]>, Error> {
+        let tables = self.tables(row_group)?;
+        let is_ids = |leaf: &Leaf| leaf.source == Source::Fixed(schema::Id::TraceId);
+        let chunk = self.leaves.iter().position(is_ids).and_then(|at| tables.chunks.get(at));
+        let Some((page, leaf)) = chunk
+            .and_then(|chunk| chunk.dictionary.as_ref())
+            .zip(self.leaves.iter().find(|leaf| is_ids(leaf)))
+        else {
+            return Err(damaged(format!("{}: it has no trace ids", self.name)));
+        };
+        let bytes = read_at(&*self.file, page.offset, page.len as usize, &self.name)?;
+        let ids = Decoder::new()?.dictionary(leaf.physical, page, &bytes);
+        match ids.map_err(|error| named(&self.name, &error))? {
+            Owned::Fixed(bytes) => Ok(bytes.as_chunks().0.to_vec()),
+            _ => Err(damaged(format!("{}: trace ids are of another type", self.name))),
+        }
     }
 
     /// Where the rows of traces with this id's hash stand: row group and rows in it. Costs one
@@ -222,12 +242,13 @@ impl Reader {
         let at = section.offset + bucket.start as u64;
         let bytes = read_at(&*self.file, at, bucket.end - bucket.start, &self.name)?;
         let mut found = Vec::new();
-        for entry in index::entries(&bytes).filter(|entry| entry.hash == hash) {
+        for entry in index::entries(&bytes).filter(|entry| entry.hash == index::short(hash)) {
             let group = self.first_rows.partition_point(|first| *first <= entry.first_row);
             let group = count(group.saturating_sub(1));
             let range = self.rows_of(group);
             let first = entry.first_row.wrapping_sub(range.start);
-            let end = first.checked_add(entry.rows);
+            let rows = u32::from(entry.rows);
+            let end = first.checked_add(rows);
             let fits = end.is_some_and(|end| end <= range.end - range.start);
             if !range.contains(&entry.first_row) || !fits {
                 return Err(damaged(format!(
@@ -235,7 +256,7 @@ impl Reader {
                     self.name
                 )));
             }
-            found.push((group, first..first + entry.rows));
+            found.push((group, first..first + rows));
         }
         Ok(found)
     }

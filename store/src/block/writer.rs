@@ -40,8 +40,10 @@ pub trait Sink {
 /// How a block is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The zstd level of pages and sections.
+    /// The zstd level of sections, and of pages of numbers and codes, which are packed already.
     pub level: i32,
+    /// The zstd level of pages of texts.
+    pub text_level: i32,
     /// Rows of a page.
     pub page_rows: u32,
     /// Whether terms and filters are written.
@@ -59,9 +61,9 @@ pub enum Terms {
 
 impl Options {
     /// For files that are soon merged: little CPU.
-    pub const L0: Self = Self { level: 1, page_rows: 8_192, terms: Terms::None };
+    pub const L0: Self = Self { level: -3, text_level: -3, page_rows: 8_192, terms: Terms::None };
     /// For blocks that stay.
-    pub const L1: Self = Self { level: 3, page_rows: 8_192, terms: Terms::Written };
+    pub const L1: Self = Self { level: 1, text_level: 4, page_rows: 8_192, terms: Terms::Written };
 }
 
 /// What was written.
@@ -90,7 +92,8 @@ pub struct Writer<S> {
     chunks: Vec<(u64, Vec<ChunkMeta>)>,
     sections: Vec<Section>,
     runs: Vec<Run>,
-    traces: Vec<Entry>,
+    /// With the hash of each id.
+    traces: Vec<(u64, Entry)>,
     index: Index,
 }
 
@@ -122,7 +125,7 @@ impl<S: Sink> Writer<S> {
             index: Index::new(options.terms, leaves.len()),
             leaves,
             schema,
-            encoder: Encoder::new(options.level)?,
+            encoder: Encoder::new(options.level, options.text_level)?,
             compressor,
             buffer: Vec::new(),
             row_groups: Vec::new(),
@@ -156,6 +159,9 @@ impl<S: Sink> Writer<S> {
     ///
     /// # Errors
     /// What the sink said; `Fatal` when a block outgrows 32 bits of rows.
+    ///
+    /// # Panics
+    /// When a trace part has more than 65,535 rows, which [`super::order`] rules out.
     pub fn row_group(
         &mut self,
         sources: &[&Batch],
@@ -210,11 +216,13 @@ impl<S: Sink> Writer<S> {
             group.starts.0 = group.starts.0.min(trace.starts.start.0);
             group.starts.1 = group.starts.1.max(trace.starts.end.0);
             self.header.oversized |= trace.oversized;
-            self.traces.push(Entry {
-                hash: trace_index::hash(trace.id),
+            let hash = trace_index::hash(trace.id);
+            let entry = Entry {
+                hash: trace_index::short(hash),
                 first_row: base + (trace.first_row - rows.start),
-                rows: trace.rows,
-            });
+                rows: u16::try_from(trace.rows).expect("a part of a trace has at most 50,000 rows"),
+            };
+            self.traces.push((hash, entry));
         }
         self.header.rows += u64::from(group.rows);
         self.header.traces += u64::from(group.traces);

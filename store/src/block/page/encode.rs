@@ -23,6 +23,8 @@ const LIST_ENTRIES_MAX: usize = 1 << 18;
 /// Writes column chunks; buffers and the compressor are used again.
 pub struct Encoder {
     compressor: Compressor<'static>,
+    /// For texts.
+    text_compressor: Compressor<'static>,
     raw: Vec<u8>,
     packed: Vec<u8>,
 }
@@ -41,14 +43,16 @@ struct Cut {
 }
 
 impl Encoder {
-    /// An encoder that compresses with this zstd level.
+    /// An encoder that compresses pages of numbers and codes with one zstd level, and those of
+    /// texts with another: a higher one pays there only.
     ///
     /// # Errors
-    /// `Io` where the library refuses the level.
-    pub fn new(level: i32) -> Result<Self, Error> {
-        let compressor =
-            Compressor::new(level).map_err(|fault| Error::io("make a compressor", fault))?;
-        Ok(Self { compressor, raw: Vec::new(), packed: Vec::new() })
+    /// `Io` where the library refuses a level.
+    pub fn new(level: i32, text_level: i32) -> Result<Self, Error> {
+        let make =
+            |level| Compressor::new(level).map_err(|fault| Error::io("make a compressor", fault));
+        let (compressor, text_compressor) = (make(level)?, make(text_level)?);
+        Ok(Self { compressor, text_compressor, raw: Vec::new(), packed: Vec::new() })
     }
 
     /// Appends the pages of a chunk to `out`, whose first byte will stand at `base` of the file.
@@ -83,7 +87,8 @@ impl Encoder {
             self.raw.clear();
             put_plain(&mut self.raw, dictionary, 0..dictionary.len());
             let page = PageMeta { entries: len, values: len, ..PageMeta::default() };
-            meta.dictionary = Some(self.page(out, base, page, None)?);
+            let is_text = matches!(dictionary, Values::Texts(_));
+            meta.dictionary = Some(self.page(out, base, page, None, is_text)?);
         } else if chunk.dictionary.is_some() {
             meta.encoding = Encoding::Plain;
         }
@@ -102,7 +107,8 @@ impl Encoder {
             first_row += cut.rows;
             meta.entries += u64::from(page.entries);
             meta.values += u64::from(page.values);
-            meta.pages.push(self.page(out, base, page, Some(meta.encoding))?);
+            let is_text = matches!(chunk.values, Values::Texts(_));
+            meta.pages.push(self.page(out, base, page, Some(meta.encoding), is_text)?);
         }
         let pages = meta.dictionary.iter().chain(&meta.pages);
         meta.raw_bytes =
@@ -119,6 +125,7 @@ impl Encoder {
         base: u64,
         page: PageMeta,
         encoding: Option<Encoding>,
+        is_text: bool,
     ) -> Result<PageMeta, Error> {
         let raw_len = u32::try_from(self.raw.len()).ok().filter(|len| *len <= RAW_BYTES_MAX);
         let Some(raw_len) = raw_len.filter(|_| page.entries <= ENTRIES_MAX) else {
@@ -128,7 +135,8 @@ impl Encoder {
         };
         self.packed.clear();
         self.packed.reserve(compress_bound(self.raw.len()));
-        self.compressor
+        let compressor = if is_text { &mut self.text_compressor } else { &mut self.compressor };
+        compressor
             .compress_to_buffer(&self.raw, &mut self.packed)
             .map_err(|fault| Error::io("compress a page", fault))?;
         let (begin, len) = (out.len(), count(self.packed.len()));

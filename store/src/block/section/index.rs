@@ -12,20 +12,21 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::damaged;
 use crate::error::Error;
 
-/// Bytes of an entry: hash, first row, rows; little-endian.
-pub const ENTRY_BYTES: usize = 16;
+/// Bytes of an entry: 32 bits of the hash, first row, rows (16 bits: a part of a trace has at most
+/// 50,000); little-endian.
+pub const ENTRY_BYTES: usize = 10;
 /// Entries of a bucket, on average.
 const BUCKET: usize = 32;
 
 /// One trace (or one part of a huge one) in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The hash of its id.
-    pub hash: u64,
+    /// The low half of the hash of its id; the fan-out goes by the high half.
+    pub hash: u32,
     /// Its first row in the block.
     pub first_row: u32,
     /// Its rows.
-    pub rows: u32,
+    pub rows: u16,
 }
 
 /// The hash of a trace id: over all of it, as 64-bit ids leave the high half zero.
@@ -34,9 +35,16 @@ pub fn hash(id: TraceId) -> u64 {
     xxh3_64(id.as_bytes())
 }
 
-/// The bytes of the index. Sorts the entries.
+/// The half of a hash that entries keep.
 #[must_use]
-pub fn encode(entries: &mut [Entry]) -> Vec<u8> {
+#[expect(clippy::cast_possible_truncation, reason = "takes the low half")]
+pub const fn short(hash: u64) -> u32 {
+    hash as u32
+}
+
+/// The bytes of the index of these traces, each with the hash of its id. Sorts them.
+#[must_use]
+pub fn encode(entries: &mut [(u64, Entry)]) -> Vec<u8> {
     entries.sort_unstable();
     let bits = bits_for(entries.len());
     let buckets = 1usize << bits;
@@ -45,13 +53,13 @@ pub fn encode(entries: &mut [Entry]) -> Vec<u8> {
     out.extend_from_slice(&model::column::count(entries.len()).to_le_bytes());
     let mut at = 0usize;
     for bucket in 0..buckets {
-        while entries.get(at).is_some_and(|entry| bucket_of(entry.hash, bits) < bucket) {
+        while entries.get(at).is_some_and(|(hash, _)| bucket_of(*hash, bits) < bucket) {
             at += 1;
         }
         out.extend_from_slice(&model::column::count(at).to_le_bytes());
     }
     out.extend_from_slice(&model::column::count(entries.len()).to_le_bytes());
-    for Entry { hash, first_row, rows } in &*entries {
+    for (_, Entry { hash, first_row, rows }) in &*entries {
         out.extend_from_slice(&hash.to_le_bytes());
         out.extend_from_slice(&first_row.to_le_bytes());
         out.extend_from_slice(&rows.to_le_bytes());
@@ -123,17 +131,11 @@ impl Fanout {
 pub fn entries(bucket: &[u8]) -> impl Iterator<Item = Entry> {
     let (entries, _) = bucket.as_chunks::<ENTRY_BYTES>();
     entries.iter().map(|entry| {
-        let word = u128::from_le_bytes(*entry);
-        Entry { hash: low(word), first_row: low32(word >> 64), rows: low32(word >> 96) }
+        let [a, b, c, d, e, f, g, h, i, j] = *entry;
+        Entry {
+            hash: u32::from_le_bytes([a, b, c, d]),
+            first_row: u32::from_le_bytes([e, f, g, h]),
+            rows: u16::from_le_bytes([i, j]),
+        }
     })
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "takes the low half apart")]
-const fn low(word: u128) -> u64 {
-    word as u64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "takes a quarter apart")]
-const fn low32(word: u128) -> u32 {
-    word as u32
 }

@@ -86,12 +86,18 @@ impl Filter {
     pub fn build(row_group: u32, hashes: &mut Vec<u64>) -> Self {
         hashes.sort_unstable();
         hashes.dedup();
-        let mut filter = Self { row_group, descriptor: [0; DESCRIPTOR], fingerprints: Vec::new() };
+        let mut filter = Self::any(row_group);
         if let Ok(fuse) = BinaryFuse8::try_from(hashes.as_slice()) {
             fuse.dma_copy_descriptor_to(&mut filter.descriptor);
             filter.fingerprints = fuse.fingerprints.into_vec();
         }
         filter
+    }
+
+    /// A filter that lets everything pass.
+    #[must_use]
+    pub const fn any(row_group: u32) -> Self {
+        Self { row_group, descriptor: [0; DESCRIPTOR], fingerprints: Vec::new() }
     }
 
     /// Whether the row group may hold a value of this hash.

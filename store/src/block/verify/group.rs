@@ -7,12 +7,12 @@ use model::column::{Interner, count};
 use model::{Nanos, TenantId, TimeRange};
 
 use super::terms::Told;
-use super::{Check, entry};
+use super::Check;
 use crate::block::page::{Decoder, Physical};
 use crate::block::reader::leaf::Values;
 use crate::block::reader::{Reader, Tables, Wanted};
 use crate::block::schema::{Id, Leaf, Source};
-use crate::block::section::index::Entry;
+use crate::block::section::index::{self, Entry};
 use crate::block::section::summary::{Summary, Trace};
 use crate::error::Error;
 
@@ -20,8 +20,8 @@ use crate::error::Error;
 pub(super) struct Found {
     /// Where its pages stand.
     pub(super) pages: Vec<(Range<u64>, String)>,
-    /// Its traces, as the trace index must have them.
-    pub(super) entries: Vec<Entry>,
+    /// Its traces with the hashes of their ids, as the trace index must have them.
+    pub(super) entries: Vec<(u64, Entry)>,
 }
 
 /// Checks a row group.
@@ -56,8 +56,7 @@ pub(super) fn check(
     }
     let Some(summary) = check.keep(reader.summary(row_group)) else { return Ok(found) };
     for trace in &summary.traces {
-        let rows = trace.first_row..trace.first_row.saturating_add(trace.rows);
-        found.entries.push(entry(reader, row_group, trace.id, rows));
+        found.entries.extend(entry(reader, row_group, trace));
     }
     // What is damaged is told; comparing what is left of it would only repeat that.
     if check.problems.len() > before {
@@ -76,6 +75,14 @@ pub(super) fn check(
         }
     }
     Ok(found)
+}
+
+/// What the trace index must have of a trace. None where it has more rows than any part of one:
+/// then the index has other traces than the rows.
+fn entry(reader: &Reader, row_group: u32, trace: &Trace) -> Option<(u64, Entry)> {
+    let first_row = reader.rows_of(row_group).start.checked_add(trace.first_row)?;
+    let (hash, rows) = (index::hash(trace.id), u16::try_from(trace.rows).ok()?);
+    Some((hash, Entry { hash: index::short(hash), first_row, rows }))
 }
 
 /// One column.

@@ -15,6 +15,8 @@ use crate::block::section::terms::{self, Filter};
 const TERMS_BYTES_MAX: usize = 64 << 10;
 /// All terms together; past it every dictionary becomes a filter.
 const ALL_TERMS_BYTES_MAX: usize = 8 << 20;
+/// Values that are longer on average get no filter.
+const FILTER_VALUE_BYTES_MAX: usize = 256;
 /// Keys of the rest that are told; past it the block tells none.
 const KEYS_MAX: usize = 1 << 16;
 
@@ -40,6 +42,8 @@ pub(super) struct Noted {
     wanted: bool,
     terms: Vec<Vec<u8>>,
     hashes: Vec<u64>,
+    /// Nothing is told of its values: any may be there.
+    any: bool,
 }
 
 impl Noted {
@@ -56,7 +60,11 @@ impl Noted {
 
     /// Its values, where it has no dictionary.
     pub(super) fn plain(&mut self, values: &[&[u8]]) {
-        if self.wanted {
+        // Nobody looks for a whole stack trace by equality, and filters of them would be large.
+        let bytes: usize = values.iter().map(|value| value.len()).sum();
+        if bytes > values.len() * FILTER_VALUE_BYTES_MAX {
+            self.any = self.wanted;
+        } else if self.wanted {
             self.hashes = values.iter().map(|value| terms::hash(value)).collect();
         }
     }
@@ -85,8 +93,12 @@ impl Index {
             self.terms_bytes += term.len() + 8;
             values.terms.entry(term).or_default().push(row_group);
         }
-        if !noted.hashes.is_empty() {
-            Filter::build(row_group, &mut noted.hashes).encode(&mut values.filters);
+        if noted.any || !noted.hashes.is_empty() {
+            let filter = match noted.any {
+                true => Filter::any(row_group),
+                false => Filter::build(row_group, &mut noted.hashes),
+            };
+            filter.encode(&mut values.filters);
             values.filter_count += 1;
         }
     }
