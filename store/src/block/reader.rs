@@ -130,10 +130,11 @@ impl Reader {
         &self.leaves
     }
 
-    /// The rows of a row group in the block.
+    /// The rows of a row group in the block; none where it has no such row group.
     #[must_use]
     pub fn rows_of(&self, row_group: u32) -> Range<u32> {
-        let first = |at: usize| self.first_rows.get(at).copied().unwrap_or(0);
+        let rows = self.first_rows.last().copied().unwrap_or(0);
+        let first = |at: usize| self.first_rows.get(at).copied().unwrap_or(rows);
         first(row_group as usize)..first(row_group as usize + 1)
     }
 
@@ -243,22 +244,19 @@ impl Reader {
         let bytes = read_at(&*self.file, at, bucket.end - bucket.start, &self.name)?;
         let mut found = Vec::new();
         for entry in index::entries(&bytes).filter(|entry| entry.hash == index::short(hash)) {
-            let group = self.first_rows.partition_point(|first| *first <= entry.first_row);
-            let group = count(group.saturating_sub(1));
-            let range = self.rows_of(group);
-            let first = entry.first_row.wrapping_sub(range.start);
-            let rows = u32::from(entry.rows);
-            let end = first.checked_add(rows);
-            let fits = end.is_some_and(|end| end <= range.end - range.start);
-            if !range.contains(&entry.first_row) || !fits {
-                return Err(damaged(format!(
-                    "{}: trace index names rows that are not there",
-                    self.name
-                )));
-            }
-            found.push((group, first..first + rows));
+            let place = self.place(entry.first_row, u32::from(entry.rows));
+            let missing = "trace index names rows that are not there";
+            found.push(place.ok_or_else(|| damaged(format!("{}: {missing}", self.name)))?);
         }
         Ok(found)
+    }
+
+    /// The row group of rows of the block, and the rows in it; `None` where no row group has all.
+    fn place(&self, first_row: u32, rows: u32) -> Option<(u32, Range<u32>)> {
+        let group = self.first_rows.partition_point(|first| *first <= first_row).checked_sub(1)?;
+        let range = self.rows_of(count(group));
+        let end = first_row.checked_add(rows).filter(|end| *end <= range.end)?;
+        Some((count(group), first_row - range.start..end - range.start))
     }
 
     fn fanout(&self) -> Result<&Fanout, Error> {
@@ -267,7 +265,8 @@ impl Reader {
         }
         // Checked as a whole once; buckets are then read one by one.
         let bytes = self.needed(Id::TraceIndex, 0)?;
-        let head = bytes.get(..fanout_len(&bytes)?.min(bytes.len())).unwrap_or_default();
+        let head = fanout_len(&bytes).map_err(|error| named(&self.name, &error))?;
+        let head = bytes.get(..head).unwrap_or(&bytes);
         let fanout = Fanout::decode(head).map_err(|error| named(&self.name, &error))?;
         Ok(self.fanout.get_or_init(|| fanout))
     }

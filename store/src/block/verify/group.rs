@@ -6,8 +6,8 @@ use model::batch::{Batch, Indexed};
 use model::column::{Interner, count};
 use model::{Nanos, TenantId, TimeRange};
 
-use super::terms::Told;
 use super::Check;
+use super::terms::Told;
 use crate::block::page::{Decoder, Physical};
 use crate::block::reader::leaf::Values;
 use crate::block::reader::{Reader, Tables, Wanted};
