@@ -11,6 +11,7 @@ pub mod page;
 pub mod reader;
 pub mod schema;
 pub mod section;
+pub mod verify;
 pub mod writer;
 
 #[cfg(test)]

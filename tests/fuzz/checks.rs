@@ -3,7 +3,11 @@
 
 #![allow(dead_code, reason = "each of its users takes a part")]
 
+#[path = "blocks.rs"]
+mod blocks;
+
 use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use model::batch::{Batch, Limits};
 use model::json::{self, Flavour};
@@ -24,7 +28,7 @@ const REQUESTS: [&str; 5] = [
 const SEAL: Seal = Seal { writer: 7, segment: 3 };
 
 /// Seeds by target.
-pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 3] {
+pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 5] {
     let requests = || REQUESTS.iter().map(|request| request.trim_end().as_bytes().to_vec());
     let decoded = || requests().map(|json| json::decode(&json).expect("seeds are well-formed"));
     let record = |body: Vec<u8>| repaired(&frame(&body));
@@ -32,7 +36,25 @@ pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 3] {
         ("otlp_json", requests().collect()),
         ("otlp_proto", decoded().collect()),
         ("wal_record", decoded().map(record).collect()),
+        ("block_section", BLOCK.parts()),
+        ("block_read", BLOCK.parts_in_place()),
     ]
+}
+
+/// A block of the requests.
+static BLOCK: LazyLock<blocks::Block> = LazyLock::new(|| {
+    let requests = REQUESTS.iter().map(|request| json::decode(request.trim_end().as_bytes()));
+    blocks::Block::of(requests.map(|request| request.expect("seeds are well-formed")))
+});
+
+/// Sections and pages of a block are read or refused.
+pub(crate) fn block_section(bytes: &[u8]) {
+    blocks::decoders(bytes);
+}
+
+/// So is a block with a part that is not what was written, though its checksum is right.
+pub(crate) fn block_read(bytes: &[u8]) {
+    blocks::read(&BLOCK, bytes);
 }
 
 /// A request is walked or refused as a whole; what was walked comes out so that it walks again to

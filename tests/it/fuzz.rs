@@ -33,15 +33,21 @@ fn try_all(numbers: impl Iterator<Item = u64>) {
         }
         // The input follows from its number alone.
         let mut chance = Chance(number);
-        let (target, seeds) = chance.pick(&seeds).expect("there are three targets");
+        let (target, seeds) = chance.pick(&seeds).expect("there are five targets");
+        // It reads a block each time, as long as fifty others take.
+        if *target == "block_read" && chance.below(50) != 0 {
+            continue;
+        }
         let input = input(&mut chance, seeds);
         let check = || match *target {
             "otlp_json" => checks::otlp_json(&input),
             "otlp_proto" => checks::otlp_proto_into(&mut batches, &input),
+            "block_section" => checks::block_section(&input),
+            "block_read" => checks::block_read(&input),
             _ => checks::wal_record(&input),
         };
         let caught = catch_unwind(AssertUnwindSafe(check));
-        assert!(caught.is_ok(), "input {number} for {target}: {:?}", input.escape_ascii());
+        assert!(caught.is_ok(), "input {number} for {target}: {}", input.escape_ascii());
     }
 }
 

@@ -4,14 +4,15 @@
 //! touches the pages of the rows that are asked for and nothing else; every byte is checked before
 //! it is used, and whatever is wrong is told with the name of the block.
 
-mod leaf;
+pub(super) mod leaf;
 mod rows;
+mod tables;
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use model::batch::{Batch, Indexed};
-use model::column::{Interner, count};
+use model::column::count;
 use model::{TenantId, TraceId};
 use zstd::bulk::Decompressor;
 
@@ -20,12 +21,15 @@ use super::footer;
 use super::page::{ChunkMeta, Decoder, Owned};
 use super::schema::{self, Leaf, Schema, Source};
 use super::section::index::{self, Fanout, fanout_len};
-use super::section::lists::{Nodes, decode_resources, decode_scopes, decode_shapes};
+use super::section::lists::{decode_resources, decode_scopes, decode_shapes};
 use super::section::summary::{self, Summary};
 use super::section::terms::{Run, decode_tenants};
 use super::section::{self, DIRECTORY_BYTES_MAX, Directory, Id, Level, Location, damaged};
 use crate::disk::File;
 use crate::error::{Error, Kind};
+use leaf::{Extents, Values};
+
+pub use tables::Tables;
 
 /// The longest section that is decompressed.
 const SECTION_BYTES_MAX: u32 = 512 << 20;
@@ -53,34 +57,13 @@ impl std::fmt::Debug for Wanted<'_> {
 pub struct Reader {
     file: Arc<dyn File>,
     name: String,
+    location: Location,
     directory: Directory,
     leaves: Vec<Leaf>,
     /// The first row of each row group in the block, and one past the last.
     first_rows: Vec<u32>,
     fanout: OnceLock<Fanout>,
     cache: Arc<Cache>,
-}
-
-/// What reading a row group needs besides its pages.
-#[derive(Debug)]
-pub struct Tables {
-    /// Where the pages of each leaf stand.
-    pub chunks: Vec<ChunkMeta>,
-    pub(super) resources: Interner,
-    pub(super) services: Interner,
-    pub(super) scopes: Interner,
-    pub(super) shapes: [Nodes; 3],
-}
-
-impl Tables {
-    /// Heap bytes held.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        let pages = self.chunks.iter().map(|chunk| 128 + chunk.pages.len() * 48).sum::<usize>();
-        let lists = [&self.resources, &self.services, &self.scopes];
-        let shapes = self.shapes.iter().map(|nodes| nodes.len() * 8).sum::<usize>();
-        pages + lists.into_iter().map(Interner::heap_bytes).sum::<usize>() + shapes
-    }
 }
 
 impl Reader {
@@ -111,7 +94,7 @@ impl Reader {
         }
         let leaves = directory.schema.leaves();
         let fanout = OnceLock::new();
-        Ok(Self { file, name, directory, leaves, first_rows, fanout, cache })
+        Ok(Self { file, name, location, directory, leaves, first_rows, fanout, cache })
     }
 
     /// Opens a block by its footer.
@@ -135,16 +118,23 @@ impl Reader {
         &self.directory
     }
 
+    /// Where its directory stands: pages and sections before it, the footer behind it.
+    #[must_use]
+    pub const fn location(&self) -> Location {
+        self.location
+    }
+
     /// Its columns.
     #[must_use]
     pub fn leaves(&self) -> &[Leaf] {
         &self.leaves
     }
 
-    /// The rows of a row group in the block.
+    /// The rows of a row group in the block; none where it has no such row group.
     #[must_use]
     pub fn rows_of(&self, row_group: u32) -> Range<u32> {
-        let first = |at: usize| self.first_rows.get(at).copied().unwrap_or(0);
+        let rows = self.first_rows.last().copied().unwrap_or(0);
+        let first = |at: usize| self.first_rows.get(at).copied().unwrap_or(rows);
         first(row_group as usize)..first(row_group as usize + 1)
     }
 
@@ -178,8 +168,9 @@ impl Reader {
                 format!("{} needs version {}", what(), section.version),
             ));
         }
-        if section.len.max(section.raw_len) > SECTION_BYTES_MAX {
-            return Err(damaged(format!("{} is longer than any can be", what())));
+        let end = section.offset.checked_add(u64::from(section.len));
+        if end.is_none_or(|end| end > self.location.offset) || section.raw_len > SECTION_BYTES_MAX {
+            return Err(damaged(format!("{} lies where none can be", what())));
         }
         let bytes = read_at(&*self.file, section.offset, section.len as usize, &self.name)?;
         if crc32c::crc32c(&bytes) != section.crc {
@@ -253,22 +244,19 @@ impl Reader {
         let bytes = read_at(&*self.file, at, bucket.end - bucket.start, &self.name)?;
         let mut found = Vec::new();
         for entry in index::entries(&bytes).filter(|entry| entry.hash == index::short(hash)) {
-            let group = self.first_rows.partition_point(|first| *first <= entry.first_row);
-            let group = count(group.saturating_sub(1));
-            let range = self.rows_of(group);
-            let first = entry.first_row.wrapping_sub(range.start);
-            let rows = u32::from(entry.rows);
-            let end = first.checked_add(rows);
-            let fits = end.is_some_and(|end| end <= range.end - range.start);
-            if !range.contains(&entry.first_row) || !fits {
-                return Err(damaged(format!(
-                    "{}: trace index names rows that are not there",
-                    self.name
-                )));
-            }
-            found.push((group, first..first + rows));
+            let place = self.place(entry.first_row, u32::from(entry.rows));
+            let missing = "trace index names rows that are not there";
+            found.push(place.ok_or_else(|| damaged(format!("{}: {missing}", self.name)))?);
         }
         Ok(found)
+    }
+
+    /// The row group of rows of the block, and the rows in it; `None` where no row group has all.
+    fn place(&self, first_row: u32, rows: u32) -> Option<(u32, Range<u32>)> {
+        let group = self.first_rows.partition_point(|first| *first <= first_row).checked_sub(1)?;
+        let range = self.rows_of(count(group));
+        let end = first_row.checked_add(rows).filter(|end| *end <= range.end)?;
+        Some((count(group), first_row - range.start..end - range.start))
     }
 
     fn fanout(&self) -> Result<&Fanout, Error> {
@@ -277,7 +265,8 @@ impl Reader {
         }
         // Checked as a whole once; buckets are then read one by one.
         let bytes = self.needed(Id::TraceIndex, 0)?;
-        let head = bytes.get(..fanout_len(&bytes)?.min(bytes.len())).unwrap_or_default();
+        let head = fanout_len(&bytes).map_err(|error| named(&self.name, &error))?;
+        let head = bytes.get(..head).unwrap_or(&bytes);
         let fanout = Fanout::decode(head).map_err(|error| named(&self.name, &error))?;
         Ok(self.fanout.get_or_init(|| fanout))
     }
@@ -322,12 +311,31 @@ impl Reader {
             decode_resources(&self.needed(Id::Resources, row_group)?).map_err(fail)?;
         let scopes = decode_scopes(&self.needed(Id::Scopes, row_group)?).map_err(fail)?;
         let shapes = decode_shapes(&self.needed(Id::Shapes, row_group)?).map_err(fail)?;
-        if chunks.len() != self.leaves.len() {
-            return Err(damaged(format!("{}: columns are missing", self.name)));
-        }
         let tables = Arc::new(Tables { chunks, resources, services, scopes, shapes });
+        let rows = self.rows_of(row_group);
+        let fits = tables.check(&self.leaves, rows.end - rows.start, self.location.offset);
+        fits.map_err(|error| damaged(format!("{}: row group {row_group}: {error}", self.name)))?;
         self.cache.put(key, &tables);
         Ok(tables)
+    }
+
+    /// Reads one column of a row group whole, by its place among the leaves, and decodes every page.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub(super) fn leaf(
+        &self,
+        (row_group, tables): (u32, &Tables),
+        place: usize,
+        decoder: &mut Decoder,
+    ) -> Result<Values, Error> {
+        let (leaf, chunk) = (self.leaves.get(place), tables.chunks.get(place));
+        let (leaf, chunk) = leaf.zip(chunk).ok_or_else(|| damaged("columns are missing"))?;
+        let len = usize::try_from(chunk.bytes).map_err(|_| damaged("a column is too long"))?;
+        let bytes = read_at(&*self.file, chunk.offset(), len, &self.name)?;
+        let rows = self.rows_of(row_group);
+        let extents = Extents(vec![(chunk.offset(), bytes)]);
+        leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder)
     }
 
     fn key(&self, row_group: u32) -> Key {

@@ -1,5 +1,7 @@
 //! Blocks as a whole: what goes in comes out, and what is damaged is told.
 
+mod damage;
+
 use std::sync::Arc;
 
 use model::batch::{Batch, Indexed, Limits};

@@ -11,11 +11,11 @@ use crate::error::Error;
 
 /// What a column has for the rows.
 #[derive(Debug)]
-pub(super) struct Values {
+pub(in crate::block) struct Values {
     /// Repetition levels of the entries; empty where there are none.
-    pub(super) rep: Vec<u8>,
+    pub(in crate::block) rep: Vec<u8>,
     /// Definition levels; empty where every entry has a value.
-    pub(super) def: Vec<u8>,
+    pub(in crate::block) def: Vec<u8>,
     values: Owned,
     dictionary: Option<Owned>,
     max_def: u8,
@@ -25,7 +25,7 @@ pub(super) struct Values {
 
 /// Parts of the file that were read.
 #[derive(Debug, Default)]
-pub(super) struct Extents(pub(super) Vec<(u64, Vec<u8>)>);
+pub(in crate::block) struct Extents(pub(in crate::block) Vec<(u64, Vec<u8>)>);
 
 impl Extents {
     fn get(&self, offset: u64, len: u32) -> Result<&[u8], Error> {
@@ -39,14 +39,14 @@ impl Extents {
 }
 
 /// The pages of a chunk that hold these rows.
-pub(super) fn pages(chunk: &ChunkMeta, rows: &Range<u32>) -> Range<usize> {
+pub(in crate::block) fn pages(chunk: &ChunkMeta, rows: &Range<u32>) -> Range<usize> {
     let first = chunk.pages.partition_point(|page| page.first_row + page.rows <= rows.start);
     let end = chunk.pages.partition_point(|page| page.first_row < rows.end);
     first..end.max(first)
 }
 
 /// Decodes a column for these rows.
-pub(super) fn decode(
+pub(in crate::block) fn decode(
     leaf: &Leaf,
     chunk: &ChunkMeta,
     rows: &Range<u32>,
@@ -134,7 +134,7 @@ impl Values {
     }
 
     /// Integers of 64 bits, floats by bits, bools as 0 and 1.
-    pub(super) fn words(self) -> Result<Vec<u64>, Error> {
+    pub(in crate::block) fn words(self) -> Result<Vec<u64>, Error> {
         match (self.values, self.dictionary) {
             (Owned::Words(words), _) => Ok(words),
             (Owned::Bools(bools), _) => Ok(bools.into_iter().map(u64::from).collect()),
@@ -144,7 +144,7 @@ impl Values {
     }
 
     /// Integers of 32 bits.
-    pub(super) fn words32(self) -> Result<Vec<u32>, Error> {
+    pub(in crate::block) fn words32(self) -> Result<Vec<u32>, Error> {
         match (self.values, self.dictionary) {
             (Owned::Words32(words), _) => Ok(words),
             (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, &all)),
@@ -153,7 +153,7 @@ impl Values {
     }
 
     /// Byte strings of one length.
-    pub(super) fn fixed<const N: usize>(self) -> Result<Vec<[u8; N]>, Error> {
+    pub(in crate::block) fn fixed<const N: usize>(self) -> Result<Vec<[u8; N]>, Error> {
         let fault = || damaged("a column stores something else than its type");
         let chunks = |bytes: &[u8]| -> Result<Vec<[u8; N]>, Error> {
             let (whole, rest) = bytes.as_chunks::<N>();
@@ -173,7 +173,7 @@ impl Values {
     }
 
     /// Byte strings, as numbers of distinct ones (where there is no dictionary, each has its own).
-    pub(super) fn texts(self) -> Result<(Vec<u32>, Interner), Error> {
+    pub(in crate::block) fn texts(self) -> Result<(Vec<u32>, Interner), Error> {
         let fault = || damaged("a column stores something else than its type");
         match (self.values, self.dictionary) {
             (Owned::Texts { ends, bytes }, _) => {
@@ -188,7 +188,7 @@ impl Values {
     }
 
     /// The entries that have a value, by place among all entries.
-    pub(super) fn present(&self) -> Vec<u32> {
+    pub(in crate::block) fn present(&self) -> Vec<u32> {
         let at = |(at, def): (usize, &u8)| (*def == self.max_def).then(|| count(at));
         self.def.iter().enumerate().filter_map(at).collect()
     }
