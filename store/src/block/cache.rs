@@ -1,17 +1,39 @@
-//! The tables of row groups that were read last, bounded by their bytes.
+//! The tables and dictionaries of row groups that were read last, bounded by their bytes.
 //!
-//! A look-up by id needs where the pages of a row group stand, its resources and its shapes:
-//! small, the same for every trace in it, and costly to parse. Shared by all readers of a store.
+//! A look-up by id needs where the pages of a row group stand, its resources, its shapes, and the
+//! dictionaries of the columns that its rows have: the same for every trace in it, and costly to
+//! unpack for 25 rows. Shared by all readers of a store; reads of whole row groups pass it by.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::metric::{Counter, Gauge};
 
+use super::page::Owned;
 use super::reader::Tables;
 
-/// Which row group: of the level, writer and number of a block.
-pub type Key = (u8, u64, u64, u32);
+/// Which row group: of the level, writer and number of a block; and which leaf's dictionary, or
+/// [`TABLES`].
+pub type Key = (u8, u64, u64, u32, u32);
+
+/// Stands for the tables in place of a leaf.
+pub(super) const TABLES: u32 = u32::MAX;
+
+/// What is held.
+#[derive(Clone, Debug)]
+pub(super) enum Cached {
+    Tables(Arc<Tables>),
+    Dictionary(Arc<Owned>),
+}
+
+impl Cached {
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Tables(tables) => tables.heap_bytes(),
+            Self::Dictionary(dictionary) => dictionary.heap_bytes(),
+        }
+    }
+}
 
 /// The cache; see the module.
 #[derive(Debug)]
@@ -35,7 +57,7 @@ struct Held {
 
 #[derive(Debug)]
 struct Entry {
-    tables: Arc<Tables>,
+    value: Cached,
     bytes: usize,
     used: u64,
 }
@@ -53,13 +75,13 @@ impl Cache {
         }
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<Arc<Tables>> {
+    pub(super) fn get(&self, key: Key) -> Option<Cached> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.tick += 1;
         let tick = held.tick;
         let found = held.entries.get_mut(&key).map(|entry| {
             entry.used = tick;
-            Arc::clone(&entry.tables)
+            entry.value.clone()
         });
         if found.is_some() {
             self.hits.inc()
@@ -69,23 +91,23 @@ impl Cache {
         found
     }
 
-    /// Takes tables; what was not used for longest makes room. What is larger than the whole is
+    /// Takes a value; what was not used for longest makes room. What is larger than the whole is
     /// not kept.
-    pub(super) fn put(&self, key: Key, tables: &Arc<Tables>) {
-        let bytes = tables.heap_bytes();
+    pub(super) fn put(&self, key: Key, value: Cached) {
+        let bytes = value.heap_bytes() + size_of::<Entry>() + size_of::<Key>();
         if bytes > self.bytes_max {
             return;
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         while held.bytes + bytes > self.bytes_max {
-            // A few hundred entries at most: each is tens of kilobytes.
+            // Some thousand entries at most, and only when something was unpacked.
             let oldest = held.entries.iter().min_by_key(|(_, entry)| entry.used);
             let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
             let gone = held.entries.remove(&oldest).map_or(0, |entry| entry.bytes);
             held.bytes -= gone;
         }
         let used = held.tick;
-        let entry = Entry { tables: Arc::clone(tables), bytes, used };
+        let entry = Entry { value, bytes, used };
         held.bytes += bytes;
         if let Some(before) = held.entries.insert(key, entry) {
             held.bytes -= before.bytes;

@@ -16,7 +16,7 @@ use model::column::count;
 use model::{TenantId, TraceId};
 use zstd::bulk::Decompressor;
 
-use super::cache::{Cache, Key};
+use super::cache::{Cache, Cached, Key, TABLES};
 use super::footer;
 use super::page::{ChunkMeta, Decoder, Owned};
 use super::schema::{self, Leaf, Schema, Source};
@@ -289,7 +289,7 @@ impl Reader {
         if rows.start > rows.end || rows.end > all.end - all.start {
             return Err(damaged(format!("{}: row group {row_group} has no such rows", self.name)));
         }
-        let batch = rows::read(self, &tables, rows, wanted, tenant, indexed);
+        let batch = rows::read(self, &tables, (row_group, rows), wanted, tenant, indexed);
         batch.map_err(|error| match error.kind() {
             Kind::Corrupt => damaged(format!("{}: row group {row_group}: {error}", self.name)),
             _ => error,
@@ -302,7 +302,7 @@ impl Reader {
     /// `Corrupt`, `Io`.
     pub fn tables(&self, row_group: u32) -> Result<Arc<Tables>, Error> {
         let key = self.key(row_group);
-        if let Some(tables) = self.cache.get(key) {
+        if let Some(Cached::Tables(tables)) = self.cache.get(key) {
             return Ok(tables);
         }
         let fail = |error: Error| named(&self.name, &error);
@@ -315,7 +315,7 @@ impl Reader {
         let rows = self.rows_of(row_group);
         let fits = tables.check(&self.leaves, rows.end - rows.start, self.location.offset);
         fits.map_err(|error| damaged(format!("{}: row group {row_group}: {error}", self.name)))?;
-        self.cache.put(key, &tables);
+        self.cache.put(key, Cached::Tables(Arc::clone(&tables)));
         Ok(tables)
     }
 
@@ -335,13 +335,29 @@ impl Reader {
         let bytes = read_at(&*self.file, chunk.offset(), len, &self.name)?;
         let rows = self.rows_of(row_group);
         let extents = Extents(vec![(chunk.offset(), bytes)]);
-        leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder)
+        leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder, None)
     }
 
     fn key(&self, row_group: u32) -> Key {
         let header = &self.directory.header;
         let level = u8::from(header.level == Level::L1);
-        (level, header.writer, header.number, row_group)
+        (level, header.writer, header.number, row_group, TABLES)
+    }
+
+    /// The dictionary of a leaf in a row group, if the cache has it.
+    fn dictionary(&self, row_group: u32, leaf: u32) -> Option<Arc<Owned>> {
+        let (level, writer, number, ..) = self.key(row_group);
+        let key = (level, writer, number, row_group, leaf);
+        match self.cache.get(key) {
+            Some(Cached::Dictionary(dictionary)) => Some(dictionary),
+            _ => None,
+        }
+    }
+
+    fn keep_dictionary(&self, row_group: u32, leaf: u32, dictionary: &Arc<Owned>) {
+        let (level, writer, number, ..) = self.key(row_group);
+        let key = (level, writer, number, row_group, leaf);
+        self.cache.put(key, Cached::Dictionary(Arc::clone(dictionary)));
     }
 
     fn needed(&self, id: Id, part: u32) -> Result<Vec<u8>, Error> {
@@ -351,7 +367,7 @@ impl Reader {
 
     /// Forgets what the cache has of it.
     pub fn forget(&self) {
-        let (level, writer, number, _) = self.key(0);
+        let (level, writer, number, ..) = self.key(0);
         self.cache.forget(level, writer, number);
     }
 }

@@ -32,6 +32,20 @@ pub enum Owned {
     Codes(Vec<u32>),
 }
 
+impl Owned {
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Bools(values) => values.capacity(),
+            Self::Words32(values) | Self::Codes(values) => values.capacity() * 4,
+            Self::Words(values) => values.capacity() * 8,
+            Self::Fixed(bytes) => bytes.capacity(),
+            Self::Texts { ends, bytes } => ends.capacity() * 4 + bytes.capacity(),
+        }
+    }
+}
+
 /// What was read of a chunk: pages one behind the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {

@@ -1,10 +1,11 @@
 //! One column of some rows: its pages read, decoded, and cut to those rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::column::{Interner, count};
 
-use crate::block::page::{ChunkMeta, Decoded, Decoder, Encoding, Owned, Physical};
+use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical};
 use crate::block::schema::Leaf;
 use crate::block::section::damaged;
 use crate::error::Error;
@@ -17,7 +18,7 @@ pub(in crate::block) struct Values {
     /// Definition levels; empty where every entry has a value.
     pub(in crate::block) def: Vec<u8>,
     values: Owned,
-    dictionary: Option<Owned>,
+    dictionary: Option<Arc<Owned>>,
     max_def: u8,
     /// Bytes of a value of fixed length.
     width: usize,
@@ -45,13 +46,14 @@ pub(in crate::block) fn pages(chunk: &ChunkMeta, rows: &Range<u32>) -> Range<usi
     first..end.max(first)
 }
 
-/// Decodes a column for these rows.
+/// Decodes a column for these rows. `known` is its dictionary, where that was unpacked before.
 pub(in crate::block) fn decode(
     leaf: &Leaf,
     chunk: &ChunkMeta,
     rows: &Range<u32>,
     extents: &Extents,
     decoder: &mut Decoder,
+    known: Option<Arc<Owned>>,
 ) -> Result<Values, Error> {
     let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
     let mut found = Decoded::new(leaf.physical, chunk.encoding);
@@ -60,20 +62,13 @@ pub(in crate::block) fn decode(
         let max = (leaf.max_rep, leaf.max_def);
         decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
     }
-    let dictionary = match &chunk.dictionary {
-        Some(page) if chunk.encoding == Encoding::Dictionary => {
-            let bytes = extents.get(page.offset, page.len)?;
-            Some(decoder.dictionary(leaf.physical, page, bytes)?)
-        }
-        _ => None,
-    };
     let first = pages.first().map_or(0, |page| page.first_row);
     let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
     let mut values = Values {
         rep: found.rep,
         def: found.def,
         values: found.values,
-        dictionary,
+        dictionary: None,
         max_def: leaf.max_def,
         width: match leaf.physical {
             Physical::Fixed(width) => usize::from(width),
@@ -81,11 +76,29 @@ pub(in crate::block) fn decode(
         },
     };
     values.cut(skip as usize, (rows.end - rows.start) as usize)?;
+    // A few rows of a large row group have values in few of its columns: what they do not use is
+    // not unpacked.
+    if let (Owned::Codes(codes), Some(page)) = (&values.values, &chunk.dictionary)
+        && !codes.is_empty()
+    {
+        values.dictionary = Some(match known {
+            Some(known) => known,
+            None => {
+                let bytes = extents.get(page.offset, page.len)?;
+                Arc::new(decoder.dictionary(leaf.physical, page, bytes)?)
+            }
+        });
+    }
     values.check_codes()?;
     Ok(values)
 }
 
 impl Values {
+    /// The dictionary, where one was used.
+    pub(in crate::block) fn dictionary(&self) -> Option<&Arc<Owned>> {
+        self.dictionary.as_ref()
+    }
+
     /// Keeps `rows` rows behind the first `skip`.
     fn cut(&mut self, skip: usize, rows: usize) -> Result<(), Error> {
         let short = || damaged("a column has fewer rows than its row group");
@@ -135,19 +148,21 @@ impl Values {
 
     /// Integers of 64 bits, floats by bits, bools as 0 and 1.
     pub(in crate::block) fn words(self) -> Result<Vec<u64>, Error> {
-        match (self.values, self.dictionary) {
+        match (self.values, self.dictionary.as_deref()) {
             (Owned::Words(words), _) => Ok(words),
             (Owned::Bools(bools), _) => Ok(bools.into_iter().map(u64::from).collect()),
-            (Owned::Codes(codes), Some(Owned::Words(all))) => Ok(pick(&codes, &all)),
+            (Owned::Codes(codes), Some(Owned::Words(all))) => Ok(pick(&codes, all)),
+            (Owned::Codes(codes), None) if codes.is_empty() => Ok(Vec::new()),
             _ => Err(damaged("a column stores something else than its type")),
         }
     }
 
     /// Integers of 32 bits.
     pub(in crate::block) fn words32(self) -> Result<Vec<u32>, Error> {
-        match (self.values, self.dictionary) {
+        match (self.values, self.dictionary.as_deref()) {
             (Owned::Words32(words), _) => Ok(words),
-            (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, &all)),
+            (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, all)),
+            (Owned::Codes(codes), None) if codes.is_empty() => Ok(Vec::new()),
             _ => Err(damaged("a column stores something else than its type")),
         }
     }
@@ -159,15 +174,16 @@ impl Values {
             let (whole, rest) = bytes.as_chunks::<N>();
             if rest.is_empty() { Ok(whole.to_vec()) } else { Err(fault()) }
         };
-        match (self.values, self.dictionary) {
+        match (self.values, self.dictionary.as_deref()) {
             (Owned::Fixed(bytes), _) => chunks(&bytes),
             (Owned::Codes(codes), Some(Owned::Fixed(all))) => {
-                let all = chunks(&all)?;
+                let (all, _) = all.as_chunks::<N>();
                 codes
                     .iter()
                     .map(|code| all.get(*code as usize).copied().ok_or_else(fault))
                     .collect()
             }
+            (Owned::Codes(codes), None) if codes.is_empty() => Ok(Vec::new()),
             _ => Err(fault()),
         }
     }
@@ -175,12 +191,25 @@ impl Values {
     /// Byte strings, as numbers of distinct ones (where there is no dictionary, each has its own).
     pub(in crate::block) fn texts(self) -> Result<(Vec<u32>, Interner), Error> {
         let fault = || damaged("a column stores something else than its type");
-        match (self.values, self.dictionary) {
-            (Owned::Texts { ends, bytes }, _) => {
+        let codes = match self.values {
+            Owned::Texts { ends, bytes } => {
                 let codes = (0..count(ends.len())).collect();
-                Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
+                return Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?));
             }
-            (Owned::Codes(codes), Some(Owned::Texts { ends, bytes })) => {
+            Owned::Codes(codes) => codes,
+            _ => return Err(fault()),
+        };
+        let Some(dictionary) = self.dictionary.filter(|_| !codes.is_empty()) else {
+            return Ok((Vec::new(), Interner::default()));
+        };
+        if let Owned::Texts { ends, bytes } = &*dictionary
+            && codes.len() < ends.len() / 4
+        {
+            return few_texts(&codes, ends, bytes).ok_or_else(fault);
+        }
+        // Taken where nobody else has it: a merge reads each dictionary once.
+        match Arc::try_unwrap(dictionary).unwrap_or_else(|shared| Owned::clone(&shared)) {
+            Owned::Texts { ends, bytes } => {
                 Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
             }
             _ => Err(fault()),
@@ -192,6 +221,19 @@ impl Values {
         let at = |(at, def): (usize, &u8)| (*def == self.max_def).then(|| count(at));
         self.def.iter().enumerate().filter_map(at).collect()
     }
+}
+
+/// Of a large dictionary only what a few codes need: each gets a number of its own.
+fn few_texts(codes: &[u32], ends: &[u32], bytes: &[u8]) -> Option<(Vec<u32>, Interner)> {
+    let (mut own_ends, mut own) = (Vec::with_capacity(codes.len()), Vec::new());
+    for code in codes {
+        let end = *ends.get(*code as usize)?;
+        let start =
+            code.checked_sub(1).map_or(Some(0), |before| ends.get(before as usize).copied())?;
+        own.extend_from_slice(bytes.get(start as usize..end as usize)?);
+        own_ends.push(u32::try_from(own.len()).ok()?);
+    }
+    Some(((0..count(codes.len())).collect(), Interner::from_values(own_ends, own)?))
 }
 
 fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {

@@ -17,6 +17,8 @@ use crate::block::section::damaged;
 use crate::block::section::lists::Nodes;
 use crate::error::Error;
 
+/// Reads of more than one in so many rows of a row group leave the cache alone.
+const CACHED_SHARE: u32 = 8;
 /// Ranges closer than this are read as one.
 const GAP_BYTES: u64 = 64 << 10;
 /// No read is longer, unless a single page is.
@@ -32,12 +34,12 @@ struct Columns<'r> {
 pub(super) fn read(
     reader: &Reader,
     tables: &Tables,
-    rows: Range<u32>,
+    (row_group, rows): (u32, Range<u32>),
     wanted: Wanted<'_>,
     tenant: &TenantId,
     indexed: Indexed,
 ) -> Result<Batch, Error> {
-    let mut columns = Columns::read(reader, tables, &rows, wanted)?;
+    let mut columns = Columns::read(reader, tables, (row_group, &rows), wanted)?;
     let n = columns.rows;
     let zeros = || vec![0u32; n];
     let nanos = |words: Vec<u64>| words.into_iter().map(Nanos).collect::<Vec<_>>();
@@ -133,7 +135,7 @@ impl<'r> Columns<'r> {
     fn read(
         reader: &'r Reader,
         tables: &Tables,
-        rows: &Range<u32>,
+        (row_group, rows): (u32, &Range<u32>),
         wanted: Wanted<'_>,
     ) -> Result<Self, Error> {
         let schema = &reader.directory.schema;
@@ -145,16 +147,23 @@ impl<'r> Columns<'r> {
         };
         let mut ranges = Vec::new();
         let mut chosen = Vec::with_capacity(reader.leaves.len());
-        for (leaf, chunk) in reader.leaves.iter().zip(&tables.chunks) {
+        // Reads of most of a row group use each dictionary once: they would only push others out.
+        let all = reader.rows_of(row_group);
+        let is_few = (rows.end - rows.start) <= (all.end - all.start) / CACHED_SHARE;
+        for (at, (leaf, chunk)) in reader.leaves.iter().zip(&tables.chunks).enumerate() {
             let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
             let needed = is_wanted(leaf)
                 && pages.iter().any(|page| page.values > 0)
                 && rows.start < rows.end;
-            chosen.push(needed);
+            let known = (needed && is_few && chunk.dictionary.is_some())
+                .then(|| reader.dictionary(row_group, count(at)))
+                .flatten();
             if needed {
-                let pages = chunk.dictionary.iter().chain(pages);
+                let dictionary = chunk.dictionary.iter().filter(|_| known.is_none());
+                let pages = dictionary.chain(pages);
                 ranges.extend(pages.map(|page| (page.offset, page.offset + u64::from(page.len))));
             }
+            chosen.push((needed, known));
         }
         let mut extents = Extents::default();
         for (begin, end) in joined(ranges) {
@@ -163,10 +172,18 @@ impl<'r> Columns<'r> {
         }
         let mut decoder = Decoder::new()?;
         let mut values = Vec::with_capacity(chosen.len());
-        for ((leaf, chunk), needed) in reader.leaves.iter().zip(&tables.chunks).zip(chosen) {
-            let decoded = needed.then(|| decode(leaf, chunk, rows, &extents, &mut decoder));
+        let leaves = reader.leaves.iter().zip(&tables.chunks).zip(chosen).enumerate();
+        for (at, ((leaf, chunk), (needed, known))) in leaves {
+            let is_new = known.is_none() && is_few;
+            let decoded = needed.then(|| decode(leaf, chunk, rows, &extents, &mut decoder, known));
             let decoded = decoded.transpose();
-            values.push(decoded.map_err(|error| damaged(format!("{}: {error}", leaf.path)))?);
+            let decoded = decoded.map_err(|error| damaged(format!("{}: {error}", leaf.path)))?;
+            if let Some(dictionary) = decoded.as_ref().and_then(Values::dictionary)
+                && is_new
+            {
+                reader.keep_dictionary(row_group, count(at), dictionary);
+            }
+            values.push(decoded);
         }
         let rows = (rows.end - rows.start) as usize;
         Ok(Self { leaves: &reader.leaves, values, rows })
