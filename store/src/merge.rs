@@ -167,6 +167,8 @@ impl Merge<'_> {
     ) -> Result<(), Error> {
         let mut sources = Sources::new(self.inputs, self.tenant, self.bytes_max);
         let (mut ordered, mut orderer) = (Ordered::default(), Orderer::default());
+        let ends = self.blocks.list.iter().map(|block| block.meta.starts.1);
+        let newest = ends.max().unwrap_or(0);
         let mut output: Option<Output> = None;
         let mut rest = traces;
         while !rest.is_empty() {
@@ -192,15 +194,19 @@ impl Merge<'_> {
                         (last.part, last.oversized, last.is_open) = (part, true, true);
                     }
                     let is_open = ordered.traces.last().is_some_and(|last| last.is_open);
-                    if sort == Sort::Normal && is_open && part.is_none_or(|part| part == 0) {
-                        if self.stands_elsewhere(trace.id)? && part.is_none() {
-                            ordered.rows.truncate(before.0);
-                            ordered.parent_distance.truncate(before.0);
-                            ordered.traces.truncate(before.1);
-                            (ordered.duplicates, ordered.conflicts) = counted;
-                            change.split.push(index::hash(trace.id));
-                            late.push(trace);
-                        }
+                    // Whole traces that begin after all blocks end cannot stand in one.
+                    let may_stand = is_open || trace.start <= newest;
+                    if sort == Sort::Normal
+                        && part.is_none()
+                        && may_stand
+                        && self.stands_elsewhere(trace.id)
+                    {
+                        ordered.rows.truncate(before.0);
+                        ordered.parent_distance.truncate(before.0);
+                        ordered.traces.truncate(before.1);
+                        (ordered.duplicates, ordered.conflicts) = counted;
+                        change.split.push(index::hash(trace.id));
+                        late.push(trace);
                     }
                 }
                 if ordered.traces.is_empty() {
@@ -267,15 +273,13 @@ impl Merge<'_> {
     }
 
     /// Whether a block of the tenant has this trace already.
-    fn stands_elsewhere(&self, id: TraceId) -> Result<bool, Error> {
-        for block in self.blocks.list.iter().rev().take(ASKED_MAX) {
+    fn stands_elsewhere(&self, id: TraceId) -> bool {
+        let has = |block: &Arc<crate::shelf::Block>| {
             // A damaged block is told by whoever reads it.
-            let Ok(reader) = block.reader(self.backend, self.cache) else { continue };
-            if reader.find(id).is_ok_and(|found| !found.is_empty()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            let reader = block.reader(self.backend, self.cache).ok();
+            reader.and_then(|reader| reader.find(id).ok()).is_some_and(|found| !found.is_empty())
+        };
+        self.blocks.list.iter().rev().take(ASKED_MAX).any(has)
     }
 
     /// The attributes that the blocks may have columns of.

@@ -203,6 +203,39 @@ fn a_full_disk_stops_neither_sealing_nor_merging() {
     }
 }
 
+#[test]
+fn late_and_old_spans_get_blocks_of_their_own_and_are_found_with_the_others() {
+    let disk = SimDisk::new(1);
+    let mut running = Running::start(&disk).unwrap();
+    send(&mut running, 1, 4);
+    write(&mut running, true);
+    // The same trace goes on; another one is of 1970, and one of 2099.
+    let late = |id: u8, start: u64| Span {
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + 5,
+        ..otlp::span(&trace_id(id), &[9, 9, 9, 9, 9, 9, 9, 9], "late")
+    };
+    let spans =
+        vec![late(1, NOW - 10), late(2, 0), late(3, 4_070_908_800_000_000_000), late(4, NOW)];
+    let body = otlp::request("a service", spans).encode_to_vec().into();
+    let append = Append { tenant: TenantId::single(), received_at: Nanos(NOW), body };
+    running.store.append(append).unwrap();
+    write(&mut running, true);
+
+    let stats = running.store.keep_stats();
+    assert_eq!((stats.blocks.get(), stats.block_spans.get()), (4, 8));
+    assert_eq!(stats.stragglers.get(), 2, "one for the late span, one for the old one");
+    let found: Vec<_> = (1..=4).map(|trace| find(&running.store, trace).0).collect();
+    assert_eq!(found, [5, 1, 1, 1]);
+    assert_eq!(search(&running.store), (4, false));
+    // No block but the one of the old span reaches back.
+    let blocks = running.store.status().blocks;
+    assert_eq!((blocks.blocks, blocks.tenants), (4, 1));
+    drop(running);
+    let running = Running::start(&disk.restart()).unwrap();
+    assert_eq!((find(&running.store, 1).0, find(&running.store, 2).0), (5, 1));
+}
+
 /// A store with a clock that is moved by hand, and blocks that are kept for an hour.
 fn open(disk: &SimDisk, clock: &Arc<TestClock>) -> Running {
     let retention = retention::Config { age: Wait::secs(3_600) };
