@@ -14,11 +14,12 @@ use model::json::{self, Flavour};
 use model::otlp::Traces;
 use model::{TenantId, TraceId};
 use serde_json::json;
-use store::bare::{Bare, Listed};
+use store::bare::{Bare, Listed, Standing};
 use store::block::reader::{Reader, Wanted};
 use store::block::section::{Header, Level, Sort};
 use store::block::verify::verify;
-use store::disk::{File, RealDisk};
+use store::disk::File;
+use store::disk::read_only::ReadOnlyDisk;
 use store::{Error, Kind};
 
 use super::{Exit, complain, print};
@@ -113,7 +114,7 @@ fn look(args: &Args) -> Result<Exit, Error> {
                 Some(file) => vec![find(args, file)?],
                 None => {
                     let bare = open(args)?;
-                    let named = |listed: Listed| Ok((bare.file(&listed.name)?, listed.name));
+                    let named = |listed: Listed| Ok((opened(&bare, &listed.name)?, listed.name));
                     list(args, &bare)?.into_iter().map(named).collect::<Result<_, Error>>()?
                 }
             };
@@ -127,11 +128,15 @@ fn look(args: &Args) -> Result<Exit, Error> {
 }
 
 fn open(args: &Args) -> Result<Bare, Error> {
-    Bare::open(Arc::new(RealDisk), &args.data)
+    Bare::open(Arc::new(ReadOnlyDisk), &args.data)
+}
+
+fn opened(bare: &Bare, name: &str) -> Result<Arc<dyn File>, Error> {
+    bare.file(name)?.ok_or_else(|| Error::new(Kind::Io, format!("{name} is gone")))
 }
 
 fn list(args: &Args, bare: &Bare) -> Result<Vec<Listed>, Error> {
-    let mut files = bare.list()?;
+    let mut files = bare.list()?.files;
     if let Some(tenant) = &args.tenant {
         files.retain(|file| file.tenants.contains(tenant));
     }
@@ -152,7 +157,7 @@ fn find(args: &Args, wanted: &str) -> Result<(Arc<dyn File>, String), Error> {
     let exact = files.iter().find(|file| file.id == wanted);
     match (exact, fits.next(), fits.next()) {
         (Some(file), ..) | (None, Some(file), None) => {
-            Ok((bare.file(&file.name)?, file.name.clone()))
+            Ok((opened(&bare, &file.name)?, file.name.clone()))
         }
         (None, None, _) => {
             let message = format!("{wanted:?} is no file, and no id that `block ls` lists");
@@ -174,6 +179,15 @@ fn level(header: &Header) -> &'static str {
         (Level::L0, _) => "l0",
         (Level::L1, Sort::Normal) => "l1",
         (Level::L1, Sort::Straggler) => "l1 late",
+    }
+}
+
+const fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Live => "",
+        Standing::Merged => "merged",
+        Standing::Unnamed => "not in the manifest",
+        Standing::Missing => "missing",
     }
 }
 
@@ -213,7 +227,7 @@ fn ls(files: &[Listed]) -> String {
                 table::time(header.starts.0),
                 table::time(header.starts.1),
                 table::time(header.created_at),
-                if file.is_live { String::new() } else { "not in the manifest".to_owned() },
+                standing(file.standing).to_owned(),
             ]),
             Err(error) => {
                 let gap = || "-".to_owned();
@@ -234,7 +248,7 @@ fn lines(files: &[Listed]) -> String {
             Err(error) => (serde_json::Value::Null, Some(error.to_string())),
         };
         let line = json!({ "id": file.id, "file": file.name, "bytes": file.bytes,
-            "tenants": tenants, "live": file.is_live, "header": header, "fault": fault });
+            "tenants": tenants, "standing": file.standing, "header": header, "fault": fault });
         format!("{line}\n")
     };
     files.iter().map(line).collect()
