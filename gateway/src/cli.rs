@@ -99,13 +99,30 @@ pub fn run(cli: Cli) -> Exit {
 
 /// Prints to standard output; a reader that went away (`| head`) is no failure.
 fn print(text: &str) -> Exit {
+    match written(text) {
+        Written::Failed => Exit::Failed,
+        Written::Done | Written::Unread => Exit::Done,
+    }
+}
+
+/// What became of text for standard output.
+enum Written {
+    Done,
+    /// Whoever read went away: no more is needed.
+    Unread,
+    Failed,
+}
+
+/// Prints to standard output, for who has more to say.
+fn written(text: &str) -> Written {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(fault) if fault.kind() != std::io::ErrorKind::BrokenPipe => {
+        Ok(()) => Written::Done,
+        Err(fault) if fault.kind() == std::io::ErrorKind::BrokenPipe => Written::Unread,
+        Err(fault) => {
             complain(&format!("cannot write to standard output: {fault}"));
-            Exit::Failed
+            Written::Failed
         }
-        _ => Exit::Done,
     }
 }
 

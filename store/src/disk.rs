@@ -15,6 +15,7 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 pub mod data_dir;
+pub mod read_only;
 
 /// Directories and the names in them.
 ///

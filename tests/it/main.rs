@@ -7,6 +7,7 @@
 mod api_contract;
 mod api_search;
 mod api_trace;
+mod block_cli;
 mod command_line;
 mod data_directory;
 mod deploy;

@@ -76,6 +76,17 @@ impl Spans {
         }
     }
 
+    /// Adds what others hold.
+    ///
+    /// # Panics
+    /// When a span is there already.
+    pub fn extend(&mut self, others: Self) {
+        for (identity, whole) in others.0 {
+            let known = self.0.insert(identity.clone(), whole);
+            assert!(known.is_none(), "span {identity:?} is there twice");
+        }
+    }
+
     /// Those of one trace.
     #[must_use]
     pub fn of_trace(&self, trace_id: &[u8]) -> Self {

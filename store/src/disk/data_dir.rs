@@ -102,7 +102,7 @@ pub fn check(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
     if names.iter().any(|name| name == "FORMAT") {
         return check_format(&read_text(disk, &path.join("FORMAT"))?, path);
     }
-    let found = names.first().map_or("nothing".to_owned(), |name| format!("{name:?}"));
+    let found = names.first().map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"));
     Err(refuse(format!(
         "{} is not a data directory of traceweir: it holds {found} and no FORMAT file",
         path.display()

@@ -22,8 +22,21 @@ struct Column {
     why: Option<Why>,
 }
 
-/// Tells what a file is made of.
-pub(super) fn inspect(reader: &Reader, as_json: bool) -> Result<String, Error> {
+/// Bytes of a section by its number: how many there are of it, in the file, before compression.
+type Sections = BTreeMap<u16, (u64, u64, u64)>;
+
+/// Where the bytes of a file are. What is neither is the four of the first magic.
+#[derive(Debug)]
+struct Bytes {
+    file: u64,
+    columns: u64,
+    sections: u64,
+    directory: u64,
+    footer: u64,
+}
+
+/// Tells what a file of so many bytes is made of.
+pub(super) fn inspect(reader: &Reader, bytes: u64, as_json: bool) -> Result<String, Error> {
     let directory = reader.directory();
     let mut columns: Vec<Column> = reader.leaves().iter().map(|_| Column::default()).collect();
     for (column, leaf) in columns.iter_mut().zip(reader.leaves()) {
@@ -42,17 +55,23 @@ pub(super) fn inspect(reader: &Reader, as_json: bool) -> Result<String, Error> {
             }
         }
     }
-    let mut sections: BTreeMap<u16, (u64, u64, u64)> = BTreeMap::new();
+    let mut sections = Sections::new();
     for section in &directory.sections {
         let sum = sections.entry(section.id as u16).or_default();
         sum.0 += 1;
         sum.1 += u64::from(section.len);
         sum.2 += u64::from(section.raw_len);
     }
-    if as_json {
-        return Ok(to_json(reader, &columns, &sections));
-    }
-    Ok(to_text(reader, &columns, &sections))
+    let place = reader.location();
+    let bytes = Bytes {
+        file: bytes,
+        columns: columns.iter().map(|column| column.bytes).sum(),
+        sections: sections.values().map(|(_, bytes, _)| bytes).sum(),
+        directory: place.len.into(),
+        footer: bytes.saturating_sub(place.offset.saturating_add(place.len.into())),
+    };
+    let tell = if as_json { to_json } else { to_text };
+    Ok(tell(reader, &columns, &sections, &bytes))
 }
 
 fn why(schema: &Schema, source: &Source) -> Option<Why> {
@@ -79,11 +98,7 @@ const fn reason(why: Why) -> &'static str {
     }
 }
 
-fn to_text(
-    reader: &Reader,
-    columns: &[Column],
-    sections: &BTreeMap<u16, (u64, u64, u64)>,
-) -> String {
+fn to_text(reader: &Reader, columns: &[Column], sections: &Sections, bytes: &Bytes) -> String {
     let header = &reader.directory().header;
     let mut out = Table::new(&["file", reader.name()]);
     let mut fact = |name: &str, value: String| out.row(vec![name.to_owned(), value]);
@@ -91,6 +106,11 @@ fn to_text(
     fact("tenant", header.tenant.clone().unwrap_or_else(|| "several".to_owned()));
     fact("writer, number", format!("{:016x}, {}", header.writer, header.number));
     fact("spans, traces", format!("{}, {}", header.rows, header.traces));
+    fact("bytes", format!("{}, {} a span", bytes.file, ratio(bytes.file, header.rows)));
+    let Bytes { columns: pages, sections: indexes, directory, footer, .. } = bytes;
+    let parts =
+        format!("columns {pages}, sections {indexes}, directory {directory}, footer {footer}");
+    fact("of these", parts);
     fact("starts", format!("{} to {}", time(header.starts.0), time(header.starts.1)));
     fact("received", format!("{} to {}", time(header.received.0), time(header.received.1)));
     fact("created", time(header.created_at));
@@ -125,11 +145,7 @@ fn to_text(
     format!("{}\n{}\n{}", out.text(), table.text(), parts.text())
 }
 
-fn to_json(
-    reader: &Reader,
-    columns: &[Column],
-    sections: &BTreeMap<u16, (u64, u64, u64)>,
-) -> String {
+fn to_json(reader: &Reader, columns: &[Column], sections: &Sections, bytes: &Bytes) -> String {
     let columns: Vec<_> = columns
         .iter()
         .zip(reader.leaves())
@@ -147,7 +163,10 @@ fn to_json(
         })
         .collect();
     let header = serde_json::to_value(&reader.directory().header).unwrap_or_default();
-    let whole = json!({ "file": reader.name(), "header": header, "columns": columns,
+    let whole = json!({ "file": reader.name(), "header": header,
+        "bytes": { "file": bytes.file, "columns": bytes.columns, "sections": bytes.sections,
+            "directory": bytes.directory, "footer": bytes.footer },
+        "columns": columns,
         "sections": sections, "row_groups": reader.directory().row_groups });
     format!("{whole}\n")
 }

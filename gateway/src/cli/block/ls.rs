@@ -1,0 +1,89 @@
+//! What there is: a line for each file of spans.
+
+use model::TenantId;
+use serde_json::{Value, json};
+use store::Error;
+use store::bare::{Found, Listed, Standing};
+
+use super::table::{Table, ratio, time};
+use super::{Exit, complain, level, print};
+
+/// Lists what was found; what cannot be read is listed with the reason.
+pub(super) fn ls(found: &Found, as_json: bool) -> Result<Exit, Error> {
+    for damage in &found.damage {
+        complain(&damage.what);
+    }
+    let text = if as_json {
+        found.files.iter().map(|file| format!("{}\n", line(file))).collect()
+    } else {
+        table(&found.files)
+    };
+    Ok(print(&text))
+}
+
+fn table(files: &[Listed]) -> String {
+    let mut table = Table::new(&[
+        "ID",
+        "LEVEL",
+        "TENANT",
+        "SPANS",
+        "TRACES",
+        "BYTES",
+        "B/SPAN",
+        "FIRST START",
+        "LAST START",
+        "CREATED",
+        "",
+    ]);
+    for file in files {
+        let mut row = vec![file.id.clone()];
+        match &file.header {
+            Ok(header) => row.extend([
+                level(header).to_owned(),
+                owner(file),
+                header.rows.to_string(),
+                header.traces.to_string(),
+                file.bytes.to_string(),
+                ratio(file.bytes, header.rows),
+                time(header.starts.0),
+                time(header.starts.1),
+                time(header.created_at),
+                standing(file.standing).to_owned(),
+            ]),
+            Err(error) => {
+                let gap = || "-".to_owned();
+                row.extend([gap(), owner(file), gap(), gap(), file.bytes.to_string()]);
+                row.extend([gap(), gap(), gap(), gap(), error.to_string()]);
+            }
+        }
+        table.row(row);
+    }
+    table.text()
+}
+
+fn line(file: &Listed) -> Value {
+    let tenants: Vec<_> = file.tenants.iter().map(TenantId::as_str).collect();
+    let (header, fault) = match &file.header {
+        Ok(header) => (serde_json::to_value(header).unwrap_or_default(), None),
+        Err(error) => (Value::Null, Some(error.to_string())),
+    };
+    json!({ "id": file.id, "file": file.name, "bytes": file.bytes, "tenants": tenants,
+        "standing": file.standing, "header": header, "fault": fault })
+}
+
+fn owner(file: &Listed) -> String {
+    match file.tenants.as_slice() {
+        [] => "-".to_owned(),
+        [tenant] => tenant.to_string(),
+        several => format!("{} tenants", several.len()),
+    }
+}
+
+const fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Live => "",
+        Standing::Merged => "merged",
+        Standing::Unnamed => "not in the manifest",
+        Standing::Missing => "missing",
+    }
+}
