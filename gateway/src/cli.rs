@@ -4,6 +4,7 @@
 //! and one row in [`Command`] and [`run`].
 
 mod args;
+mod block;
 mod completion;
 mod config;
 mod demo;
@@ -69,6 +70,8 @@ enum Command {
     Query(query::Args),
     /// Show what a running server does: WAL, head, budgets, lag.
     Status(status::Args),
+    /// Look at files of spans: list, inspect, verify, print.
+    Block(block::Args),
     /// Check or print the configuration.
     Config(config::Args),
     /// Send a steady stream of realistic traces to a gateway.
@@ -86,6 +89,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Serve(args) => serve::run(args),
         Command::Query(args) => query::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Block(args) => block::run(&args),
         Command::Config(args) => config::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Version(args) => version::run(&args),

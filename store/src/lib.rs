@@ -5,6 +5,7 @@
 //! [`Store::search`]. No network, no authentication: those are the gateway's.
 
 pub mod backend;
+pub mod bare;
 pub mod block;
 pub mod disk;
 pub mod error;

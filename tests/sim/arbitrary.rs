@@ -87,8 +87,13 @@ fn process(disk: &SimDisk, ledger: &mut Ledger, rng: &mut Rng, arbitrary: &mut A
         if rng.chance(50) {
             running.settle();
         }
+        if rng.chance(40) {
+            let kept = running.keep(rng);
+            assert!(kept.is_ok() || disk.crashed(), "cannot keep: {kept:?}");
+        }
         failed += ledger.hear(&mut running);
-        if rng.chance(15) {
+        // Without power no file can be read.
+        if rng.chance(15) && !disk.crashed() {
             ledger.check(&running.store, When::Live);
         }
     }
@@ -97,7 +102,9 @@ fn process(disk: &SimDisk, ledger: &mut Ledger, rng: &mut Rng, arbitrary: &mut A
         assert!(closed.is_ok() || disk.crashed(), "cannot close: {closed:?}");
     }
     failed += ledger.hear(&mut running);
-    ledger.check(&running.store, When::Live);
+    if !disk.crashed() {
+        ledger.check(&running.store, When::Live);
+    }
     assert!(failed == 0 || disk.crashed(), "{failed} requests failed without a reason");
 }
 

@@ -14,10 +14,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, TracesData};
 use prost::Message;
 use store::log::Driver;
-use store::{Accepted, Append, Config, Error, Kind, Pending, Store, head};
+use store::{Accepted, Append, Chore, Config, Error, Kind, Pending, Step, Store, head};
 use tests::spans::{Identity, Spans};
 
-use crate::disk::SimDisk;
+use crate::disk::{Rng, SimDisk};
 use crate::world::{self, DIR, Ticks};
 
 /// When all requests are received, in nanoseconds since the epoch.
@@ -116,6 +116,28 @@ impl Running {
     /// Does all that the log has to do.
     pub(crate) fn settle(&mut self) {
         while self.driver.commit() || self.driver.prepare() {}
+    }
+
+    /// Does some of what the store's threads do: closes, seals, merges, tidies.
+    pub(crate) fn keep(&mut self, rng: &mut Rng) -> Result<(), Error> {
+        const CHORES: [Chore; 6] =
+            [Chore::Close, Chore::Seal, Chore::Seal, Chore::Merge, Chore::Tidy, Chore::Expire];
+        for _ in 0..1 + rng.below(4) {
+            self.settle();
+            let chore = CHORES[usize::try_from(rng.below(CHORES.len() as u64)).unwrap()];
+            self.store.step(chore)?;
+        }
+        Ok(())
+    }
+
+    /// Moves all there is into blocks.
+    pub(crate) fn merge_all(&mut self) -> Result<(), Error> {
+        self.settle();
+        self.store.step(Chore::Close)?;
+        self.settle();
+        while self.store.step(Chore::Seal)? == Step::Worked {}
+        while self.store.step(Chore::Merge)? == Step::Worked {}
+        self.store.step(Chore::Tidy).map(drop)
     }
 
     /// Appends; where no segment is ready it has one made first.

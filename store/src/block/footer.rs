@@ -270,6 +270,7 @@ fn column_metadata(
         Encoding::Dictionary => Coded::RLE_DICTIONARY,
         Encoding::Delta => Coded::DELTA_BINARY_PACKED,
         Encoding::DeltaLength => Coded::DELTA_LENGTH_BYTE_ARRAY,
+        Encoding::Split => Coded::BYTE_STREAM_SPLIT,
     };
     let mut encodings = vec![Coded::RLE, encoding];
     if chunk.dictionary.is_some() {

@@ -52,6 +52,9 @@ pub enum Encoding {
     Delta = 5,
     /// Lengths as differences, then all bytes (`DELTA_LENGTH_BYTE_ARRAY`); byte strings.
     DeltaLength = 6,
+    /// All first bytes, then all second ones, and so on (`BYTE_STREAM_SPLIT`); 64-bit numbers. Alike
+    /// bytes stand together: durations take 3.0 instead of 3.6 bytes.
+    Split = 9,
 }
 
 impl Encoding {
@@ -63,6 +66,7 @@ impl Encoding {
             8 => Self::Dictionary,
             5 => Self::Delta,
             6 => Self::DeltaLength,
+            9 => Self::Split,
             _ => return None,
         })
     }

@@ -47,6 +47,8 @@ pub enum Coding {
     Adaptive,
     /// Differences of neighbours.
     Delta,
+    /// Byte by byte of all values; 64-bit numbers.
+    Split,
     /// As they are.
     Plain,
 }

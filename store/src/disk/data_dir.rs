@@ -93,6 +93,22 @@ impl DataDir {
     }
 }
 
+/// Whether a directory is one of ours that this program reads, without taking it.
+///
+/// # Errors
+/// `Refused` when it is not, telling what was found; `Io`.
+pub fn check(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
+    let names = disk.list(path).map_err(|fault| Error::io(at("list", path), fault))?;
+    if names.iter().any(|name| name == "FORMAT") {
+        return check_format(&read_text(disk, &path.join("FORMAT"))?, path);
+    }
+    let found = names.first().map_or("nothing".to_owned(), |name| format!("{name:?}"));
+    Err(refuse(format!(
+        "{} is not a data directory of traceweir: it holds {found} and no FORMAT file",
+        path.display()
+    )))
+}
+
 /// Takes the lock, and leaves our process id in it for whoever is refused.
 fn lock(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn File>, Error> {
     let name = path.join("LOCK");

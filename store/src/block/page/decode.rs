@@ -209,6 +209,20 @@ fn values(
             words.reserve(count);
             delta::read(bytes, count, |some| words.extend(some.iter().map(|word| low(*word))))?;
         }
+        (Encoding::Split, Owned::Words(words)) => {
+            if bytes.len() != count.checked_mul(8).ok_or_else(fault)? {
+                return Err(fault());
+            }
+            let first = words.len();
+            words.resize(first + count, 0);
+            if count > 0 {
+                for (shift, plane) in (0..64).step_by(8).zip(bytes.chunks_exact(count)) {
+                    for (word, byte) in words.iter_mut().skip(first).zip(plane) {
+                        *word |= u64::from(*byte) << shift;
+                    }
+                }
+            }
+        }
         (Encoding::DeltaLength, Owned::Texts { ends, bytes: all }) => {
             let mut end = all.len() as u64;
             let mut fits = true;

@@ -199,6 +199,7 @@ proptest! {
             (Physical::Int64, Encoding::Plain),
             (Physical::Int64, Encoding::Delta),
             (Physical::Int64, Encoding::Dictionary),
+            (Physical::Int64, Encoding::Split),
             (Physical::Double, Encoding::Plain),
             (Physical::Fixed(8), Encoding::Plain),
             (Physical::Bytes, Encoding::Plain),

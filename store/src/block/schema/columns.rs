@@ -1,7 +1,7 @@
 //! The table of fixed columns. A new one is a row here, with the block version that first has it.
 
 use super::super::page::Physical;
-use super::Coding::{Adaptive, Delta, Dictionary, Plain};
+use super::Coding::{Adaptive, Delta, Dictionary, Plain, Split};
 use super::Presence::{Always, Sparse};
 use super::Table::{Event, Link, Span};
 use super::{Coding, Column, Id, Logical, Presence, Table};
@@ -58,7 +58,7 @@ pub const COLUMNS: &[Column] = &[
         Span,
         "parent_distance",
         Physical::Int32,
-        (NUMBER, Always, Delta),
+        (NUMBER, Always, Dictionary),
         "How many rows before this one its parent stands; 0 where the parent is not in this trace's rows.",
     ),
     column(
@@ -74,7 +74,7 @@ pub const COLUMNS: &[Column] = &[
         Span,
         "start_time_unix_nano",
         Physical::Int64,
-        (Logical::Time, Always, Delta),
+        (Logical::Time, Always, Split),
         "The span's own start.",
     ),
     column(
@@ -82,7 +82,7 @@ pub const COLUMNS: &[Column] = &[
         Span,
         "duration_nano",
         Physical::Int64,
-        (NUMBER, Always, Plain),
+        (NUMBER, Always, Split),
         "Own end less own start, in nanoseconds; wraps where the end is before the start.",
     ),
     column(

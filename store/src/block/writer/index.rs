@@ -12,7 +12,7 @@ use crate::block::section::Id;
 use crate::block::section::terms::{self, Filter};
 
 /// A dictionary over this is a filter, not terms.
-const TERMS_BYTES_MAX: usize = 64 << 10;
+const TERMS_BYTES_MAX: usize = 8 << 10;
 /// All terms together; past it every dictionary becomes a filter.
 const ALL_TERMS_BYTES_MAX: usize = 8 << 20;
 /// Values that are longer on average get no filter.

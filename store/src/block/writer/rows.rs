@@ -724,6 +724,7 @@ impl Page<'_> {
                 None => self.chunk(levels, Encoding::Delta, Values::Words(values), None),
             },
             (_, Coding::Delta) => self.chunk(levels, Encoding::Delta, Values::Words(values), None),
+            (_, Coding::Split) => self.chunk(levels, Encoding::Split, Values::Words(values), None),
             (_, Coding::Plain) => self.chunk(levels, Encoding::Plain, Values::Words(values), None),
         }
     }
