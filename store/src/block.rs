@@ -6,7 +6,6 @@
 
 pub mod cache;
 pub mod footer;
-pub mod inspect;
 pub mod order;
 pub mod page;
 pub mod reader;

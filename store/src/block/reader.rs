@@ -124,14 +124,6 @@ impl Reader {
         self.location
     }
 
-    /// The length of the file.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn bytes(&self) -> Result<u64, Error> {
-        self.file.len().map_err(|fault| Error::io(format!("read {}", self.name), fault))
-    }
-
     /// Its columns.
     #[must_use]
     pub fn leaves(&self) -> &[Leaf] {

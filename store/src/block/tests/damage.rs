@@ -7,7 +7,6 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::block::inspect::inspect;
 use crate::block::schema::{Attribute, Schema, Table, Why};
 use crate::block::section::terms::Run;
 use crate::block::verify::{Problem, verify};
@@ -124,23 +123,6 @@ proptest! {
         let (bytes, _) = write(&batch(&requests), group_rows, page_rows);
         prop_assert_eq!(problems(&bytes), []);
     }
-}
-
-#[test]
-fn every_byte_is_shown_once() {
-    let bytes = small(&sample());
-    let shown = inspect(&open(&bytes).unwrap()).unwrap();
-    assert_eq!(shown.bytes, bytes.len() as u64);
-    let parts = [shown.page_bytes, shown.section_bytes, shown.directory_bytes, shown.footer_bytes];
-    // And the magic.
-    assert_eq!(4 + parts.iter().sum::<u64>(), shown.bytes);
-    let column = |path: &str| shown.columns.iter().find(|column| column.path == path).unwrap();
-    let (id, key) = (column("trace_id"), column("span.a"));
-    assert_eq!((id.values, id.nulls, id.why), (shown.header.rows, 0, None));
-    assert_eq!((key.values + key.nulls, key.why), (shown.header.rows, Some(Why::Bytes)));
-    assert_eq!(id.encodings, ["RLE_DICTIONARY"]);
-    assert_eq!(id.distinct, shown.header.traces);
-    assert!(serde_json::to_string(&shown).unwrap().contains(r#""why":"bytes""#));
 }
 
 #[test]
