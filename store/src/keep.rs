@@ -21,6 +21,7 @@ use crate::block::cache::Cache;
 use crate::block::schema::Attribute;
 use crate::error::{Error, Kind};
 use crate::execute::Problem;
+use crate::fault;
 use crate::head::Head;
 use crate::l0::{self, L0};
 use crate::log::LocalWal;
@@ -108,6 +109,7 @@ impl Keep {
             self.stats.l0_full.inc();
             return Ok(Step::Full);
         }
+        fault::point("seal.begin");
         let started = self.clock.monotonic();
         let number = segment.log_end().unwrap_or_default();
         let name = L0::name(number);
@@ -125,11 +127,13 @@ impl Keep {
             self.backend.remove(&name)?;
             return Ok(Step::Worked);
         }
+        fault::point("seal.written");
         let l0 = Arc::new(L0::open(self.backend.open(&name)?, name, &self.cache)?);
         self.shelf.change(|contents| {
             contents.l0.push(l0);
             head.release(&segment)
         })?;
+        fault::point("seal.shown");
         wal.remove_before(number);
         self.stats.seals.inc();
         self.stats.seal_time.record(self.clock.monotonic().minus(started).0);
@@ -145,6 +149,7 @@ impl Keep {
         if l0.is_empty() {
             return Ok(Step::Idle);
         }
+        fault::point("merge.begin");
         let started = self.clock.monotonic();
         let inputs = merge::choose(&l0, self.config.merge_bytes_max.as_usize());
         let tenants: BTreeSet<TenantId> =
@@ -164,7 +169,9 @@ impl Keep {
                 self.show(std::mem::take(&mut states));
             }
         }
+        fault::point("merge.committed");
         self.show(states);
+        fault::point("merge.shown");
         if let Err(error) = outcome {
             self.stats.merge_failed.inc();
             if error.kind() == Kind::Corrupt {
@@ -177,6 +184,7 @@ impl Keep {
         });
         drop(l0);
         inputs.into_iter().for_each(|l0| self.shelf.bury_l0(l0));
+        fault::point("l0.buried");
         self.stats.merges.inc();
         self.stats.merge_time.record(self.clock.monotonic().minus(started).0);
         self.tidy()?;
@@ -232,6 +240,7 @@ impl Keep {
         };
         let mut change = merge.run()?;
         let gone = |id: &&L0Id| !self.shelf.has_l0(**id);
+        fault::point("merge.written");
         change.forgotten = blocks.state.consumed.iter().filter(gone).copied().collect();
         let committed = self.manifest.commit(tenant, &blocks.state, &change, now);
         committed.inspect_err(|_| merge.discard(&change)).map(Some)
@@ -291,6 +300,7 @@ impl Keep {
         for (part, tenant, what) in damaged {
             self.set_aside(&part, &tenant, &what)?;
         }
+        fault::point("tidy");
         self.shelf.sweep(&*self.backend)?;
         self.reserve.refill();
         self.count();

@@ -10,6 +10,7 @@ pub mod block;
 pub mod disk;
 pub mod error;
 pub mod execute;
+pub mod fault;
 pub mod head;
 mod keep;
 pub mod l0;

@@ -29,9 +29,7 @@ fn load_until(gateway: &Gateway, rng: &mut Rng) -> Load {
 fn every_acked_span_survives_kill_9_exactly_once() {
     let seed = seed();
     let mut rng = Rng::new(seed);
-    // Small segments, so that kills hit their changes too.
-    let mut gateway =
-        Options::new().set("wal.segment_bytes", "256KiB").set("head.bytes_max", "512MiB").start();
+    let mut gateway = busy().start();
     let mut all = Sent::default();
     let mut slowest = Duration::ZERO;
     let cycles = cycles();
@@ -54,6 +52,38 @@ fn every_acked_span_survives_kill_9_exactly_once() {
         );
     }
     assert!(all.acked_spans() > 0, "seed {seed}: nothing was acknowledged");
+}
+
+/// Small segments and files that are merged at once, so that kills hit their changes, too.
+fn busy() -> Options {
+    Options::new()
+        .set("wal.segment_bytes", "256KiB")
+        .set("head.bytes_max", "64MiB")
+        .set("head.seal.rows", "1000")
+        .set("l0.window", "0s")
+}
+
+#[test]
+fn a_crash_at_any_named_point_of_sealing_and_merging_loses_nothing() {
+    let seed = seed();
+    let mut rng = Rng::new(seed);
+    for cycle in 0..cycles().div_ceil(10) {
+        for point in store::fault::POINTS {
+            let at = format!("{point}:{}", 1 + rng.below(4));
+            let mut gateway = busy().environment("TRACEWEIR_CRASH_AT", &at).start();
+            let shape = Shape { spans: 20, filler_bytes: 100 };
+            let load = Load::start(gateway.at, CLIENTS, shape, rng.number());
+            let code = gateway.wait_end(Duration::from_secs(60));
+            assert_eq!(code, None, "seed {seed}, {at}: it ends by a signal");
+            let sent = load.stop();
+            let gateway = gateway.kill().environment("TRACEWEIR_CRASH_AT", "tidy:1000000").start();
+            let what = format!("seed {seed}, {at}, cycle {cycle}");
+            sent.assert_kept(&gateway, &what);
+            gateway.flush("l1");
+            sent.assert_kept(&gateway, &format!("{what}, merged"));
+            assert!(sent.acked_spans() > 0, "{what}: nothing was acknowledged");
+        }
+    }
 }
 
 #[test]

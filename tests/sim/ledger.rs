@@ -110,7 +110,12 @@ impl Running {
     pub(crate) fn start(disk: &SimDisk) -> Result<Self, Error> {
         let store = open(disk)?;
         let driver = store.replay_driven()?.expect("the first replay");
-        Ok(Self { store, driver, waiting: Vec::new() })
+        Ok(Self::of(store, driver))
+    }
+
+    /// A store that is replayed already.
+    pub(crate) fn of(store: Store, driver: Driver) -> Self {
+        Self { store, driver, waiting: Vec::new() }
     }
 
     /// Does all that the log has to do.
@@ -128,16 +133,6 @@ impl Running {
             self.store.step(chore)?;
         }
         Ok(())
-    }
-
-    /// Moves all there is into blocks.
-    pub(crate) fn merge_all(&mut self) -> Result<(), Error> {
-        self.settle();
-        self.store.step(Chore::Close)?;
-        self.settle();
-        while self.store.step(Chore::Seal)? == Step::Worked {}
-        while self.store.step(Chore::Merge)? == Step::Worked {}
-        self.store.step(Chore::Tidy).map(drop)
     }
 
     /// Appends; where no segment is ready it has one made first.

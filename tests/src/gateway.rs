@@ -243,6 +243,15 @@ impl Gateway {
         self.process.text()
     }
 
+    /// `POST /flush?level=LEVEL` on the admin port.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn flush(&self, level: &str) {
+        let reply = Request::new("POST", format!("/flush?level={level}")).send(self.at.admin);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
     /// kill -9.
     #[must_use]
     pub fn kill(mut self) -> Stopped {
@@ -300,6 +309,14 @@ impl Stopped {
     #[must_use]
     pub fn data(&self) -> &Path {
         &self.home.data
+    }
+
+    /// An environment variable, in place of one of that name.
+    #[must_use]
+    pub fn environment(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.options.environment.retain(|(other, _)| other != key);
+        self.options.environment.push((key.to_owned(), value.into()));
+        self
     }
 
     /// Another value for a setting from now on.

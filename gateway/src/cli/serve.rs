@@ -35,6 +35,13 @@ pub(super) fn run(args: Args) -> Exit {
         complain(&format!("cannot log: {fault}"));
         return Exit::Failed;
     }
+    // For tests of what a crash leaves; see `store::fault`.
+    if let Ok(at) = std::env::var("TRACEWEIR_CRASH_AT")
+        && let Err(fault) = store::fault::arm(&at)
+    {
+        complain(&format!("TRACEWEIR_CRASH_AT: {fault}"));
+        return Exit::Refused;
+    }
     match app::run(&loaded, Arc::new(SystemClock::new())) {
         Ok(()) => Exit::Done,
         Err(error) => {
