@@ -32,6 +32,20 @@ pub enum Owned {
     Codes(Vec<u32>),
 }
 
+impl Owned {
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Bools(values) => values.capacity(),
+            Self::Words32(values) | Self::Codes(values) => values.capacity() * 4,
+            Self::Words(values) => values.capacity() * 8,
+            Self::Fixed(bytes) => bytes.capacity(),
+            Self::Texts { ends, bytes } => ends.capacity() * 4 + bytes.capacity(),
+        }
+    }
+}
+
 /// What was read of a chunk: pages one behind the other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded {
@@ -65,6 +79,9 @@ fn empty(physical: Physical) -> Owned {
     }
 }
 
+/// Bytes that an idle decoder keeps at most.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Reads pages; the buffer and the decompressor are used again.
 pub struct Decoder {
     decompressor: Decompressor<'static>,
@@ -86,6 +103,12 @@ impl Decoder {
         let decompressor =
             Decompressor::new().map_err(|fault| Error::io("make a decompressor", fault))?;
         Ok(Self { decompressor, raw: Vec::new() })
+    }
+
+    /// Lets go of what a page that is longer than most has left it with.
+    pub(in crate::block) fn shrink(&mut self) {
+        self.raw.clear();
+        self.raw.shrink_to(KEPT_BYTES);
     }
 
     /// Reads a dictionary page: `bytes` are its header and body.

@@ -1,23 +1,30 @@
 //! One column of some rows: its pages read, decoded, and cut to those rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::column::{Interner, count};
 
-use crate::block::page::{ChunkMeta, Decoded, Decoder, Encoding, Owned, Physical};
+use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical};
 use crate::block::schema::Leaf;
 use crate::block::section::damaged;
+use crate::disk::File;
 use crate::error::Error;
 
+use super::read_exact;
+
+/// No read is longer, unless a single page is.
+const READ_BYTES_MAX: u64 = 8 << 20;
+
 /// What a column has for the rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::block) struct Values {
     /// Repetition levels of the entries; empty where there are none.
     pub(in crate::block) rep: Vec<u8>,
     /// Definition levels; empty where every entry has a value.
     pub(in crate::block) def: Vec<u8>,
     values: Owned,
-    dictionary: Option<Owned>,
+    dictionary: Option<Arc<Owned>>,
     max_def: u8,
     /// Bytes of a value of fixed length.
     width: usize,
@@ -25,16 +32,46 @@ pub(in crate::block) struct Values {
 
 /// Parts of the file that were read.
 #[derive(Debug, Default)]
-pub(in crate::block) struct Extents(pub(in crate::block) Vec<(u64, Vec<u8>)>);
+pub(in crate::block) struct Extents {
+    /// Where each begins in the file, and where in `bytes`; ascending.
+    begins: Vec<(u64, usize)>,
+    bytes: Vec<u8>,
+}
 
 impl Extents {
+    /// Reads these ranges of bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is shorter, `Io`.
+    pub(in crate::block) fn read(
+        file: &dyn File,
+        ranges: Vec<(u64, u64)>,
+        name: &str,
+    ) -> Result<Self, Error> {
+        let ranges = joined(ranges, file.gap_bytes());
+        let len = ranges.iter().map(|(begin, end)| end - begin).sum::<u64>();
+        let len = usize::try_from(len).map_err(|_| damaged("pages are too long"))?;
+        let mut extents = Self { begins: Vec::with_capacity(ranges.len()), bytes: vec![0; len] };
+        let mut at = 0;
+        let mut rest = extents.bytes.as_mut_slice();
+        for (begin, end) in ranges {
+            let len = usize::try_from(end - begin).unwrap_or(usize::MAX).min(rest.len());
+            let (part, after) = rest.split_at_mut(len);
+            read_exact(file, begin, part, name)?;
+            extents.begins.push((begin, at));
+            (rest, at) = (after, at + len);
+        }
+        Ok(extents)
+    }
+
     fn get(&self, offset: u64, len: u32) -> Result<&[u8], Error> {
         let missing = || damaged("a page lies where none can be");
-        let at = self.0.partition_point(|(begin, _)| *begin <= offset);
-        let (begin, bytes) = self.0.get(at.wrapping_sub(1)).ok_or_else(missing)?;
-        let from = usize::try_from(offset - begin).map_err(|_| missing())?;
-        let to = from.checked_add(len as usize).ok_or_else(missing)?;
-        bytes.get(from..to).ok_or_else(missing)
+        let at = self.begins.partition_point(|(begin, _)| *begin <= offset);
+        let (begin, from) = self.begins.get(at.wrapping_sub(1)).ok_or_else(missing)?;
+        let from = usize::try_from(offset - begin).ok().and_then(|at| at.checked_add(*from));
+        let to = from.and_then(|from| from.checked_add(len as usize));
+        let range = from.zip(to).ok_or_else(missing)?;
+        self.bytes.get(range.0..range.1).ok_or_else(missing)
     }
 }
 
@@ -45,12 +82,25 @@ pub(in crate::block) fn pages(chunk: &ChunkMeta, rows: &Range<u32>) -> Range<usi
     first..end.max(first)
 }
 
+/// Decodes the dictionary of a column, if it has one.
+pub(in crate::block) fn dictionary(
+    leaf: &Leaf,
+    chunk: &ChunkMeta,
+    extents: &Extents,
+    decoder: &mut Decoder,
+) -> Result<Option<Owned>, Error> {
+    let Some(page) = &chunk.dictionary else { return Ok(None) };
+    let bytes = extents.get(page.offset, page.len)?;
+    decoder.dictionary(leaf.physical, page, bytes).map(Some)
+}
+
 /// Decodes a column for these rows.
 pub(in crate::block) fn decode(
     leaf: &Leaf,
     chunk: &ChunkMeta,
     rows: &Range<u32>,
     extents: &Extents,
+    dictionary: Option<Arc<Owned>>,
     decoder: &mut Decoder,
 ) -> Result<Values, Error> {
     let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
@@ -60,13 +110,6 @@ pub(in crate::block) fn decode(
         let max = (leaf.max_rep, leaf.max_def);
         decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
     }
-    let dictionary = match &chunk.dictionary {
-        Some(page) if chunk.encoding == Encoding::Dictionary => {
-            let bytes = extents.get(page.offset, page.len)?;
-            Some(decoder.dictionary(leaf.physical, page, bytes)?)
-        }
-        _ => None,
-    };
     let first = pages.first().map_or(0, |page| page.first_row);
     let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
     let mut values = Values {
@@ -135,19 +178,19 @@ impl Values {
 
     /// Integers of 64 bits, floats by bits, bools as 0 and 1.
     pub(in crate::block) fn words(self) -> Result<Vec<u64>, Error> {
-        match (self.values, self.dictionary) {
+        match (self.values, self.dictionary.as_deref()) {
             (Owned::Words(words), _) => Ok(words),
             (Owned::Bools(bools), _) => Ok(bools.into_iter().map(u64::from).collect()),
-            (Owned::Codes(codes), Some(Owned::Words(all))) => Ok(pick(&codes, &all)),
+            (Owned::Codes(codes), Some(Owned::Words(all))) => Ok(pick(&codes, all)),
             _ => Err(damaged("a column stores something else than its type")),
         }
     }
 
     /// Integers of 32 bits.
     pub(in crate::block) fn words32(self) -> Result<Vec<u32>, Error> {
-        match (self.values, self.dictionary) {
+        match (self.values, self.dictionary.as_deref()) {
             (Owned::Words32(words), _) => Ok(words),
-            (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, &all)),
+            (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, all)),
             _ => Err(damaged("a column stores something else than its type")),
         }
     }
@@ -155,19 +198,15 @@ impl Values {
     /// Byte strings of one length.
     pub(in crate::block) fn fixed<const N: usize>(self) -> Result<Vec<[u8; N]>, Error> {
         let fault = || damaged("a column stores something else than its type");
-        let chunks = |bytes: &[u8]| -> Result<Vec<[u8; N]>, Error> {
-            let (whole, rest) = bytes.as_chunks::<N>();
-            if rest.is_empty() { Ok(whole.to_vec()) } else { Err(fault()) }
-        };
-        match (self.values, self.dictionary) {
-            (Owned::Fixed(bytes), _) => chunks(&bytes),
-            (Owned::Codes(codes), Some(Owned::Fixed(all))) => {
-                let all = chunks(&all)?;
-                codes
-                    .iter()
-                    .map(|code| all.get(*code as usize).copied().ok_or_else(fault))
-                    .collect()
-            }
+        match (self.values, self.dictionary.as_deref()) {
+            (Owned::Fixed(bytes), _) => match bytes.as_chunks::<N>() {
+                (whole, []) => Ok(whole.to_vec()),
+                _ => Err(fault()),
+            },
+            (Owned::Codes(codes), Some(Owned::Fixed(all))) => match all.as_chunks::<N>() {
+                (all, []) => Ok(pick(&codes, all)),
+                _ => Err(fault()),
+            },
             _ => Err(fault()),
         }
     }
@@ -175,16 +214,17 @@ impl Values {
     /// Byte strings, as numbers of distinct ones (where there is no dictionary, each has its own).
     pub(in crate::block) fn texts(self) -> Result<(Vec<u32>, Interner), Error> {
         let fault = || damaged("a column stores something else than its type");
-        match (self.values, self.dictionary) {
-            (Owned::Texts { ends, bytes }, _) => {
-                let codes = (0..count(ends.len())).collect();
-                Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
-            }
-            (Owned::Codes(codes), Some(Owned::Texts { ends, bytes })) => {
-                Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
-            }
-            _ => Err(fault()),
-        }
+        let (codes, ends, bytes) = match (self.values, self.dictionary.map(Arc::try_unwrap)) {
+            (Owned::Texts { ends, bytes }, _) => ((0..count(ends.len())).collect(), ends, bytes),
+            (Owned::Codes(codes), Some(Ok(Owned::Texts { ends, bytes }))) => (codes, ends, bytes),
+            // The cache has it too: what few rows need is little of it.
+            (Owned::Codes(codes), Some(Err(shared))) => match &*shared {
+                Owned::Texts { ends, bytes } => gathered(codes, ends, bytes),
+                _ => return Err(fault()),
+            },
+            _ => return Err(fault()),
+        };
+        Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
     }
 
     /// The entries that have a value, by place among all entries.
@@ -192,6 +232,24 @@ impl Values {
         let at = |(at, def): (usize, &u8)| (*def == self.max_def).then(|| count(at));
         self.def.iter().enumerate().filter_map(at).collect()
     }
+}
+
+/// The texts of these codes, and where each is among them.
+fn gathered(mut codes: Vec<u32>, ends: &[u32], bytes: &[u8]) -> (Vec<u32>, Vec<u32>, Vec<u8>) {
+    let mut used = codes.clone();
+    used.sort_unstable();
+    used.dedup();
+    let (mut used_ends, mut used_bytes) = (Vec::with_capacity(used.len()), Vec::new());
+    let end = |code: u32| ends.get(code as usize).map_or(0, |end| *end as usize);
+    for code in &used {
+        let begin = code.checked_sub(1).map_or(0, end);
+        used_bytes.extend_from_slice(bytes.get(begin..end(*code)).unwrap_or_default());
+        used_ends.push(count(used_bytes.len()));
+    }
+    for code in &mut codes {
+        *code = count(used.partition_point(|other| other < code));
+    }
+    (codes, used_ends, used_bytes)
 }
 
 fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {
@@ -236,4 +294,22 @@ fn cut_values(values: &mut Owned, range: Range<usize>, width: usize) -> Option<(
             Some(())
         }
     }
+}
+
+/// Ranges in order, those that are close read as one.
+fn joined(mut ranges: Vec<(u64, u64)>, gap_bytes: u64) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (begin, end) in ranges {
+        match joined.last_mut() {
+            Some((first, last))
+                if begin <= last.saturating_add(gap_bytes)
+                    && end.max(*last) - *first <= READ_BYTES_MAX =>
+            {
+                *last = end.max(*last);
+            }
+            _ => joined.push((begin, end)),
+        }
+    }
+    joined
 }
