@@ -13,7 +13,7 @@ use model::ByteSize;
 /// The smallest head that is still of use.
 const HEAD_BYTES_MIN: u64 = 32 << 20;
 /// Beyond this a head only makes restarts longer: what is sealed is as quick to find.
-const HEAD_BYTES_MAX: u64 = 160 << 20;
+const HEAD_BYTES_MAX: u64 = 128 << 20;
 /// Cgroups nest a few levels deep; a longer path than this is no path of ours.
 const CGROUP_DEPTH_MAX: usize = 32;
 /// Files of one data directory that are counted; the rest is taken for nothing.

@@ -34,8 +34,8 @@ use reserve::Reserve;
 
 /// Where damaged files are set aside.
 pub(crate) const QUARANTINE: &str = "quarantine";
-/// Bytes of parsed tables of row groups that are kept.
-const CACHE_BYTES: usize = 24 << 20;
+/// Bytes of unpacked tables and dictionaries of row groups that are kept.
+const CACHE_BYTES: usize = 48 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
 const COMMITS_AT_ONCE: usize = 64;
 /// Attributes that were asked for and are told to the next merge.

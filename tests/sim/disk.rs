@@ -108,6 +108,9 @@ struct Dir {
 /// Directories have no node of their own.
 const DIRECTORY: u64 = 0;
 
+/// How large the disk is. Space that is kept in reserve is a share of it, and zeros in memory.
+const CAPACITY: u64 = 16 << 20;
+
 impl SimDisk {
     /// An empty disk.
     pub(crate) fn new(seed: u64) -> Self {
@@ -117,7 +120,7 @@ impl SimDisk {
             ops: 0,
             crash_at: None,
             crashed: false,
-            capacity: u64::MAX,
+            capacity: CAPACITY,
             faults: Vec::new(),
             nodes: BTreeMap::new(),
             dirs,

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span, TracesData};
 use prost::Message;
 use store::log::Driver;
-use store::{Accepted, Append, Chore, Config, Error, Kind, Pending, Step, Store, head};
+use store::{Accepted, Append, Chore, Config, Error, Kind, Pending, Store, head};
 use tests::spans::{Identity, Spans};
 
 use crate::disk::{Rng, SimDisk};

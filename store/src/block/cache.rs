@@ -3,7 +3,7 @@
 //!
 //! A look-up by id needs where the pages of a row group stand, its resources and its shapes, and
 //! of each dictionary a few values: all the same for every trace in it, and costly to unpack.
-//! Shared by all readers of a store.
+//! Shared by all readers of a store; reads of whole row groups leave their dictionaries out of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,8 @@ pub(super) struct Key {
     pub(super) leaf: Option<u32>,
 }
 
+/// What an item takes besides itself, about.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Key>() + 32;
 /// Decoders that wait to be used again; more are let go.
 const DECODERS_MAX: usize = 8;
 
@@ -113,6 +115,7 @@ impl Cache {
     /// Takes an item; what was not used for longest makes room. What is larger than the whole is
     /// not kept.
     fn put(&self, key: Key, item: Item, bytes: usize) {
+        let bytes = bytes + ENTRY_BYTES;
         if bytes > self.bytes_max {
             return;
         }
@@ -196,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_was_not_used_for_longest_makes_room() {
-        let one = words(100).heap_bytes();
+        let one = words(100).heap_bytes() + ENTRY_BYTES;
         let cache = Cache::new(one * 3);
         (0..3).for_each(|leaf| cache.put_dictionary(key(1, leaf), &words(100)));
         assert!(cache.dictionary(key(1, 0)).is_some());
@@ -218,7 +221,7 @@ mod tests {
         cache.put_dictionary(key(2, 0), &words(20));
         cache.forget((1, 7, 1));
         assert!((0..3).all(|leaf| cache.dictionary(key(1, leaf)).is_none()));
-        assert_eq!(cache.bytes.get(), words(20).heap_bytes() as u64);
+        assert_eq!(cache.bytes.get(), (words(20).heap_bytes() + ENTRY_BYTES) as u64);
         cache.forget((1, 7, 2));
         assert_eq!(cache.bytes.get(), 0);
     }

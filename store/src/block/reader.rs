@@ -337,8 +337,7 @@ impl Reader {
         let range = (chunk.offset(), chunk.offset().saturating_add(chunk.bytes));
         let extents = Extents::read(&*self.file, vec![range], &self.name)?;
         let rows = self.rows_of(row_group);
-        let dictionary = leaf::dictionary(leaf, chunk, &extents, decoder)?.map(Arc::new);
-        leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, dictionary, decoder)
+        leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder, None)
     }
 
     fn block_key(&self) -> BlockKey {

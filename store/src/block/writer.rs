@@ -61,9 +61,9 @@ pub enum Terms {
 
 impl Options {
     /// For files that are soon merged: little CPU.
-    pub const L0: Self = Self { level: -3, text_level: -3, page_rows: 8_192, terms: Terms::None };
+    pub const L0: Self = Self { level: -5, text_level: -5, page_rows: 16_384, terms: Terms::None };
     /// For blocks that stay.
-    pub const L1: Self = Self { level: 1, text_level: 4, page_rows: 8_192, terms: Terms::Written };
+    pub const L1: Self = Self { level: 1, text_level: 3, page_rows: 8_192, terms: Terms::Written };
 }
 
 /// What was written.

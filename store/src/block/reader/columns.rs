@@ -260,17 +260,14 @@ impl Task<'_> {
             let (leaf, chunk) = (reader.leaves.get(at), tables.chunks.get(at));
             let Some((leaf, chunk)) = leaf.zip(chunk) else { continue };
             let fail = |error: Error| damaged(format!("{}: {error}", leaf.path));
-            let mut dictionary = dictionaries.get_mut(at).and_then(Option::take);
-            if dictionary.is_none() {
-                let read = leaf::dictionary(leaf, chunk, &extents, decoder).map_err(fail)?;
-                dictionary = read.map(Arc::new);
-                if let Some((key, read)) = self.key(at).zip(dictionary.as_ref()) {
-                    reader.cache.put_dictionary(key, read);
-                }
+            let known = dictionaries.get_mut(at).and_then(Option::take);
+            let key = self.key(at).filter(|_| known.is_none());
+            let values = leaf::decode(leaf, chunk, rows, &extents, decoder, known).map_err(fail)?;
+            if let Some((key, dictionary)) = key.zip(values.dictionary()) {
+                reader.cache.put_dictionary(key, dictionary);
             }
-            let values = leaf::decode(leaf, chunk, rows, &extents, dictionary, decoder);
             if let Some(slot) = columns.values.get_mut(at) {
-                *slot = Some(values.map_err(fail)?);
+                *slot = Some(values);
             }
         }
         Ok(())

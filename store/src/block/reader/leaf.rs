@@ -82,26 +82,14 @@ pub(in crate::block) fn pages(chunk: &ChunkMeta, rows: &Range<u32>) -> Range<usi
     first..end.max(first)
 }
 
-/// Decodes the dictionary of a column, if it has one.
-pub(in crate::block) fn dictionary(
-    leaf: &Leaf,
-    chunk: &ChunkMeta,
-    extents: &Extents,
-    decoder: &mut Decoder,
-) -> Result<Option<Owned>, Error> {
-    let Some(page) = &chunk.dictionary else { return Ok(None) };
-    let bytes = extents.get(page.offset, page.len)?;
-    decoder.dictionary(leaf.physical, page, bytes).map(Some)
-}
-
-/// Decodes a column for these rows.
+/// Decodes a column for these rows. `known` is its dictionary, where that was unpacked before.
 pub(in crate::block) fn decode(
     leaf: &Leaf,
     chunk: &ChunkMeta,
     rows: &Range<u32>,
     extents: &Extents,
-    dictionary: Option<Arc<Owned>>,
     decoder: &mut Decoder,
+    known: Option<Arc<Owned>>,
 ) -> Result<Values, Error> {
     let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
     let mut found = Decoded::new(leaf.physical, chunk.encoding);
@@ -116,7 +104,7 @@ pub(in crate::block) fn decode(
         rep: found.rep,
         def: found.def,
         values: found.values,
-        dictionary,
+        dictionary: None,
         max_def: leaf.max_def,
         width: match leaf.physical {
             Physical::Fixed(width) => usize::from(width),
@@ -124,11 +112,29 @@ pub(in crate::block) fn decode(
         },
     };
     values.cut(skip as usize, (rows.end - rows.start) as usize)?;
+    // A few rows of a large row group have values in few of its columns: what they do not use is
+    // not unpacked.
+    if let (Owned::Codes(codes), Some(page)) = (&values.values, &chunk.dictionary)
+        && !codes.is_empty()
+    {
+        values.dictionary = Some(match known {
+            Some(known) => known,
+            None => {
+                let bytes = extents.get(page.offset, page.len)?;
+                Arc::new(decoder.dictionary(leaf.physical, page, bytes)?)
+            }
+        });
+    }
     values.check_codes()?;
     Ok(values)
 }
 
 impl Values {
+    /// The dictionary, where one was used.
+    pub(in crate::block) fn dictionary(&self) -> Option<&Arc<Owned>> {
+        self.dictionary.as_ref()
+    }
+
     /// Keeps `rows` rows behind the first `skip`.
     fn cut(&mut self, skip: usize, rows: usize) -> Result<(), Error> {
         let short = || damaged("a column has fewer rows than its row group");
@@ -182,6 +188,7 @@ impl Values {
             (Owned::Words(words), _) => Ok(words),
             (Owned::Bools(bools), _) => Ok(bools.into_iter().map(u64::from).collect()),
             (Owned::Codes(codes), Some(Owned::Words(all))) => Ok(pick(&codes, all)),
+            (Owned::Codes(codes), None) if codes.is_empty() => Ok(Vec::new()),
             _ => Err(damaged("a column stores something else than its type")),
         }
     }
@@ -191,6 +198,7 @@ impl Values {
         match (self.values, self.dictionary.as_deref()) {
             (Owned::Words32(words), _) => Ok(words),
             (Owned::Codes(codes), Some(Owned::Words32(all))) => Ok(pick(&codes, all)),
+            (Owned::Codes(codes), None) if codes.is_empty() => Ok(Vec::new()),
             _ => Err(damaged("a column stores something else than its type")),
         }
     }
@@ -198,15 +206,20 @@ impl Values {
     /// Byte strings of one length.
     pub(in crate::block) fn fixed<const N: usize>(self) -> Result<Vec<[u8; N]>, Error> {
         let fault = || damaged("a column stores something else than its type");
+        let chunks = |bytes: &[u8]| -> Result<Vec<[u8; N]>, Error> {
+            let (whole, rest) = bytes.as_chunks::<N>();
+            if rest.is_empty() { Ok(whole.to_vec()) } else { Err(fault()) }
+        };
         match (self.values, self.dictionary.as_deref()) {
-            (Owned::Fixed(bytes), _) => match bytes.as_chunks::<N>() {
-                (whole, []) => Ok(whole.to_vec()),
-                _ => Err(fault()),
-            },
-            (Owned::Codes(codes), Some(Owned::Fixed(all))) => match all.as_chunks::<N>() {
-                (all, []) => Ok(pick(&codes, all)),
-                _ => Err(fault()),
-            },
+            (Owned::Fixed(bytes), _) => chunks(&bytes),
+            (Owned::Codes(codes), Some(Owned::Fixed(all))) => {
+                let (all, _) = all.as_chunks::<N>();
+                codes
+                    .iter()
+                    .map(|code| all.get(*code as usize).copied().ok_or_else(fault))
+                    .collect()
+            }
+            (Owned::Codes(codes), None) if codes.is_empty() => Ok(Vec::new()),
             _ => Err(fault()),
         }
     }
@@ -214,17 +227,29 @@ impl Values {
     /// Byte strings, as numbers of distinct ones (where there is no dictionary, each has its own).
     pub(in crate::block) fn texts(self) -> Result<(Vec<u32>, Interner), Error> {
         let fault = || damaged("a column stores something else than its type");
-        let (codes, ends, bytes) = match (self.values, self.dictionary.map(Arc::try_unwrap)) {
-            (Owned::Texts { ends, bytes }, _) => ((0..count(ends.len())).collect(), ends, bytes),
-            (Owned::Codes(codes), Some(Ok(Owned::Texts { ends, bytes }))) => (codes, ends, bytes),
-            // The cache has it too: what few rows need is little of it.
-            (Owned::Codes(codes), Some(Err(shared))) => match &*shared {
-                Owned::Texts { ends, bytes } => gathered(codes, ends, bytes),
-                _ => return Err(fault()),
-            },
+        let codes = match self.values {
+            Owned::Texts { ends, bytes } => {
+                let codes = (0..count(ends.len())).collect();
+                return Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?));
+            }
+            Owned::Codes(codes) => codes,
             _ => return Err(fault()),
         };
-        Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
+        let Some(dictionary) = self.dictionary.filter(|_| !codes.is_empty()) else {
+            return Ok((Vec::new(), Interner::default()));
+        };
+        if let Owned::Texts { ends, bytes } = &*dictionary
+            && codes.len() < ends.len() / 4
+        {
+            return few_texts(&codes, ends, bytes).ok_or_else(fault);
+        }
+        // Taken where nobody else has it: a merge reads each dictionary once.
+        match Arc::try_unwrap(dictionary).unwrap_or_else(|shared| Owned::clone(&shared)) {
+            Owned::Texts { ends, bytes } => {
+                Ok((codes, Interner::from_values(ends, bytes).ok_or_else(fault)?))
+            }
+            _ => Err(fault()),
+        }
     }
 
     /// The entries that have a value, by place among all entries.
@@ -234,22 +259,17 @@ impl Values {
     }
 }
 
-/// The texts of these codes, and where each is among them.
-fn gathered(mut codes: Vec<u32>, ends: &[u32], bytes: &[u8]) -> (Vec<u32>, Vec<u32>, Vec<u8>) {
-    let mut used = codes.clone();
-    used.sort_unstable();
-    used.dedup();
-    let (mut used_ends, mut used_bytes) = (Vec::with_capacity(used.len()), Vec::new());
-    let end = |code: u32| ends.get(code as usize).map_or(0, |end| *end as usize);
-    for code in &used {
-        let begin = code.checked_sub(1).map_or(0, end);
-        used_bytes.extend_from_slice(bytes.get(begin..end(*code)).unwrap_or_default());
-        used_ends.push(count(used_bytes.len()));
+/// Of a large dictionary only what a few codes need: each gets a number of its own.
+fn few_texts(codes: &[u32], ends: &[u32], bytes: &[u8]) -> Option<(Vec<u32>, Interner)> {
+    let (mut own_ends, mut own) = (Vec::with_capacity(codes.len()), Vec::new());
+    for code in codes {
+        let end = *ends.get(*code as usize)?;
+        let start =
+            code.checked_sub(1).map_or(Some(0), |before| ends.get(before as usize).copied())?;
+        own.extend_from_slice(bytes.get(start as usize..end as usize)?);
+        own_ends.push(u32::try_from(own.len()).ok()?);
     }
-    for code in &mut codes {
-        *code = count(used.partition_point(|other| other < code));
-    }
-    (codes, used_ends, used_bytes)
+    Some(((0..count(codes.len())).collect(), Interner::from_values(own_ends, own)?))
 }
 
 fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {
