@@ -11,6 +11,7 @@ mod delta;
 mod encode;
 mod header;
 mod meta;
+mod part;
 #[cfg(test)]
 mod tests;
 

@@ -93,13 +93,24 @@ pub(in crate::block) fn decode(
 ) -> Result<Values, Error> {
     let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
     let mut found = Decoded::new(leaf.physical, chunk.encoding);
+    let is_flat = leaf.max_rep == 0;
     for page in pages {
         let bytes = extents.get(page.offset, page.len)?;
-        let max = (leaf.max_rep, leaf.max_def);
-        decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
+        let (first, end) = (page.first_row, page.first_row.saturating_add(page.rows));
+        if is_flat && (first < rows.start || end > rows.end) {
+            let part = rows.start.max(first) - first..rows.end.min(end).saturating_sub(first);
+            let part = part.start as usize..part.end as usize;
+            let what = (leaf.physical, chunk.encoding);
+            decoder.part(what, leaf.max_def, page, bytes, part, &mut found)?;
+        } else {
+            let max = (leaf.max_rep, leaf.max_def);
+            decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
+        }
     }
     let first = pages.first().map_or(0, |page| page.first_row);
-    let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
+    // Of a column in no list only the rows were read.
+    let skip = if is_flat { Some(0) } else { rows.start.checked_sub(first) };
+    let skip = skip.ok_or_else(|| damaged("pages have gaps"))?;
     let mut values = Values {
         rep: found.rep,
         def: found.def,
