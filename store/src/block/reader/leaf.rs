@@ -94,6 +94,12 @@ pub(in crate::block) fn decode(
     let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
     let mut found = Decoded::new(leaf.physical, chunk.encoding);
     let is_flat = leaf.max_rep == 0;
+    let len = (rows.end - rows.start) as usize;
+    if leaf.max_def > 0 {
+        // Bounded when the tables were checked.
+        let entries = pages.iter().map(|page| page.entries as usize);
+        found.def.reserve(if is_flat { len } else { entries.sum() });
+    }
     for page in pages {
         let bytes = extents.get(page.offset, page.len)?;
         let (first, end) = (page.first_row, page.first_row.saturating_add(page.rows));
@@ -107,10 +113,6 @@ pub(in crate::block) fn decode(
             decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
         }
     }
-    let first = pages.first().map_or(0, |page| page.first_row);
-    // Of a column in no list only the rows were read.
-    let skip = if is_flat { Some(0) } else { rows.start.checked_sub(first) };
-    let skip = skip.ok_or_else(|| damaged("pages have gaps"))?;
     let mut values = Values {
         rep: found.rep,
         def: found.def,
@@ -122,7 +124,13 @@ pub(in crate::block) fn decode(
             _ => 1,
         },
     };
-    values.cut(skip as usize, (rows.end - rows.start) as usize)?;
+    if !is_flat {
+        let first = pages.first().map_or(0, |page| page.first_row);
+        let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
+        values.cut(skip as usize, len)?;
+    } else if values.entries() != len {
+        return Err(short());
+    }
     // A few rows of a large row group have values in few of its columns: what they do not use is
     // not unpacked.
     if let (Owned::Codes(codes), Some(page)) = (&values.values, &chunk.dictionary)
@@ -146,38 +154,32 @@ impl Values {
         self.dictionary.as_ref()
     }
 
-    /// Keeps `rows` rows behind the first `skip`.
+    /// How many entries there are, absent ones included.
+    fn entries(&self) -> usize {
+        if self.max_def == 0 { owned_len(&self.values, self.width) } else { self.def.len() }
+    }
+
+    /// Keeps `rows` rows, each a list, behind the first `skip`.
     fn cut(&mut self, skip: usize, rows: usize) -> Result<(), Error> {
-        let short = || damaged("a column has fewer rows than its row group");
-        let entries = if self.rep.is_empty() {
-            skip..skip + rows
-        } else {
-            let mut begins = self.rep.iter().enumerate().filter(|(_, level)| **level == 0);
-            let mut begin = |nth: usize| begins.nth(nth).map(|(at, _)| at);
-            match rows {
-                0 => 0..0,
-                _ => {
-                    let from = begin(skip).ok_or_else(short)?;
-                    // The one behind the last row is where the next begins, or the end.
-                    let last = if rows == 1 { Some(from) } else { begin(rows - 2) };
-                    last.ok_or_else(short)?;
-                    from..begin(0).unwrap_or(self.rep.len())
-                }
+        let mut begins = self.rep.iter().enumerate().filter(|(_, level)| **level == 0);
+        let mut begin = |nth: usize| begins.nth(nth).map(|(at, _)| at);
+        let entries = match rows {
+            0 => 0..0,
+            _ => {
+                let from = begin(skip).ok_or_else(short)?;
+                // The one behind the last row is where the next begins, or the end.
+                let last = if rows == 1 { Some(from) } else { begin(rows - 2) };
+                last.ok_or_else(short)?;
+                from..begin(0).unwrap_or(self.rep.len())
             }
         };
-        let values = if self.max_def == 0 {
-            entries.clone()
-        } else {
-            let present = |range: &[u8]| range.iter().filter(|def| **def == self.max_def).count();
-            let before = present(self.def.get(..entries.start).ok_or_else(short)?);
-            let within = present(self.def.get(entries.clone()).ok_or_else(short)?);
-            before..before + within
-        };
+        let present = |range: &[u8]| range.iter().filter(|def| **def == self.max_def).count();
+        let before = present(self.def.get(..entries.start).ok_or_else(short)?);
+        let within = present(self.def.get(entries.clone()).ok_or_else(short)?);
+        let values = before..before + within;
         for levels in [&mut self.rep, &mut self.def] {
-            if !levels.is_empty() {
-                levels.truncate(entries.end);
-                levels.drain(..entries.start);
-            }
+            levels.truncate(entries.end);
+            levels.drain(..entries.start);
         }
         cut_values(&mut self.values, values, self.width).ok_or_else(short)
     }
@@ -265,8 +267,25 @@ impl Values {
 
     /// The entries that have a value, by place among all entries.
     pub(in crate::block) fn present(&self) -> Vec<u32> {
-        let at = |(at, def): (usize, &u8)| (*def == self.max_def).then(|| count(at));
-        self.def.iter().enumerate().filter_map(at).collect()
+        let mut found = vec![0; owned_len(&self.values, self.width) + 1];
+        let (mut at, mut len) = (0u32, 0usize);
+        for levels in self.def.chunks(8) {
+            // Most columns are absent in most rows.
+            if levels == [0; 8] {
+                at += 8;
+                continue;
+            }
+            for level in levels {
+                // Written whether it is one or not: no branch to guess.
+                if let Some(slot) = found.get_mut(len) {
+                    *slot = at;
+                }
+                len += usize::from(*level == self.max_def);
+                at += 1;
+            }
+        }
+        found.truncate(len);
+        found
     }
 }
 
@@ -281,6 +300,10 @@ fn few_texts(codes: &[u32], ends: &[u32], bytes: &[u8]) -> Option<(Vec<u32>, Int
         own_ends.push(u32::try_from(own.len()).ok()?);
     }
     Some(((0..count(codes.len())).collect(), Interner::from_values(own_ends, own)?))
+}
+
+fn short() -> Error {
+    damaged("a column has fewer rows than its row group")
 }
 
 fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {
