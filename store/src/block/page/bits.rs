@@ -414,7 +414,7 @@ mod tests {
             let levels: Vec<u8> = values.iter().map(|value| value.to_le_bytes()[0] & 1).collect();
             out.clear();
             put_hybrid(&mut out, &levels, 1);
-            let set = levels[..range.end].iter().filter(|level| **level == 1).count();
+            let set: usize = levels[..range.end].iter().map(|level| usize::from(*level)).sum();
             prop_assert_eq!(ones(&out, range.end).unwrap(), set);
         }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::column::{Interner, count};
 
-use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical};
+use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical, count_of};
 use crate::block::schema::Leaf;
 use crate::block::section::damaged;
 use crate::disk::File;
@@ -173,7 +173,7 @@ impl Values {
                 from..begin(0).unwrap_or(self.rep.len())
             }
         };
-        let present = |range: &[u8]| range.iter().filter(|def| **def == self.max_def).count();
+        let present = |range: &[u8]| count_of(range, self.max_def);
         let before = present(self.def.get(..entries.start).ok_or_else(short)?);
         let within = present(self.def.get(entries.clone()).ok_or_else(short)?);
         let values = before..before + within;

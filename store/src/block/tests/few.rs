@@ -45,7 +45,7 @@ proptest! {
             return Ok(());
         }
         let rows = reader.rows_of(0);
-        let all = reader.read(0, rows.clone(), Wanted::All, &tenant(), Indexed::No).unwrap();
+        let all = reader.read(0, rows, Wanted::All, &tenant(), Indexed::No).unwrap();
         // The second time with what the first has left in the cache.
         for trace in reader.summary(0).unwrap().traces.iter().chain(&reader.summary(0).unwrap().traces) {
             let part = trace.first_row..trace.first_row + trace.rows;
