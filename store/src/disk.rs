@@ -56,6 +56,11 @@ pub trait File: Send + Sync + fmt::Debug {
     fn len(&self) -> io::Result<u64>;
     /// Reads from `offset` on until `buffer` is full or the file ends; tells how much it was.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Ranges that are not further from each other are better read as one. On a disk of this
+    /// machine a call costs as much as copying a page of its cache or two.
+    fn gap_bytes(&self) -> u64 {
+        8 << 10
+    }
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Grows the file to `len` bytes with its blocks reserved: later writes below that cannot

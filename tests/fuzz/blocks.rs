@@ -167,10 +167,9 @@ impl Block {
         drop(reader.find(TraceId::from_array([7; 16])));
         for group in 0..reader.row_groups().min(4) {
             let rows = reader.rows_of(group);
-            if let Ok(summary) = reader.summary(group) {
-                if let Some(trace) = summary.traces.first() {
-                    drop(reader.find(trace.id));
-                }
+            let summary = reader.summary(group);
+            if let Some(trace) = summary.iter().find_map(|summary| summary.traces.first()) {
+                drop(reader.find(trace.id));
             }
             let rows = rows.end - rows.start;
             for rows in [0..rows, rows / 2..rows] {

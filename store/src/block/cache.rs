@@ -1,45 +1,42 @@
-//! The tables and dictionaries of row groups that were read last, bounded by their bytes.
+//! What was read last of row groups, bounded by its bytes: their tables, and dictionaries of their
+//! columns.
 //!
-//! A look-up by id needs where the pages of a row group stand, its resources, its shapes, and the
-//! dictionaries of the columns that its rows have: the same for every trace in it, and costly to
-//! unpack for 25 rows. Shared by all readers of a store; reads of whole row groups pass it by.
+//! A look-up by id needs where the pages of a row group stand, its resources and its shapes, and
+//! of each dictionary a few values: all the same for every trace in it, and costly to unpack.
+//! Shared by all readers of a store; reads of whole row groups leave their dictionaries out of it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::metric::{Counter, Gauge};
 
-use super::page::Owned;
+use super::page::{Decoder, Owned};
 use super::reader::Tables;
+use crate::error::Error;
 
-/// Which row group: of the level, writer and number of a block; and which leaf's dictionary, or
-/// [`TABLES`].
-pub type Key = (u8, u64, u64, u32, u32);
+/// The level, writer and number of a block.
+pub type BlockKey = (u8, u64, u64);
 
-/// Stands for the tables in place of a leaf.
-pub(super) const TABLES: u32 = u32::MAX;
-
-/// What is held.
-#[derive(Clone, Debug)]
-pub(super) enum Cached {
-    Tables(Arc<Tables>),
-    Dictionary(Arc<Owned>),
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) block: BlockKey,
+    pub(super) row_group: u32,
+    /// The place of the leaf whose dictionary it is; `None` for the tables.
+    pub(super) leaf: Option<u32>,
 }
 
-impl Cached {
-    fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Tables(tables) => tables.heap_bytes(),
-            Self::Dictionary(dictionary) => dictionary.heap_bytes(),
-        }
-    }
-}
+/// What an item takes besides itself, about.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Key>() + 32;
+/// Decoders that wait to be used again; more are let go.
+const DECODERS_MAX: usize = 8;
 
 /// The cache; see the module.
 #[derive(Debug)]
 pub struct Cache {
     bytes_max: usize,
     held: Mutex<Held>,
+    decoders: Mutex<Vec<Decoder>>,
     /// Look-ups that found what they asked for.
     pub hits: Counter,
     /// Look-ups that did not.
@@ -51,15 +48,23 @@ pub struct Cache {
 #[derive(Debug, Default)]
 struct Held {
     entries: HashMap<Key, Entry>,
+    /// The keys by when they were used last.
+    order: BTreeMap<u64, Key>,
     bytes: usize,
     tick: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
-    value: Cached,
+    item: Item,
     bytes: usize,
     used: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Item {
+    Tables(Arc<Tables>),
+    Dictionary(Arc<Owned>),
 }
 
 impl Cache {
@@ -69,62 +74,155 @@ impl Cache {
         Self {
             bytes_max,
             held: Mutex::default(),
+            decoders: Mutex::default(),
             hits: Counter::new(),
             misses: Counter::new(),
             bytes: Gauge::new(),
         }
     }
 
-    pub(super) fn get(&self, key: Key) -> Option<Cached> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.tick += 1;
-        let tick = held.tick;
-        let found = held.entries.get_mut(&key).map(|entry| {
-            entry.used = tick;
-            entry.value.clone()
-        });
-        if found.is_some() {
-            self.hits.inc()
-        } else {
-            self.misses.inc()
+    pub(super) fn tables(&self, key: Key) -> Option<Arc<Tables>> {
+        match self.get(key)? {
+            Item::Tables(tables) => Some(tables),
+            Item::Dictionary(_) => None,
+        }
+    }
+
+    pub(super) fn dictionary(&self, key: Key) -> Option<Arc<Owned>> {
+        match self.get(key)? {
+            Item::Dictionary(values) => Some(values),
+            Item::Tables(_) => None,
+        }
+    }
+
+    pub(super) fn put_tables(&self, key: Key, tables: &Arc<Tables>) {
+        self.put(key, Item::Tables(Arc::clone(tables)), tables.heap_bytes());
+    }
+
+    pub(super) fn put_dictionary(&self, key: Key, values: &Arc<Owned>) {
+        self.put(key, Item::Dictionary(Arc::clone(values)), values.heap_bytes());
+    }
+
+    fn get(&self, key: Key) -> Option<Item> {
+        let found = self.held().touch(key);
+        match &found {
+            Some(_) => self.hits.inc(),
+            None => self.misses.inc(),
         }
         found
     }
 
-    /// Takes a value; what was not used for longest makes room. What is larger than the whole is
+    /// Takes an item; what was not used for longest makes room. What is larger than the whole is
     /// not kept.
-    pub(super) fn put(&self, key: Key, value: Cached) {
-        let bytes = value.heap_bytes() + size_of::<Entry>() + size_of::<Key>();
+    fn put(&self, key: Key, item: Item, bytes: usize) {
+        let bytes = bytes + ENTRY_BYTES;
         if bytes > self.bytes_max {
             return;
         }
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held();
+        held.remove(key);
         while held.bytes + bytes > self.bytes_max {
-            // Some thousand entries at most, and only when something was unpacked.
-            let oldest = held.entries.iter().min_by_key(|(_, entry)| entry.used);
-            let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
-            let gone = held.entries.remove(&oldest).map_or(0, |entry| entry.bytes);
-            held.bytes -= gone;
+            let Some((_, oldest)) = held.order.pop_first() else { break };
+            held.remove(oldest);
         }
+        held.tick += 1;
         let used = held.tick;
-        let entry = Entry { value, bytes, used };
         held.bytes += bytes;
-        if let Some(before) = held.entries.insert(key, entry) {
-            held.bytes -= before.bytes;
-        }
+        held.order.insert(used, key);
+        held.entries.insert(key, Entry { item, bytes, used });
         self.bytes.set(held.bytes as u64);
     }
 
     /// Forgets a block.
-    pub fn forget(&self, level: u8, writer: u64, number: u64) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gone = 0;
-        held.entries.retain(|key, entry| {
-            let other = (key.0, key.1, key.2) != (level, writer, number);
-            gone += if other { 0 } else { entry.bytes };
-            other
-        });
-        held.bytes -= gone;
+    pub(super) fn forget(&self, block: BlockKey) {
+        let mut held = self.held();
+        let gone: Vec<Key> =
+            held.entries.keys().copied().filter(|key| key.block == block).collect();
+        gone.into_iter().for_each(|key| held.remove(key));
         self.bytes.set(held.bytes as u64);
+    }
+
+    /// A decoder, one that was used before if there is any: making one costs as much as reading
+    /// a few small pages.
+    ///
+    /// # Errors
+    /// `Io` where the library cannot be set up.
+    pub(super) fn decoder(&self) -> Result<Decoder, Error> {
+        let known = self.decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        known.map_or_else(Decoder::new, Ok)
+    }
+
+    /// Takes a decoder back.
+    pub(super) fn put_decoder(&self, mut decoder: Decoder) {
+        decoder.shrink();
+        let mut decoders = self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
+        if decoders.len() < DECODERS_MAX {
+            decoders.push(decoder);
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn touch(&mut self, key: Key) -> Option<Item> {
+        let entry = self.entries.get_mut(&key)?;
+        self.tick += 1;
+        self.order.remove(&entry.used);
+        entry.used = self.tick;
+        self.order.insert(self.tick, key);
+        Some(entry.item.clone())
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(gone) = self.entries.remove(&key) {
+            self.order.remove(&gone.used);
+            self.bytes -= gone.bytes;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u64, leaf: u32) -> Key {
+        Key { block: (1, 7, number), row_group: 0, leaf: Some(leaf) }
+    }
+
+    /// So many bytes, about.
+    fn words(count: usize) -> Arc<Owned> {
+        Arc::new(Owned::Words(vec![0; count]))
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_makes_room() {
+        let one = words(100).heap_bytes() + ENTRY_BYTES;
+        let cache = Cache::new(one * 3);
+        (0..3).for_each(|leaf| cache.put_dictionary(key(1, leaf), &words(100)));
+        assert!(cache.dictionary(key(1, 0)).is_some());
+        cache.put_dictionary(key(2, 0), &words(100));
+        assert!(cache.dictionary(key(1, 1)).is_none());
+        assert!(cache.dictionary(key(1, 0)).is_some() && cache.dictionary(key(1, 2)).is_some());
+        cache.put_dictionary(key(3, 0), &words(10_000));
+        assert!(cache.dictionary(key(3, 0)).is_none());
+        assert_eq!(cache.bytes.get(), 3 * one as u64);
+        assert_eq!((cache.hits.get(), cache.misses.get()), (3, 2));
+    }
+
+    #[test]
+    fn a_block_is_forgotten_with_all_that_is_its() {
+        let cache = Cache::new(1 << 20);
+        (0..3).for_each(|leaf| cache.put_dictionary(key(1, leaf), &words(10)));
+        cache.put_dictionary(key(2, 0), &words(10));
+        // Another value for the same key takes its place.
+        cache.put_dictionary(key(2, 0), &words(20));
+        cache.forget((1, 7, 1));
+        assert!((0..3).all(|leaf| cache.dictionary(key(1, leaf)).is_none()));
+        assert_eq!(cache.bytes.get(), (words(20).heap_bytes() + ENTRY_BYTES) as u64);
+        cache.forget((1, 7, 2));
+        assert_eq!(cache.bytes.get(), 0);
     }
 }

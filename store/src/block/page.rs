@@ -11,6 +11,7 @@ mod delta;
 mod encode;
 mod header;
 mod meta;
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -122,7 +123,7 @@ pub struct Chunk<'a> {
 }
 
 /// How many of the levels are this one.
-fn count_of(levels: &[u8], level: u8) -> usize {
+pub(in crate::block) fn count_of(levels: &[u8], level: u8) -> usize {
     // Counted in bytes as far as they hold it, so that the compiler counts many at once.
     let counts = levels.chunks(usize::from(u8::MAX)).map(|some| {
         some.iter().fold(0u8, |count, other| count.wrapping_add(u8::from(*other == level)))

@@ -4,7 +4,10 @@
 //! touches the pages of the rows that are asked for and nothing else; every byte is checked before
 //! it is used, and whatever is wrong is told with the name of the block.
 
+mod columns;
+mod growing;
 pub(super) mod leaf;
+mod rest;
 mod rows;
 mod tables;
 
@@ -16,7 +19,7 @@ use model::column::count;
 use model::{TenantId, TraceId};
 use zstd::bulk::Decompressor;
 
-use super::cache::{Cache, Cached, Key, TABLES};
+use super::cache::{BlockKey, Cache, Key};
 use super::footer;
 use super::page::{ChunkMeta, Decoder, Owned};
 use super::schema::{self, Leaf, Schema, Source};
@@ -289,7 +292,7 @@ impl Reader {
         if rows.start > rows.end || rows.end > all.end - all.start {
             return Err(damaged(format!("{}: row group {row_group} has no such rows", self.name)));
         }
-        let batch = rows::read(self, &tables, (row_group, rows), wanted, tenant, indexed);
+        let batch = rows::read(self, (row_group, &tables), &rows, wanted, tenant, indexed);
         batch.map_err(|error| match error.kind() {
             Kind::Corrupt => damaged(format!("{}: row group {row_group}: {error}", self.name)),
             _ => error,
@@ -301,8 +304,8 @@ impl Reader {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn tables(&self, row_group: u32) -> Result<Arc<Tables>, Error> {
-        let key = self.key(row_group);
-        if let Some(Cached::Tables(tables)) = self.cache.get(key) {
+        let key = self.key(row_group, None);
+        if let Some(tables) = self.cache.tables(key) {
             return Ok(tables);
         }
         let fail = |error: Error| named(&self.name, &error);
@@ -315,7 +318,7 @@ impl Reader {
         let rows = self.rows_of(row_group);
         let fits = tables.check(&self.leaves, rows.end - rows.start, self.location.offset);
         fits.map_err(|error| damaged(format!("{}: row group {row_group}: {error}", self.name)))?;
-        self.cache.put(key, Cached::Tables(Arc::clone(&tables)));
+        self.cache.put_tables(key, &tables);
         Ok(tables)
     }
 
@@ -331,33 +334,19 @@ impl Reader {
     ) -> Result<Values, Error> {
         let (leaf, chunk) = (self.leaves.get(place), tables.chunks.get(place));
         let (leaf, chunk) = leaf.zip(chunk).ok_or_else(|| damaged("columns are missing"))?;
-        let len = usize::try_from(chunk.bytes).map_err(|_| damaged("a column is too long"))?;
-        let bytes = read_at(&*self.file, chunk.offset(), len, &self.name)?;
+        let range = (chunk.offset(), chunk.offset().saturating_add(chunk.bytes));
+        let extents = Extents::read(&*self.file, vec![range], &self.name)?;
         let rows = self.rows_of(row_group);
-        let extents = Extents(vec![(chunk.offset(), bytes)]);
         leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder, None)
     }
 
-    fn key(&self, row_group: u32) -> Key {
+    fn block_key(&self) -> BlockKey {
         let header = &self.directory.header;
-        let level = u8::from(header.level == Level::L1);
-        (level, header.writer, header.number, row_group, TABLES)
+        (u8::from(header.level == Level::L1), header.writer, header.number)
     }
 
-    /// The dictionary of a leaf in a row group, if the cache has it.
-    fn dictionary(&self, row_group: u32, leaf: u32) -> Option<Arc<Owned>> {
-        let (level, writer, number, ..) = self.key(row_group);
-        let key = (level, writer, number, row_group, leaf);
-        match self.cache.get(key) {
-            Some(Cached::Dictionary(dictionary)) => Some(dictionary),
-            _ => None,
-        }
-    }
-
-    fn keep_dictionary(&self, row_group: u32, leaf: u32, dictionary: &Arc<Owned>) {
-        let (level, writer, number, ..) = self.key(row_group);
-        let key = (level, writer, number, row_group, leaf);
-        self.cache.put(key, Cached::Dictionary(Arc::clone(dictionary)));
+    fn key(&self, row_group: u32, leaf: Option<u32>) -> Key {
+        Key { block: self.block_key(), row_group, leaf }
     }
 
     fn needed(&self, id: Id, part: u32) -> Result<Vec<u8>, Error> {
@@ -367,8 +356,7 @@ impl Reader {
 
     /// Forgets what the cache has of it.
     pub fn forget(&self) {
-        let (level, writer, number, ..) = self.key(0);
-        self.cache.forget(level, writer, number);
+        self.cache.forget(self.block_key());
     }
 }
 
@@ -390,12 +378,17 @@ pub(super) fn read_at(
     name: &str,
 ) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; len];
-    let fail = |fault| Error::io(format!("read {name}"), fault);
-    let read = file.read_at(&mut bytes, offset).map_err(fail)?;
-    if read < len {
-        return Err(damaged(format!("{name} is shorter than it should be")));
-    }
+    read_exact(file, offset, &mut bytes, name)?;
     Ok(bytes)
+}
+
+/// Fills a buffer.
+fn read_exact(file: &dyn File, offset: u64, buffer: &mut [u8], name: &str) -> Result<(), Error> {
+    let fail = |fault| Error::io(format!("read {name}"), fault);
+    match file.read_at(buffer, offset).map_err(fail)? {
+        read if read < buffer.len() => Err(damaged(format!("{name} is shorter than it should be"))),
+        _ => Ok(()),
+    }
 }
 
 fn named(name: &str, error: &Error) -> Error {

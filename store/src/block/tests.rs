@@ -1,6 +1,7 @@
 //! Blocks as a whole: what goes in comes out, and what is damaged is told.
 
 mod damage;
+mod few;
 
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 //!
 //! Both ways go by groups of eight, which are whole bytes at any width.
 
+use std::ops::Range;
+
 use model::wire::put_varint;
 
 use crate::block::section::damaged;
@@ -199,36 +201,121 @@ pub(super) fn hybrid<T: Number>(
     count: usize,
     out: &mut Vec<T>,
 ) -> Result<usize, Error> {
-    let fault = || damaged("a run of levels or codes ends early");
     let unpack = T::unpack(width).ok_or_else(|| damaged("levels or codes are too wide"))?;
-    let mut rest = bytes;
+    let mut runs = Runs::new(bytes, width);
     let mut left = count;
     while left > 0 {
-        let header = varint(&mut rest).ok_or_else(fault)?;
-        let length = usize::try_from(header >> 1).map_err(|_| fault())?;
-        let taken = if header & 1 == 0 {
-            let bytes = usize::from(width.div_ceil(8));
-            let (value, after) = rest.split_at_checked(bytes).ok_or_else(fault)?;
-            rest = after;
-            let mut word = [0; 8];
-            word.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
-            let run = length.min(left);
-            out.resize(out.len().saturating_add(run), T::low(u64::from_le_bytes(word)));
-            run
-        } else {
-            let len = length.checked_mul(usize::from(width)).ok_or_else(fault)?;
-            let (packed, after) = rest.split_at_checked(len).ok_or_else(fault)?;
-            rest = after;
-            let values = length.saturating_mul(GROUP).min(left);
-            unpack(packed, values, out);
-            values
-        };
-        if taken == 0 {
-            return Err(fault());
+        let (run, len) = runs.next()?;
+        let taken = len.min(left);
+        match run {
+            Run::Of(word) => out.resize(out.len().saturating_add(taken), T::low(word)),
+            Run::Packed(packed) => unpack(packed, taken, out),
         }
         left -= taken;
     }
-    Ok(bytes.len() - rest.len())
+    Ok(bytes.len() - runs.rest.len())
+}
+
+/// Reads the numbers in `range` of all and appends them; what is before them is passed over.
+pub(super) fn hybrid_part<T: Number>(
+    bytes: &[u8],
+    width: u8,
+    range: Range<usize>,
+    out: &mut Vec<T>,
+) -> Result<(), Error> {
+    let unpack = T::unpack(width).ok_or_else(|| damaged("levels or codes are too wide"))?;
+    let mut runs = Runs::new(bytes, width);
+    let (mut at, mut group) = (0usize, Vec::new());
+    while at < range.end {
+        let (run, len) = runs.next()?;
+        let end = at.saturating_add(len);
+        let wanted = range.start.max(at)..range.end.min(end);
+        if !wanted.is_empty() {
+            match run {
+                Run::Of(word) => out.resize(out.len() + wanted.len(), T::low(word)),
+                Run::Packed(packed) => {
+                    // From the begin of the group that the first one is in.
+                    let skip = (wanted.start - at) / GROUP;
+                    let first = at + skip * GROUP;
+                    let packed = packed.get(skip * usize::from(width)..).unwrap_or_default();
+                    group.clear();
+                    unpack(packed, wanted.end - first, &mut group);
+                    out.extend_from_slice(group.get(wanted.start - first..).unwrap_or_default());
+                }
+            }
+        }
+        at = end;
+    }
+    Ok(())
+}
+
+/// How many of the first `count` numbers of one bit are set.
+pub(super) fn ones(bytes: &[u8], count: usize) -> Result<usize, Error> {
+    let mut runs = Runs::new(bytes, 1);
+    let (mut left, mut ones) = (count, 0usize);
+    while left > 0 {
+        let (run, len) = runs.next()?;
+        let len = len.min(left);
+        ones += match run {
+            Run::Of(word) => {
+                if word & 1 == 1 {
+                    len
+                } else {
+                    0
+                }
+            }
+            Run::Packed(packed) => {
+                let (whole, last) = packed.split_at_checked(len / 8).unwrap_or((packed, &[]));
+                let whole: u32 = whole.iter().map(|byte| byte.count_ones()).sum();
+                let mask = (1u8 << (len % 8)) - 1;
+                whole as usize + (last.first().unwrap_or(&0) & mask).count_ones() as usize
+            }
+        };
+        left -= len;
+    }
+    Ok(ones)
+}
+
+/// One run of a hybrid.
+enum Run<'b> {
+    /// The same number.
+    Of(u64),
+    /// Groups of packed ones.
+    Packed(&'b [u8]),
+}
+
+/// The runs of a hybrid, each with how many numbers it has.
+struct Runs<'b> {
+    rest: &'b [u8],
+    width: u8,
+}
+
+impl<'b> Runs<'b> {
+    const fn new(bytes: &'b [u8], width: u8) -> Self {
+        Self { rest: bytes, width }
+    }
+
+    /// The next run; there is one.
+    fn next(&mut self) -> Result<(Run<'b>, usize), Error> {
+        let fault = || damaged("a run of levels or codes ends early");
+        let header = varint(&mut self.rest).ok_or_else(fault)?;
+        let length = usize::try_from(header >> 1).ok().filter(|length| *length > 0);
+        let length = length.ok_or_else(fault)?;
+        let is_packed = header & 1 == 1;
+        let len = match is_packed {
+            true => length.checked_mul(usize::from(self.width)),
+            false => Some(usize::from(self.width.div_ceil(8))),
+        };
+        let split = len.and_then(|len| self.rest.split_at_checked(len));
+        let (run, rest) = split.ok_or_else(fault)?;
+        self.rest = rest;
+        if is_packed {
+            return Ok((Run::Packed(run), length.saturating_mul(GROUP)));
+        }
+        let mut word = [0; 8];
+        word.iter_mut().zip(run).for_each(|(to, from)| *to = *from);
+        Ok((Run::Of(u64::from_le_bytes(word)), length))
+    }
 }
 
 /// A group of the widest numbers, and the bytes that the last of them is cut out of.
@@ -307,7 +394,37 @@ mod tests {
         }
 
         #[test]
+        fn a_part_is_what_it_is_of_all(
+            runs in prop::collection::vec((any::<u32>(), 1usize..40), 1..20),
+            bits in 1u8..=32,
+            ends: (prop::sample::Index, prop::sample::Index),
+        ) {
+            let mask = u32::MAX >> (32 - bits);
+            let values: Vec<u32> = runs
+                .into_iter()
+                .flat_map(|(value, length)| std::iter::repeat_n(value & mask, length))
+                .collect();
+            let (a, b) = (ends.0.index(values.len() + 1), ends.1.index(values.len() + 1));
+            let range = a.min(b)..a.max(b);
+            let mut out = Vec::new();
+            put_hybrid(&mut out, &values, bits);
+            let mut read = Vec::<u32>::new();
+            hybrid_part(&out, bits, range.clone(), &mut read).unwrap();
+            prop_assert_eq!(&read, &values[range.clone()]);
+            let levels: Vec<u8> = values.iter().map(|value| value.to_le_bytes()[0] & 1).collect();
+            out.clear();
+            put_hybrid(&mut out, &levels, 1);
+            let set: usize = levels[..range.end].iter().map(|level| usize::from(*level)).sum();
+            prop_assert_eq!(ones(&out, range.end).unwrap(), set);
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>, bits in 0u8..=32, count in 0usize..500) {
+            let mut part = Vec::<u32>::new();
+            if hybrid_part(&bytes, bits, count / 2..count, &mut part).is_ok() {
+                prop_assert_eq!(part.len(), count - count / 2);
+            }
+            drop(ones(&bytes, count));
             let mut read = Vec::<u32>::new();
             if hybrid(&bytes, bits, count, &mut read).is_ok() {
                 prop_assert_eq!(read.len(), count);

@@ -79,6 +79,9 @@ fn empty(physical: Physical) -> Owned {
     }
 }
 
+/// Bytes that an idle decoder keeps at most.
+const KEPT_BYTES: usize = 1 << 20;
+
 /// Reads pages; the buffer and the decompressor are used again.
 pub struct Decoder {
     decompressor: Decompressor<'static>,
@@ -102,6 +105,12 @@ impl Decoder {
         Ok(Self { decompressor, raw: Vec::new() })
     }
 
+    /// Lets go of what a page that is longer than most has left it with.
+    pub(in crate::block) fn shrink(&mut self) {
+        self.raw.clear();
+        self.raw.shrink_to(KEPT_BYTES);
+    }
+
     /// Reads a dictionary page: `bytes` are its header and body.
     ///
     /// # Errors
@@ -112,9 +121,9 @@ impl Decoder {
         page: &PageMeta,
         bytes: &[u8],
     ) -> Result<Owned, Error> {
-        self.open(page, bytes)?;
+        let raw = self.open(page, bytes)?;
         let mut values = empty(physical);
-        plain(&self.raw, physical, page.values as usize, &mut values)?;
+        plain(raw, physical, page.values as usize, &mut values)?;
         Ok(values)
     }
 
@@ -131,9 +140,8 @@ impl Decoder {
         bytes: &[u8],
         into: &mut Decoded,
     ) -> Result<(), Error> {
-        self.open(page, bytes)?;
+        let mut rest = self.open(page, bytes)?;
         let entries = page.entries as usize;
-        let mut rest = self.raw.as_slice();
         let (max_rep, max_def) = max;
         let rep = levels(&mut rest, max_rep, entries, &mut into.rep)?;
         let rows = match max_rep {
@@ -155,7 +163,7 @@ impl Decoder {
     }
 
     /// Checks a page's bytes and decompresses its body.
-    fn open(&mut self, page: &PageMeta, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn open(&mut self, page: &PageMeta, bytes: &[u8]) -> Result<&[u8], Error> {
         if bytes.len() != page.len as usize || crc32c::crc32c(bytes) != page.crc {
             return Err(damaged("checksum mismatch in a page"));
         }
@@ -172,7 +180,7 @@ impl Decoder {
         self.raw.reserve(raw_len);
         let done = self.decompressor.decompress_to_buffer(body, &mut self.raw);
         match done {
-            Ok(len) if len == raw_len => Ok(()),
+            Ok(len) if len == raw_len => Ok(&self.raw),
             _ => Err(damaged("a page cannot be decompressed")),
         }
     }

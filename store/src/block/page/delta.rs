@@ -1,5 +1,7 @@
 //! `DELTA_BINARY_PACKED`: integers as differences, in blocks of 128 with four bit widths each.
 
+use std::ops::{ControlFlow, Range};
+
 use model::wire::put_varint;
 
 use super::bits::varint;
@@ -112,6 +114,18 @@ pub(super) fn read(
     expected: usize,
     mut each: impl FnMut(&[u64]),
 ) -> Result<usize, Error> {
+    walk(bytes, expected, |some| {
+        each(some);
+        ControlFlow::Continue(())
+    })
+}
+
+#[inline]
+fn walk(
+    bytes: &[u8],
+    expected: usize,
+    mut each: impl FnMut(&[u64]) -> ControlFlow<()>,
+) -> Result<usize, Error> {
     let fault = || damaged("delta-packed values end early or do not add up");
     let mut rest = bytes;
     let mut number = || varint(&mut rest);
@@ -122,7 +136,9 @@ pub(super) fn read(
     }
     let mut last = unzigzag(first);
     let Some(mut left) = expected.checked_sub(1) else { return Ok(bytes.len() - rest.len()) };
-    each(&[last]);
+    if each(&[last]).is_break() {
+        return Ok(bytes.len() - rest.len());
+    }
     let mut values = [0; MINIBLOCK];
     while left > 0 {
         let least = unzigzag(varint(&mut rest).ok_or_else(fault)?);
@@ -142,11 +158,34 @@ pub(super) fn read(
                 *value = last;
             }
             let taken = values.get(..left).unwrap_or(&values);
-            each(taken);
             left -= taken.len();
+            if each(taken).is_break() {
+                return Ok(bytes.len() - rest.len());
+            }
         }
     }
     Ok(bytes.len() - rest.len())
+}
+
+/// Reads some of `expected` values, a few at a time, and none of those behind them.
+///
+/// # Errors
+/// As [`read`], but for what is behind them.
+pub(super) fn read_part(
+    bytes: &[u8],
+    expected: usize,
+    range: Range<usize>,
+    mut each: impl FnMut(&[u64]),
+) -> Result<(), Error> {
+    let mut at = 0;
+    walk(bytes, expected, |some| {
+        let begin = range.start.saturating_sub(at).min(some.len());
+        let end = range.end.saturating_sub(at).min(some.len());
+        each(some.get(begin..end).unwrap_or_default());
+        at += some.len();
+        if at < range.end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(())
 }
 
 /// Unpacks a miniblock of numbers of `width` bits; `None` where that is more than 64.

@@ -53,6 +53,9 @@ fn round_trip(entries: &[Option<u16>], physical: Physical, encoding: Encoding, p
         decoder.page(physical, meta.encoding, (0, 1), page, bytes(page), &mut found).unwrap();
     }
     assert_eq!(found.def, def);
+    for page in &meta.pages {
+        read_parts(&mut decoder, (physical, meta.encoding), page, bytes(page));
+    }
     let expected = match (meta.encoding, physical) {
         (Encoding::Dictionary, _) => Owned::Codes(codes),
         (_, Physical::Boolean) => Owned::Bools(bools),
@@ -76,6 +79,23 @@ fn round_trip(entries: &[Option<u16>], physical: Physical, encoding: Encoding, p
         };
         assert_eq!(values, (0..300).collect::<Vec<u64>>());
     }
+}
+
+/// Parts of a page are, one behind the other, all of it.
+fn read_parts(decoder: &mut Decoder, what: (Physical, Encoding), page: &PageMeta, bytes: &[u8]) {
+    let (mut whole, mut parts) = (Decoded::new(what.0, what.1), Decoded::new(what.0, what.1));
+    decoder.page(what.0, what.1, (0, 1), page, bytes, &mut whole).unwrap();
+    let rows = page.rows as usize;
+    let cuts = [0, rows / 3, rows / 3, rows / 3 + rows.min(1), rows / 2, rows];
+    let mut at = 0;
+    for cut in cuts {
+        let range = at..cut.max(at);
+        at = range.end;
+        decoder.part(what, 1, page, bytes, range, &mut parts).unwrap();
+    }
+    assert_eq!(parts, whole);
+    let past = decoder.part(what, 1, page, bytes, 0..rows + 1, &mut parts);
+    assert!(past.is_err());
 }
 
 /// A column of words that is always there, written and changed, is refused or is not.

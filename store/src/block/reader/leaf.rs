@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use model::column::{Interner, count};
 
-use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical};
+use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical, count_of};
 use crate::block::schema::Leaf;
 use crate::block::section::damaged;
+use crate::disk::File;
 use crate::error::Error;
 
+use super::read_exact;
+
+/// No read is longer, unless a single page is.
+const READ_BYTES_MAX: u64 = 8 << 20;
+
 /// What a column has for the rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::block) struct Values {
     /// Repetition levels of the entries; empty where there are none.
     pub(in crate::block) rep: Vec<u8>,
@@ -26,16 +32,46 @@ pub(in crate::block) struct Values {
 
 /// Parts of the file that were read.
 #[derive(Debug, Default)]
-pub(in crate::block) struct Extents(pub(in crate::block) Vec<(u64, Vec<u8>)>);
+pub(in crate::block) struct Extents {
+    /// Where each begins in the file, and where in `bytes`; ascending.
+    begins: Vec<(u64, usize)>,
+    bytes: Vec<u8>,
+}
 
 impl Extents {
+    /// Reads these ranges of bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is shorter, `Io`.
+    pub(in crate::block) fn read(
+        file: &dyn File,
+        ranges: Vec<(u64, u64)>,
+        name: &str,
+    ) -> Result<Self, Error> {
+        let ranges = joined(ranges, file.gap_bytes());
+        let len = ranges.iter().map(|(begin, end)| end - begin).sum::<u64>();
+        let len = usize::try_from(len).map_err(|_| damaged("pages are too long"))?;
+        let mut extents = Self { begins: Vec::with_capacity(ranges.len()), bytes: vec![0; len] };
+        let mut at = 0;
+        let mut rest = extents.bytes.as_mut_slice();
+        for (begin, end) in ranges {
+            let len = usize::try_from(end - begin).unwrap_or(usize::MAX).min(rest.len());
+            let (part, after) = rest.split_at_mut(len);
+            read_exact(file, begin, part, name)?;
+            extents.begins.push((begin, at));
+            (rest, at) = (after, at + len);
+        }
+        Ok(extents)
+    }
+
     fn get(&self, offset: u64, len: u32) -> Result<&[u8], Error> {
         let missing = || damaged("a page lies where none can be");
-        let at = self.0.partition_point(|(begin, _)| *begin <= offset);
-        let (begin, bytes) = self.0.get(at.wrapping_sub(1)).ok_or_else(missing)?;
-        let from = usize::try_from(offset - begin).map_err(|_| missing())?;
-        let to = from.checked_add(len as usize).ok_or_else(missing)?;
-        bytes.get(from..to).ok_or_else(missing)
+        let at = self.begins.partition_point(|(begin, _)| *begin <= offset);
+        let (begin, from) = self.begins.get(at.wrapping_sub(1)).ok_or_else(missing)?;
+        let from = usize::try_from(offset - begin).ok().and_then(|at| at.checked_add(*from));
+        let to = from.and_then(|from| from.checked_add(len as usize));
+        let range = from.zip(to).ok_or_else(missing)?;
+        self.bytes.get(range.0..range.1).ok_or_else(missing)
     }
 }
 
@@ -57,13 +93,26 @@ pub(in crate::block) fn decode(
 ) -> Result<Values, Error> {
     let pages = chunk.pages.get(pages(chunk, rows)).unwrap_or_default();
     let mut found = Decoded::new(leaf.physical, chunk.encoding);
+    let is_flat = leaf.max_rep == 0;
+    let len = (rows.end - rows.start) as usize;
+    if leaf.max_def > 0 {
+        // Bounded when the tables were checked.
+        let entries = pages.iter().map(|page| page.entries as usize);
+        found.def.reserve(if is_flat { len } else { entries.sum() });
+    }
     for page in pages {
         let bytes = extents.get(page.offset, page.len)?;
-        let max = (leaf.max_rep, leaf.max_def);
-        decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
+        let (first, end) = (page.first_row, page.first_row.saturating_add(page.rows));
+        if is_flat && (first < rows.start || end > rows.end) {
+            let part = rows.start.max(first) - first..rows.end.min(end).saturating_sub(first);
+            let part = part.start as usize..part.end as usize;
+            let what = (leaf.physical, chunk.encoding);
+            decoder.part(what, leaf.max_def, page, bytes, part, &mut found)?;
+        } else {
+            let max = (leaf.max_rep, leaf.max_def);
+            decoder.page(leaf.physical, chunk.encoding, max, page, bytes, &mut found)?;
+        }
     }
-    let first = pages.first().map_or(0, |page| page.first_row);
-    let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
     let mut values = Values {
         rep: found.rep,
         def: found.def,
@@ -75,7 +124,13 @@ pub(in crate::block) fn decode(
             _ => 1,
         },
     };
-    values.cut(skip as usize, (rows.end - rows.start) as usize)?;
+    if !is_flat {
+        let first = pages.first().map_or(0, |page| page.first_row);
+        let skip = rows.start.checked_sub(first).ok_or_else(|| damaged("pages have gaps"))?;
+        values.cut(skip as usize, len)?;
+    } else if values.entries() != len {
+        return Err(short());
+    }
     // A few rows of a large row group have values in few of its columns: what they do not use is
     // not unpacked.
     if let (Owned::Codes(codes), Some(page)) = (&values.values, &chunk.dictionary)
@@ -99,38 +154,32 @@ impl Values {
         self.dictionary.as_ref()
     }
 
-    /// Keeps `rows` rows behind the first `skip`.
+    /// How many entries there are, absent ones included.
+    fn entries(&self) -> usize {
+        if self.max_def == 0 { owned_len(&self.values, self.width) } else { self.def.len() }
+    }
+
+    /// Keeps `rows` rows, each a list, behind the first `skip`.
     fn cut(&mut self, skip: usize, rows: usize) -> Result<(), Error> {
-        let short = || damaged("a column has fewer rows than its row group");
-        let entries = if self.rep.is_empty() {
-            skip..skip + rows
-        } else {
-            let mut begins = self.rep.iter().enumerate().filter(|(_, level)| **level == 0);
-            let mut begin = |nth: usize| begins.nth(nth).map(|(at, _)| at);
-            match rows {
-                0 => 0..0,
-                _ => {
-                    let from = begin(skip).ok_or_else(short)?;
-                    // The one behind the last row is where the next begins, or the end.
-                    let last = if rows == 1 { Some(from) } else { begin(rows - 2) };
-                    last.ok_or_else(short)?;
-                    from..begin(0).unwrap_or(self.rep.len())
-                }
+        let mut begins = self.rep.iter().enumerate().filter(|(_, level)| **level == 0);
+        let mut begin = |nth: usize| begins.nth(nth).map(|(at, _)| at);
+        let entries = match rows {
+            0 => 0..0,
+            _ => {
+                let from = begin(skip).ok_or_else(short)?;
+                // The one behind the last row is where the next begins, or the end.
+                let last = if rows == 1 { Some(from) } else { begin(rows - 2) };
+                last.ok_or_else(short)?;
+                from..begin(0).unwrap_or(self.rep.len())
             }
         };
-        let values = if self.max_def == 0 {
-            entries.clone()
-        } else {
-            let present = |range: &[u8]| range.iter().filter(|def| **def == self.max_def).count();
-            let before = present(self.def.get(..entries.start).ok_or_else(short)?);
-            let within = present(self.def.get(entries.clone()).ok_or_else(short)?);
-            before..before + within
-        };
+        let present = |range: &[u8]| count_of(range, self.max_def);
+        let before = present(self.def.get(..entries.start).ok_or_else(short)?);
+        let within = present(self.def.get(entries.clone()).ok_or_else(short)?);
+        let values = before..before + within;
         for levels in [&mut self.rep, &mut self.def] {
-            if !levels.is_empty() {
-                levels.truncate(entries.end);
-                levels.drain(..entries.start);
-            }
+            levels.truncate(entries.end);
+            levels.drain(..entries.start);
         }
         cut_values(&mut self.values, values, self.width).ok_or_else(short)
     }
@@ -218,8 +267,25 @@ impl Values {
 
     /// The entries that have a value, by place among all entries.
     pub(in crate::block) fn present(&self) -> Vec<u32> {
-        let at = |(at, def): (usize, &u8)| (*def == self.max_def).then(|| count(at));
-        self.def.iter().enumerate().filter_map(at).collect()
+        let mut found = vec![0; owned_len(&self.values, self.width) + 1];
+        let (mut at, mut len) = (0u32, 0usize);
+        for levels in self.def.chunks(8) {
+            // Most columns are absent in most rows.
+            if levels == [0; 8] {
+                at += 8;
+                continue;
+            }
+            for level in levels {
+                // Written whether it is one or not: no branch to guess.
+                if let Some(slot) = found.get_mut(len) {
+                    *slot = at;
+                }
+                len += usize::from(*level == self.max_def);
+                at += 1;
+            }
+        }
+        found.truncate(len);
+        found
     }
 }
 
@@ -234,6 +300,10 @@ fn few_texts(codes: &[u32], ends: &[u32], bytes: &[u8]) -> Option<(Vec<u32>, Int
         own_ends.push(u32::try_from(own.len()).ok()?);
     }
     Some(((0..count(codes.len())).collect(), Interner::from_values(own_ends, own)?))
+}
+
+fn short() -> Error {
+    damaged("a column has fewer rows than its row group")
 }
 
 fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {
@@ -278,4 +348,22 @@ fn cut_values(values: &mut Owned, range: Range<usize>, width: usize) -> Option<(
             Some(())
         }
     }
+}
+
+/// Ranges in order, those that are close read as one.
+fn joined(mut ranges: Vec<(u64, u64)>, gap_bytes: u64) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (begin, end) in ranges {
+        match joined.last_mut() {
+            Some((first, last))
+                if begin <= last.saturating_add(gap_bytes)
+                    && end.max(*last) - *first <= READ_BYTES_MAX =>
+            {
+                *last = end.max(*last);
+            }
+            _ => joined.push((begin, end)),
+        }
+    }
+    joined
 }
