@@ -57,7 +57,26 @@ const GATEWAY: &[&str] = &[
     "main",
 ];
 
-const STORE: &[&str] = &["error", "disk", "log", "head", "execute", "lib", "status"];
+const STORE: &[&str] = &[
+    "error",
+    "fault",
+    "retention",
+    "disk",
+    "head",
+    "block",
+    "log",
+    "backend",
+    "manifest",
+    "l0",
+    "shelf",
+    "seal",
+    "merge",
+    "execute",
+    "keep",
+    "bare",
+    "lib",
+    "status",
+];
 
 /// Tests and the harness may use any library.
 const FREE: &str = "tests";
