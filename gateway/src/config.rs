@@ -353,7 +353,7 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
     let memory = budget.memory.max(ByteSize::mib(64));
     let disk = budget.disk.max(ByteSize::mib(64));
     let segment = ByteSize((disk.0 / 16).min(config.wal.segment_bytes.0));
-    let l0 = ByteSize((disk.0 / 4 >> 20) << 20);
+    let l0 = ByteSize(((disk.0 / 4) >> 20) << 20);
     let body = ByteSize(config.receiver.limits.body_bytes_max.0.saturating_mul(2));
     let in_flight =
         ByteSize(memory.0 / 8).min(config.receiver.limits.in_flight_bytes_max).max(body);

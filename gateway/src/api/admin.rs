@@ -41,7 +41,7 @@ pub(super) fn flush(api: &Api, call: &Call) -> Result<Answer, Fault> {
         Some("l0") => store::Level::L0,
         Some("l1") => store::Level::L1,
         found => {
-            let found = found.map_or("nothing".to_owned(), |found| format!("{found:?}"));
+            let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("{found:?}"));
             return Err(Fault::invalid(format!(
                 "level is {found}: l0 seals the head, l1 also merges into blocks"
             )));

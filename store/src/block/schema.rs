@@ -95,7 +95,7 @@ macro_rules! ids {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u16)]
         #[expect(missing_docs, reason = "each row of COLUMNS has its doc")]
-        #[allow(clippy::enum_variant_names)]
+        #[expect(clippy::enum_variant_names, reason = "named as the columns are")]
         pub enum Id { $($name = $number),* }
     };
 }

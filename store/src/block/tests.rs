@@ -280,7 +280,7 @@ proptest! {
             let all = 0..rows.end - rows.start;
             batches.push(reader.read(group, all, Wanted::All, &tenant(), Indexed::Yes).unwrap());
         }
-        prop_assert_eq!(spans(&batches), expected.clone());
+        prop_assert_eq!(&spans(&batches), &expected);
         // And trace by trace, through the index.
         for trace in 0..4u8 {
             let id = TraceId::from_wire(&id(&[1; 16], trace)).unwrap();
