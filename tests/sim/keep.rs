@@ -144,17 +144,12 @@ fn a_damaged_entry_of_the_manifest_loses_no_span() {
     let entries = files(&disk, "manifest/default");
     assert_eq!(entries.len(), 3);
     for entry in &entries {
-        for at in (0..disk.bytes(entry).len()).step_by(61) {
+        // The frame byte by byte, the JSON here and there.
+        let length = disk.bytes(entry).len();
+        for at in (0..12).chain((12..length).step_by(61)) {
             let disk = disk.fork();
             flip(&disk, entry, at);
-            let running = match Running::start(&disk) {
-                Ok(running) => running,
-                // The version is outside of its checksum: a newer one is not touched.
-                Err(error) => {
-                    assert_eq!(error.kind(), Kind::Refused, "{entry:?}, byte {at}: {error}");
-                    continue;
-                }
-            };
+            let running = Running::start(&disk).unwrap();
             let all = |store: &Store| [1, 2, 3].map(|trace| find(store, trace).0);
             assert_eq!(all(&running.store), [4; 3], "{entry:?}, byte {at}");
             drop(running);

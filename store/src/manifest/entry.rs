@@ -185,10 +185,11 @@ impl Entry {
         };
         let json = serde_json::to_vec(&document)
             .map_err(|fault| Error::new(Kind::Fatal, format!("write a manifest entry: {fault}")))?;
+        let version = VERSION.to_le_bytes();
         let mut bytes = Vec::with_capacity(json.len() + 12);
         bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&crc32c::crc32c(&json).to_le_bytes());
+        bytes.extend_from_slice(&version);
+        bytes.extend_from_slice(&checksum(version, &json).to_le_bytes());
         bytes.extend_from_slice(&json);
         Ok(bytes)
     }
@@ -202,10 +203,10 @@ impl Entry {
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| corrupt("it is none"))?;
         let (version, rest) = rest.split_first_chunk::<4>().ok_or_else(|| corrupt("it is cut"))?;
         let (crc, json) = rest.split_first_chunk::<4>().ok_or_else(|| corrupt("it is cut"))?;
-        let version = u32::from_le_bytes(*version);
-        if u32::from_le_bytes(*crc) != crc32c::crc32c(json) {
+        if u32::from_le_bytes(*crc) != checksum(*version, json) {
             return Err(corrupt("checksum mismatch"));
         }
+        let version = u32::from_le_bytes(*version);
         if version > VERSION {
             let message = format!(
                 "manifest entry {sequence} of {tenant} needs version {version}, this program reads up to {VERSION}"
@@ -220,4 +221,9 @@ impl Entry {
         let Document { at, change, checkpoint, .. } = document;
         Ok(Self { sequence, at, change, checkpoint })
     }
+}
+
+/// Covers the version, too: damage must not look like a newer one.
+fn checksum(version: [u8; 4], json: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&version), json)
 }
