@@ -50,11 +50,19 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// `Io`.
     fn remove(&self, name: &str) -> Result<(), Error>;
 
-    /// Gives an object another name: what is damaged is set aside so.
+    /// Gives an object another name: what is damaged is set aside so. At each moment it has the
+    /// one, the other, or both; what has the other name already is taken for the same.
     ///
     /// # Errors
     /// `Io`.
     fn set_aside(&self, name: &str, to: &str) -> Result<(), Error>;
+
+    /// Makes durable which objects are right below `prefix`: a process that was killed, or a fault,
+    /// may have left names that are there to be seen and gone after a power cut.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn settle(&self, prefix: &str) -> Result<(), Error>;
 
     /// Reads a whole object of at most `max` bytes.
     ///
@@ -126,7 +134,7 @@ impl Local {
             }
         }
         if swept > 0 {
-            self.disk.sync_dir(&dir).map_err(|fault| failed("sync", &dir, fault))?;
+            self.sync(&dir)?;
         }
         Ok(swept)
     }
@@ -137,6 +145,14 @@ impl Local {
             return Err(Error::new(Kind::Invalid, format!("{name:?} is no name of an object")));
         }
         Ok(self.root.join(name))
+    }
+
+    /// Makes the names in a directory durable; one that is not there has none.
+    fn sync(&self, dir: &Path) -> Result<(), Error> {
+        match self.disk.sync_dir(dir) {
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced.map_err(|fault| failed("sync", dir, fault)),
+        }
     }
 
     fn names(&self, dir: &Path) -> Result<Vec<String>, Error> {
@@ -180,22 +196,35 @@ impl Backend for Local {
     fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name)?;
         match self.disk.remove(&path) {
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // An attempt before may have got so far, and not further.
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
             removed => removed.map_err(|fault| failed("remove", &path, fault))?,
         }
-        let dir = crate::disk::parent(&path);
-        self.disk.sync_dir(dir).map_err(|fault| failed("sync", dir, fault))
+        self.sync(crate::disk::parent(&path))
     }
 
     fn set_aside(&self, name: &str, to: &str) -> Result<(), Error> {
         let (from, to) = (self.path(name)?, self.path(to)?);
         let dirs = [crate::disk::parent(&to), crate::disk::parent(&from)];
         self.disk.create_dir(dirs[0]).map_err(|fault| failed("create", dirs[0], fault))?;
-        self.disk.rename(&from, &to).map_err(|fault| failed("set aside", &from, fault))?;
-        for dir in dirs {
-            self.disk.sync_dir(dir).map_err(|fault| failed("sync", dir, fault))?;
+        match self.disk.link(&from, &to) {
+            // As good where a rename from one directory to another is all or nothing.
+            Err(fault) if fault.kind() == io::ErrorKind::Unsupported => {
+                self.disk.rename(&from, &to).map_err(|fault| failed("set aside", &from, fault))?;
+                return dirs.into_iter().try_for_each(|dir| self.sync(dir));
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => {}
+            // Gone from there: an attempt before got so far.
+            Err(fault)
+                if fault.kind() == io::ErrorKind::NotFound && self.disk.open(&to).is_ok() => {}
+            linked => linked.map_err(|fault| failed("set aside", &from, fault))?,
         }
-        Ok(())
+        self.sync(dirs[0])?;
+        self.remove(name)
+    }
+
+    fn settle(&self, prefix: &str) -> Result<(), Error> {
+        self.sync(&self.path(prefix)?)
     }
 }
 

@@ -37,6 +37,9 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Gives a file another name, unless that one is taken (`AlreadyExists`). Where the power goes
     /// off in between, the file may have both names.
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, unless that one is taken (`AlreadyExists`); `Unsupported` where
+    /// files have one name only.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
@@ -140,6 +143,16 @@ impl Disk for RealDisk {
                 let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
                 Ok(rustix::fs::renameat_with(here, from, here, to, flags)?)
             }
+        }
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match fs::hard_link(from, to).map_err(|fault| (Errno::from_io_error(&fault), fault)) {
+            // What file systems say that have no links.
+            Err((Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS), _)) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            linked => linked.map_err(|(_, fault)| fault),
         }
     }
 

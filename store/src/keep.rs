@@ -25,11 +25,11 @@ use crate::fault;
 use crate::head::Head;
 use crate::l0::{self, L0};
 use crate::log::LocalWal;
-use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State, tenant_dir};
+use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State};
 use crate::merge::{self, Merge};
 use crate::retention;
 use crate::seal;
-use crate::shelf::{Damage, Part, Shelf};
+use crate::shelf::{Blocks, Damage, Part, Shelf};
 use reserve::Reserve;
 
 /// Where damaged files are set aside.
@@ -38,6 +38,8 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 const CACHE_BYTES: usize = 48 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
 const COMMITS_AT_ONCE: usize = 64;
+/// Damaged files that wait to be set aside; others are found damaged again.
+const DAMAGED_MAX: usize = 64;
 /// Attributes that were asked for and are told to the next merge.
 const QUERIED_MAX: usize = 64;
 
@@ -122,7 +124,7 @@ impl Keep {
             self.stats.sealed_spans.add(written.header.rows);
             upload.finish()
         };
-        if !self.with_reserve(write).inspect_err(|_| self.stats.seal_failed.inc())? {
+        if !self.reserve.with(write).inspect_err(|_| self.stats.seal_failed.inc())? {
             // An attempt before got as far as the name and failed behind it.
             self.backend.remove(&name)?;
             return Ok(Step::Worked);
@@ -157,7 +159,7 @@ impl Keep {
         let mut states = Vec::new();
         let mut outcome = Ok(());
         for tenant in &tenants {
-            match self.with_reserve(|| self.merge_tenant(tenant, &inputs, pause)) {
+            match self.reserve.with(|| self.merge_tenant(tenant, &inputs, pause)) {
                 Ok(Some(state)) => states.push((tenant.clone(), state)),
                 Ok(None) => {}
                 Err(error) => {
@@ -187,7 +189,7 @@ impl Keep {
         fault::point("l0.buried");
         self.stats.merges.inc();
         self.stats.merge_time.record(self.clock.monotonic().minus(started).0);
-        self.tidy()?;
+        self.clean()?;
         self.wake_seal();
         Ok(Step::Worked)
     }
@@ -242,8 +244,34 @@ impl Keep {
         let gone = |id: &&L0Id| !self.shelf.has_l0(**id);
         fault::point("merge.written");
         change.forgotten = blocks.state.consumed.iter().filter(gone).copied().collect();
-        let committed = self.manifest.commit(tenant, &blocks.state, &change, now);
-        committed.inspect_err(|_| merge.discard(&change)).map(Some)
+        match self.manifest.commit(tenant, &blocks.state, &change, now) {
+            Ok(state) => Ok(Some(state)),
+            Err(error) => {
+                // What may have been committed after all must stay.
+                if error.kind() != Kind::Fatal {
+                    merge.discard(&change);
+                }
+                self.catch_up(tenant, error).map(Some)
+            }
+        }
+    }
+
+    /// Commits a change of a tenant's blocks; what the tenant has then.
+    fn commit(&self, tenant: &TenantId, blocks: &Blocks, change: &Change) -> Result<State, Error> {
+        let now = self.clock.now();
+        let commit = || self.manifest.commit(tenant, &blocks.state, change, now);
+        self.reserve.with(commit).or_else(|error| self.catch_up(tenant, error))
+    }
+
+    /// After a commit that was refused, as what it is about was changed by another writer, or by
+    /// an attempt of ours that seemed to fail: what the tenant has now.
+    fn catch_up(&self, tenant: &TenantId, error: Error) -> Result<State, Error> {
+        if error.kind() != Kind::Refused {
+            return Err(error);
+        }
+        warn!(%tenant, %error, "the manifest says otherwise, going by that");
+        self.manifest.settle(tenant)?;
+        self.manifest.load_tenant(tenant).map(|loaded| loaded.state)
     }
 
     /// Lets readers see what was committed.
@@ -272,6 +300,7 @@ impl Keep {
         let now = self.clock.now();
         let contents = self.shelf.contents();
         let mut states = Vec::new();
+        let mut outcome = Ok(());
         for (tenant, blocks) in &contents.tenants {
             let expired = blocks.state.expired(now, self.retention.age());
             if expired.is_empty() {
@@ -281,30 +310,43 @@ impl Keep {
             info!(%tenant, blocks = expired.len(), "removing blocks older than retention.age");
             let removed = expired.into_iter().map(|id| (id, Removal::Retention)).collect();
             let change = Change { removed, ..Change::default() };
-            states
-                .push((tenant.clone(), self.manifest.commit(tenant, &blocks.state, &change, now)?));
+            match self.commit(tenant, blocks, &change) {
+                Ok(state) => states.push((tenant.clone(), state)),
+                Err(error) => outcome = Err(error),
+            }
         }
         drop(contents);
-        if states.is_empty() {
-            return Ok(Step::Idle);
-        }
+        let step = if states.is_empty() { Step::Idle } else { Step::Worked };
         self.show(states);
-        self.tidy()?;
-        Ok(Step::Worked)
+        outcome?;
+        if step == Step::Worked {
+            self.clean()?;
+        }
+        Ok(step)
     }
 
     /// Removes files that nobody refers to any more, sets aside what readers found damaged, and
     /// takes the reserve back where it can.
     pub(crate) fn tidy(&self) -> Result<(), Error> {
-        let damaged = std::mem::take(&mut *lock(&self.damaged));
-        for (part, tenant, what) in damaged {
-            self.set_aside(&part, &tenant, &what)?;
+        // A merge asks which files there are, and changes what a tenant has.
+        let _one = lock(&self.merging);
+        self.clean()
+    }
+
+    /// As [`Keep::tidy`], for whoever has its lock.
+    fn clean(&self) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        for (part, tenant, what) in std::mem::take(&mut *lock(&self.damaged)) {
+            if let Err(error) = self.set_aside(&part, &tenant, &what) {
+                lock(&self.damaged).push((part, tenant, what));
+                outcome = Err(error);
+            }
         }
         fault::point("tidy");
         self.shelf.sweep(&*self.backend)?;
         self.reserve.refill();
         self.count();
-        Ok(())
+        outcome
     }
 
     /// Notes what a read found; the text for its answer.
@@ -313,8 +355,10 @@ impl Keep {
         let mut damaged = lock(&self.damaged);
         for Problem { part, is_damaged, what } in problems {
             if is_damaged {
-                damaged.push((part, tenant.clone(), what));
-                damaged.truncate(64);
+                let is_known = damaged.iter().any(|(known, ..)| known.is_same(&part));
+                if !is_known && damaged.len() < DAMAGED_MAX {
+                    damaged.push((part, tenant.clone(), what));
+                }
             } else {
                 warn!(%tenant, what, "a part could not be read, the answer is from the others");
             }
@@ -326,9 +370,10 @@ impl Keep {
         first
     }
 
-    /// Sets a damaged file aside: it is named, counted, and never read again.
+    /// Sets a damaged file aside: it is named, counted, and never read again. May be repeated
+    /// after a failure.
     fn set_aside(&self, part: &Part, tenant: &TenantId, what: &str) -> Result<(), Error> {
-        let damage = match part {
+        let (tenant, to) = match part {
             Part::Head(..) => return Ok(()),
             Part::L0(l0) => {
                 if self.shelf.contents().l0.iter().all(|other| other.id != l0.id) {
@@ -338,7 +383,7 @@ impl Keep {
                 self.backend.set_aside(&L0::name(l0.id.number), &to)?;
                 l0.reader.forget();
                 self.shelf.change(|contents| contents.l0.retain(|other| other.id != l0.id));
-                Damage { tenant: None, what: format!("{to} is damaged: {what}") }
+                (None, to)
             }
             Part::Block(block) => {
                 let contents = self.shelf.contents();
@@ -347,23 +392,26 @@ impl Keep {
                     return Ok(());
                 }
                 let id = block.meta.id;
-                let to = format!("{QUARANTINE}/block--{}--{id}.parquet", tenant_dir(tenant));
+                let to = open::aside(tenant, id);
                 self.backend.set_aside(&block.name, &to)?;
                 block.forget();
                 let removed = vec![(id, Removal::Damaged)];
-                let change = Change { removed, ..Change::default() };
-                let now = self.clock.now();
-                let state = self.manifest.commit(tenant, &blocks.state, &change, now)?;
+                let state =
+                    self.commit(tenant, blocks, &Change { removed, ..Change::default() })?;
                 self.shelf.change(|contents| {
                     let after = blocks.follow(tenant, state);
                     contents.tenants.insert(tenant.clone(), Arc::new(after));
                 });
-                Damage { tenant: Some(tenant.clone()), what: format!("{to} is damaged: {what}") }
+                (Some(tenant.clone()), to)
             }
         };
         self.stats.quarantined.inc();
-        error!(file = damage.what, "a damaged file is set aside, its spans are missing");
-        self.shelf.change(|contents| contents.damage.push(damage));
+        error!(file = to, what, "a damaged file is set aside, its spans are missing");
+        self.shelf.change(|contents| {
+            // A start may have found it with both names.
+            contents.damage.retain(|known| !known.what.starts_with(&to));
+            contents.damage.push(Damage { tenant, what: format!("{to} is damaged: {what}") });
+        });
         self.count();
         Ok(())
     }
@@ -378,17 +426,6 @@ impl Keep {
             }
         }
         if found { Ok(Step::Worked) } else { Err(Error::new(error.kind(), error.to_string())) }
-    }
-
-    /// Runs a step that needs space; on a full disk once more with the reserve given up.
-    fn with_reserve<T>(&self, step: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-        match step() {
-            Err(error) if error.kind() == Kind::Unavailable && self.reserve.release() => {
-                warn!(%error, "the disk is full, using the reserve to free space");
-                step()
-            }
-            done => done,
-        }
     }
 
     /// Notes an attribute that a search asked for: the next blocks have a column of it.

@@ -141,7 +141,8 @@ impl Manifest {
     ///
     /// # Errors
     /// `Unavailable` when there is no space; `Refused` when another writer took what the change is
-    /// about; `Io`. Nothing is changed then.
+    /// about; `Io`. Nothing is changed then. `Fatal` when the disk failed so that the change may be
+    /// there or not: the next commit, or the next start, finds out.
     pub fn commit(
         &self,
         tenant: &TenantId,
@@ -168,7 +169,9 @@ impl Manifest {
                 checkpoint: is_checkpoint.then(|| Box::new(next.clone())),
             };
             let name = entry_name(tenant, next.sequence);
-            if self.backend.create(&name, &entry.encode(tenant)?)? {
+            let bytes = entry.encode(tenant)?;
+            let created = self.backend.create(&name, &bytes);
+            if created.or_else(|error| self.find_out(tenant, &name, &bytes, error))? {
                 if is_checkpoint {
                     self.trim(tenant, next.checkpoint_before);
                 }
@@ -178,6 +181,35 @@ impl Manifest {
             state = self.load_tenant(tenant)?.state;
         }
         Err(Error::new(Kind::Unavailable, format!("manifest of {tenant}: too many writers")))
+    }
+
+    /// Whether an entry is ours though creating it failed: the fault may have come behind its name.
+    fn find_out(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        bytes: &[u8],
+        error: Error,
+    ) -> Result<bool, Error> {
+        let dir = format!("{ROOT}/{}", tenant_dir(tenant));
+        let unknown = |_| Error::new(Kind::Fatal, error.to_string());
+        let there = self.backend.list(&dir).map_err(unknown)?;
+        if there.iter().all(|there| format!("{dir}/{there}") != name) {
+            return Err(error);
+        }
+        if self.backend.read(name, ENTRY_BYTES_MAX).map_err(unknown)? != bytes {
+            return Ok(false);
+        }
+        self.settle(tenant).map_err(unknown)?;
+        Ok(true)
+    }
+
+    /// Makes all entries of a tenant durable that are there to be seen.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn settle(&self, tenant: &TenantId) -> Result<(), Error> {
+        self.backend.settle(&format!("{ROOT}/{}", tenant_dir(tenant)))
     }
 
     /// Removes the entries before `sequence`. What cannot be removed is tried again after the next

@@ -264,7 +264,11 @@ impl Merge<'_> {
 
     fn finish(&self, output: Output) -> Result<BlockMeta, Error> {
         let (upload, written) = output.block.finish()?;
-        if !upload.finish()? {
+        let finished = upload.finish().inspect_err(|_| {
+            // The fault may have come behind the name. What stays is an orphan at the next start.
+            drop(self.backend.remove(&output.name));
+        });
+        if !finished? {
             let message = format!("{} is there already", output.name);
             return Err(Error::new(crate::error::Kind::Io, message));
         }

@@ -120,6 +120,18 @@ pub enum Part {
     Block(Arc<Block>),
 }
 
+impl Part {
+    /// Whether both are the same file or segment.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Head(a, _), Self::Head(b, _)) => Arc::ptr_eq(a, b),
+            (Self::L0(a), Self::L0(b)) => Arc::ptr_eq(a, b),
+            (Self::Block(a), Self::Block(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
 /// What a reader sees of a tenant, oldest first: of several contents of one span the first counts.
 #[derive(Debug)]
 pub struct View {

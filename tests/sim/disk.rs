@@ -3,7 +3,7 @@
 //! A file keeps what its last sync covered; of later writes each sector is kept or lost on its
 //! own, and the length is the old or the new one. A name is there as its directory's last sync
 //! had it; each later change of a name is kept or lost on its own (a rename within one directory
-//! as a whole). A failed sync loses what it should have covered, and the next one does not bring
+//! as a whole). After a kill all of that is there, to be lost at a later power cut. A failed sync loses what it should have covered, and the next one does not bring
 //! it back. All chance comes from the seed.
 
 use std::collections::BTreeMap;
@@ -190,6 +190,17 @@ impl SimDisk {
                 .insert(*number, Node { now: bytes.clone(), durable: bytes, pending: Vec::new() });
         }
         Self(Arc::new(Mutex::new(next)))
+    }
+
+    /// Ends whatever uses this disk, as a kill does: the returned one has all that was written,
+    /// which is no more durable than before.
+    pub(crate) fn kill(&self) -> Self {
+        let next = self.fork();
+        self.world().crashed = true;
+        let mut world = next.world();
+        (world.crashed, world.ops) = (false, 0);
+        drop(world);
+        next
     }
 
     /// A copy of this disk as it is now, without its locks: to try several things with one state.
@@ -440,10 +451,20 @@ impl Disk for SimDisk {
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if self.world().find(to).is_ok() {
+        // A power cut may leave both.
+        self.link(from, to)?;
+        self.remove(from)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = self.world();
+        let number = world.find(from)?;
+        if world.find(to).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.rename(from, to)
+        world.begin(Op::Rename, from)?;
+        world.dir(&dir_of(to))?.change(vec![(name_of(to), Some(number))]);
+        world.end()
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -156,7 +156,7 @@ impl Running {
 }
 
 /// What the clients know.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     sent: Vec<(Draft, Fate)>,
     traces: BTreeSet<(TenantId, Vec<u8>)>,
@@ -248,7 +248,21 @@ impl Ledger {
 
     /// Compares all that the store finds with what must be there.
     pub(crate) fn check(&mut self, store: &Store, when: When) {
-        let found = self.find(store);
+        let (found, partial) = self.find(store);
+        assert_eq!(partial, None, "an answer that misses something");
+        self.compare(&found, when);
+    }
+
+    /// As [`Self::check`], unless the power goes off meanwhile: nothing can be said then.
+    pub(crate) fn check_while_on(&mut self, store: &Store, when: When, disk: &SimDisk) {
+        let (found, partial) = self.find(store);
+        if !disk.crashed() {
+            assert_eq!(partial, None, "an answer that misses something");
+            self.compare(&found, when);
+        }
+    }
+
+    fn compare(&mut self, found: &BTreeMap<TenantId, Spans>, when: When) {
         let nothing = Spans::new();
         for (number, (draft, fate)) in self.sent.iter_mut().enumerate() {
             let of = found.get(&draft.tenant).unwrap_or(&nothing);
@@ -267,23 +281,25 @@ impl Ledger {
         let expected = self.expected();
         for tenant in self.traces.iter().map(|(tenant, _)| tenant) {
             let of = |spans: &BTreeMap<TenantId, Spans>| spans.get(tenant).cloned();
-            let (found, expected) = (of(&found), of(&expected));
+            let (found, expected) = (of(found), of(&expected));
             let what = format!("{when:?}, tenant {}", tenant.as_str());
             found.unwrap_or_default().assert_same(&expected.unwrap_or_default(), &what);
         }
     }
 
-    /// Every span of every trace that was ever sent, as the store has them.
-    fn find(&self, store: &Store) -> BTreeMap<TenantId, Spans> {
-        let mut found = BTreeMap::<_, Spans>::new();
+    /// Every span of every trace that was ever sent, as the store has them, and why some of them
+    /// may be missing.
+    fn find(&self, store: &Store) -> (BTreeMap<TenantId, Spans>, Option<String>) {
+        let (mut found, mut partial) = (BTreeMap::<_, Spans>::new(), None);
         for (tenant, id) in &self.traces {
             let id = TraceId::from_wire(id).expect("valid ids are noted");
             let Some(trace) = store.trace(tenant, id, TimeRange::ALL).unwrap() else { continue };
             let message = TracesData::decode(trace.otlp.as_slice()).unwrap().resource_spans;
             assert_eq!((trace.spans, trace.left_out), (spans_of(&message).count() as u64, 0));
             found.entry(tenant.clone()).or_default().add(&message);
+            partial = partial.or(trace.partial);
         }
-        found
+        (found, partial)
     }
 
     /// What must be found: of spans with one identity the first.

@@ -204,6 +204,28 @@ fn power_cuts_while_recovering_lose_nothing_either() {
     }
 }
 
+#[test]
+fn a_kill_at_any_operation_and_a_power_cut_soon_after_lose_nothing() {
+    let seed = 11;
+    let [first, _] = live(seed, [None; 2]);
+    for cut in cuts(first, seed, 5) {
+        // What the first process has named and not made durable, the second one sees.
+        let disk = SimDisk::new(seed);
+        let (mut ledger, mut rng) = (Ledger::default(), Rng(seed));
+        disk.crash_after(cut);
+        process(&disk, &mut ledger, &mut rng, seed * 1000, true);
+        for again in (cut % 7..70).step_by(7) {
+            let (disk, mut ledger, mut rng) = (disk.kill(), ledger.clone(), rng.clone());
+            disk.reseed(cut * 100 + again);
+            disk.crash_after(again);
+            process(&disk, &mut ledger, &mut rng, seed * 1000 + REQUESTS, false);
+            let running = Running::start(&disk.restart()).expect("the last start");
+            ledger.check(&running.store, When::Restarted);
+            assert_eq!(running.store.stats().duplicates.get(), 0, "a span is stored twice");
+        }
+    }
+}
+
 /// Waits for the answer.
 fn answer(taken: Result<store::Pending, Error>) -> Result<Accepted, Error> {
     let pending = taken?;
@@ -230,7 +252,7 @@ fn with_threads_of_its_own_the_store_stands_a_power_cut_at_any_time() {
                 disk = disk.restart();
                 continue;
             };
-            ledger.check(&store, When::Restarted);
+            ledger.check_while_on(&store, When::Restarted, &disk);
             let mut taken = Vec::new();
             for number in 0..60 {
                 let draft = draft(cut * 1000 + number);
@@ -246,9 +268,7 @@ fn with_threads_of_its_own_the_store_stands_a_power_cut_at_any_time() {
                     Err(_) => ledger.note_unknown(draft),
                 }
             }
-            if !disk.crashed() {
-                ledger.check(&store, When::Live);
-            }
+            ledger.check_while_on(&store, When::Live, &disk);
             drop(store);
             disk = disk.restart();
         }

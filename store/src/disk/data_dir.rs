@@ -58,6 +58,10 @@ impl DataDir {
             )));
         }
         let lock = lock(&*disk, path)?;
+        // A process that was killed may have named what a power cut takes back. Whoever may not
+        // read what is above did not make the directory.
+        drop(disk.sync_dir(parent(path)));
+        disk.sync_dir(path).map_err(|fault| Error::io(at("sync", path), fault))?;
         // Asked again: whoever had the lock until now may just have made it.
         if has_format(&list()?) {
             check_format(&read_text(&*disk, &path.join("FORMAT"))?, path)?;

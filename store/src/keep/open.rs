@@ -34,11 +34,13 @@ impl Keep {
         let cache = Arc::new(Cache::new(CACHE_BYTES));
         let stats = Arc::<l0::Stats>::default();
         let manifest = Manifest::new(Arc::clone(&backend) as Arc<dyn Backend>);
+        let reserve = Reserve::open(dir.disk(), dir.path())?;
         let mut start = Start {
             backend: &backend,
             cache: &cache,
             stats: &stats,
             manifest: &manifest,
+            reserve: &reserve,
             writer: dir.writer(),
             now: clock.now(),
             contents: Contents::default(),
@@ -52,7 +54,6 @@ impl Keep {
         let Start { contents, next_block, sealed, .. } = start;
         let shelf = Shelf::default();
         shelf.change(|now| *now = contents);
-        let reserve = Reserve::open(&**dir.disk(), dir.path())?;
         let keep = Self {
             shelf,
             cache,
@@ -84,6 +85,7 @@ struct Start<'s> {
     cache: &'s Arc<Cache>,
     stats: &'s l0::Stats,
     manifest: &'s Manifest,
+    reserve: &'s Reserve,
     writer: u64,
     now: Nanos,
     contents: Contents,
@@ -95,7 +97,10 @@ impl Start<'_> {
     /// Removes what was never finished.
     fn sweep(&self) -> Result<(), Error> {
         self.backend.sweep(l0::ROOT)?;
+        // By these names the log goes, and by their absence the manifest forgets them.
+        self.backend.settle(l0::ROOT)?;
         for root in [shelf::ROOT, manifest::ROOT] {
+            self.backend.settle(root)?;
             for tenant in self.backend.list(root)? {
                 self.backend.sweep(&format!("{root}/{tenant}"))?;
             }
@@ -106,14 +111,16 @@ impl Start<'_> {
     /// What was set aside before, and still may be missed.
     fn damage(&mut self) -> Result<(), Error> {
         for name in self.backend.list(QUARANTINE)? {
-            let mut parts = name.split("--");
-            let tenant = match (parts.next(), parts.next()) {
-                (Some("l0"), Some(number)) => {
+            // A tenant's name may have any number of dashes.
+            let tenant = match name.split_once("--") {
+                Some(("l0", number)) => {
                     // What it held was sealed: the log behind it is gone.
                     self.sealed = self.sealed.max(L0::number(number).unwrap_or(0));
                     None
                 }
-                (Some("block" | "manifest"), Some(tenant)) => tenant_of(tenant),
+                Some(("block" | "manifest", rest)) => {
+                    rest.rsplit_once("--").and_then(|(tenant, _)| tenant_of(tenant))
+                }
                 _ => continue,
             };
             let what = format!("{QUARANTINE}/{name} is damaged");
@@ -158,6 +165,7 @@ impl Start<'_> {
         let known: BTreeSet<BlockId> = state.blocks.iter().map(|block| block.id).collect();
         let mut there = BTreeSet::new();
         let mut change = Change::default();
+        let mut orphans = Vec::new();
         for name in self.backend.list(&dir)? {
             let Some(id) = name.strip_suffix(".parquet").and_then(BlockId::parse) else {
                 warn!(name, "not a block of ours, left alone");
@@ -171,17 +179,26 @@ impl Start<'_> {
                 continue;
             }
             let path = format!("{dir}/{name}");
-            if let Some(first) = damaged.first() {
-                self.adopt(tenant, &path, id, first.sequence, &mut change)?;
-            } else if id.writer == self.writer {
-                // Written for a commit that never was: its spans are in L0 still.
-                self.backend.remove(&path)?;
-                self.stats.orphans.inc();
+            if !self.adopt(tenant, &path, id, damaged, &mut change)? && id.writer == self.writer {
+                orphans.push(path);
             }
         }
+        if !orphans.is_empty() {
+            self.manifest.settle(tenant)?;
+        }
+        for path in orphans {
+            // Written for a commit that never was, its spans are in L0 still; or removed by one.
+            self.backend.remove(&path)?;
+            self.stats.orphans.inc();
+        }
         for id in known.difference(&there) {
-            // Set aside, and the manifest was not told yet.
-            warn!(%tenant, block = %id, "a block that the manifest names is not there");
+            let aside = aside(tenant, *id);
+            // Otherwise it was set aside, and the manifest was not told yet.
+            if self.contents.damage.iter().all(|known| !known.what.starts_with(&aside)) {
+                let what = format!("{dir}/{id}.parquet is missing");
+                error!(%tenant, block = %id, "a block that the manifest names is not there");
+                self.contents.damage.push(Damage { tenant: Some(tenant.clone()), what });
+            }
             change.removed.push((*id, Removal::Damaged));
         }
         if damaged.is_empty() && change == Change::default() {
@@ -189,7 +206,8 @@ impl Start<'_> {
         }
         change.is_repair = true;
         change.consumed.retain(|l0| !state.has_consumed(*l0));
-        let state = self.manifest.commit(tenant, &state, &change, self.now)?;
+        let commit = || self.manifest.commit(tenant, &state, &change, self.now);
+        let state = self.reserve.with(commit)?;
         for entry in damaged {
             self.stats.damaged_entries.inc();
             let to =
@@ -203,41 +221,50 @@ impl Start<'_> {
     }
 
     /// Takes a block that an unreadable entry may have named: its footer says what the entry did.
+    /// `false` where none did.
     fn adopt(
         &self,
         tenant: &TenantId,
         path: &str,
         id: BlockId,
-        sequence: u64,
+        damaged: &[manifest::Damaged],
         change: &mut Change,
-    ) -> Result<(), Error> {
-        let mut opened = || -> Result<BlockMeta, Error> {
+    ) -> Result<bool, Error> {
+        let (Some(first), Some(last)) = (damaged.first(), damaged.last()) else {
+            return Ok(false);
+        };
+        let mut opened = || -> Result<Option<BlockMeta>, Error> {
             let file = self.backend.open(path)?;
             let location = read_footer(&*file, path)?.directory;
             let bytes = file.len().map_err(|fault| Error::io(format!("read {path}"), fault))?;
             let reader = Reader::open(file, location, path.to_owned(), Arc::clone(self.cache))?;
             let header = &reader.directory().header;
-            if header.sequence >= sequence {
+            if header.sequence > last.sequence {
+                // Made for an entry behind the damaged ones, which was never written: what else
+                // belongs to it may be missing.
+                return Ok(None);
+            }
+            if header.sequence >= first.sequence {
                 let consumed = header.consumed.iter();
                 change.consumed.extend(
                     consumed.map(|(writer, number)| L0Id { writer: *writer, number: *number }),
                 );
             }
-            Ok(BlockMeta::from_header(header, bytes, location))
+            Ok(Some(BlockMeta::from_header(header, bytes, location)))
         };
         match opened() {
-            Ok(meta) => {
+            Ok(None) => Ok(false),
+            Ok(Some(meta)) => {
                 info!(%tenant, block = %id, "adopted a block that a damaged entry named");
                 change.added.push(meta);
                 change.consumed.sort_unstable();
                 change.consumed.dedup();
-                Ok(())
+                Ok(true)
             }
             Err(error) if error.kind() == Kind::Corrupt => {
                 self.stats.quarantined.inc();
-                let to = format!("{QUARANTINE}/block--{}--{id}.parquet", tenant_dir(tenant));
                 error!(%tenant, block = %id, %error, "a damaged block is set aside");
-                self.backend.set_aside(path, &to)
+                self.backend.set_aside(path, &aside(tenant, id)).map(|()| true)
             }
             Err(error) => Err(error),
         }
@@ -245,6 +272,7 @@ impl Start<'_> {
 
     /// L0 files; those whose spans are all in blocks go.
     fn l0(&mut self) -> Result<(), Error> {
+        let mut settled = BTreeSet::new();
         for name in self.backend.list(l0::ROOT)? {
             let Some(number) = L0::number(&name) else {
                 warn!(name, "not an L0 file, left alone");
@@ -267,11 +295,17 @@ impl Start<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let consumed = |tenant: &TenantId| {
-                let blocks = self.contents.tenants.get(tenant);
+            let consumed = |tenant: &&TenantId| {
+                let blocks = self.contents.tenants.get(*tenant);
                 blocks.is_some_and(|blocks| blocks.state.has_consumed(l0.id))
             };
-            if l0.tenants().all(consumed) {
+            for tenant in l0.tenants().filter(consumed) {
+                // The file goes by these entries, now or when others are merged.
+                if settled.insert(tenant.clone()) {
+                    self.manifest.settle(tenant)?;
+                }
+            }
+            if l0.tenants().all(|tenant| consumed(&tenant)) {
                 drop(l0);
                 self.backend.remove(&path)?;
             } else {
@@ -281,4 +315,9 @@ impl Start<'_> {
         self.contents.l0.sort_by_key(|l0| l0.id);
         Ok(())
     }
+}
+
+/// Where a damaged block is set aside.
+pub(super) fn aside(tenant: &TenantId, id: BlockId) -> String {
+    format!("{QUARANTINE}/block--{}--{id}.parquet", tenant_dir(tenant))
 }
