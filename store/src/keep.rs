@@ -251,7 +251,10 @@ impl Keep {
                 if error.kind() != Kind::Fatal {
                     merge.discard(&change);
                 }
-                self.catch_up(tenant, error).map(Some)
+                let state = self.catch_up(tenant, &blocks.state, error)?;
+                self.show(vec![(tenant.clone(), state)]);
+                // Some of the files may be merged by now, and others not.
+                self.merge_tenant(tenant, &inputs, pause)
             }
         }
     }
@@ -260,18 +263,22 @@ impl Keep {
     fn commit(&self, tenant: &TenantId, blocks: &Blocks, change: &Change) -> Result<State, Error> {
         let now = self.clock.now();
         let commit = || self.manifest.commit(tenant, &blocks.state, change, now);
-        self.reserve.with(commit).or_else(|error| self.catch_up(tenant, error))
+        self.reserve.with(commit).or_else(|error| self.catch_up(tenant, &blocks.state, error))
     }
 
     /// After a commit that was refused, as what it is about was changed by another writer, or by
     /// an attempt of ours that seemed to fail: what the tenant has now.
-    fn catch_up(&self, tenant: &TenantId, error: Error) -> Result<State, Error> {
+    fn catch_up(&self, tenant: &TenantId, from: &State, error: Error) -> Result<State, Error> {
         if error.kind() != Kind::Refused {
             return Err(error);
         }
-        warn!(%tenant, %error, "the manifest says otherwise, going by that");
         self.manifest.settle(tenant)?;
-        self.manifest.load_tenant(tenant).map(|loaded| loaded.state)
+        let state = self.manifest.load_tenant(tenant)?.state;
+        if state.sequence <= from.sequence {
+            return Err(error);
+        }
+        warn!(%tenant, %error, "the manifest says otherwise, going by that");
+        Ok(state)
     }
 
     /// Lets readers see what was committed.
@@ -336,7 +343,8 @@ impl Keep {
     /// As [`Keep::tidy`], for whoever has its lock.
     fn clean(&self) -> Result<(), Error> {
         let mut outcome = Ok(());
-        for (part, tenant, what) in std::mem::take(&mut *lock(&self.damaged)) {
+        let damaged = std::mem::take(&mut *lock(&self.damaged));
+        for (part, tenant, what) in damaged {
             if let Err(error) = self.set_aside(&part, &tenant, &what) {
                 lock(&self.damaged).push((part, tenant, what));
                 outcome = Err(error);

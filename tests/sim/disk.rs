@@ -78,10 +78,14 @@ struct World {
 
 #[derive(Debug)]
 struct Fault {
-    op: Op,
+    /// Any, where there is none.
+    op: Option<Op>,
     path: String,
     kind: io::ErrorKind,
+    /// So many go well before.
+    skip: u64,
     times: u64,
+    failed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -148,7 +152,25 @@ impl SimDisk {
 
     /// Makes the next `times` operations of this kind fail on paths that contain `path`.
     pub(crate) fn fail(&self, op: Op, path: &str, kind: io::ErrorKind, times: u64) {
-        self.world().faults.push(Fault { op, path: path.to_owned(), kind, times });
+        let (op, path) = (Some(op), path.to_owned());
+        self.world().faults.push(Fault { op, path, kind, skip: 0, times, failed: 0 });
+    }
+
+    /// Lets `skip` operations of any kind on such paths go well, reading included, and makes the
+    /// next `times` of them fail.
+    pub(crate) fn fail_after(&self, skip: u64, path: &str, kind: io::ErrorKind, times: u64) {
+        let path = path.to_owned();
+        self.world().faults.push(Fault { op: None, path, kind, skip, times, failed: 0 });
+    }
+
+    /// Makes nothing fail any more; whether anything was made to.
+    pub(crate) fn heal(&self) -> bool {
+        std::mem::take(&mut self.world().faults).iter().any(|fault| fault.failed > 0)
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn used(&self) -> u64 {
+        self.world().used()
     }
 
     /// How many bytes files may have in all.
@@ -337,11 +359,16 @@ impl World {
             return Err(io::Error::other("the power is off"));
         }
         let text = path.to_string_lossy();
-        let hit =
-            |fault: &&mut Fault| fault.op == op && fault.times > 0 && text.contains(&fault.path);
+        let hit = |fault: &&mut Fault| {
+            fault.op.is_none_or(|of| of == op) && fault.times > 0 && text.contains(&fault.path)
+        };
         if let Some(fault) = self.faults.iter_mut().find(hit) {
-            fault.times -= 1;
-            return Err(fault.kind.into());
+            if fault.skip == 0 {
+                fault.times -= 1;
+                fault.failed += 1;
+                return Err(fault.kind.into());
+            }
+            fault.skip -= 1;
         }
         if matches!(op, Op::Open | Op::Read) {
             return Ok(false);

@@ -1,6 +1,7 @@
 //! Blocks and L0 files that are damaged, disks that are full, spans that are too old.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,30 +23,41 @@ fn trace_id(number: u8) -> Vec<u8> {
 }
 
 /// A trace of `spans` spans of its own.
-fn send(running: &mut Running, trace: u8, spans: u64) {
+pub(crate) fn send(running: &mut Running, trace: u8, spans: u64) {
+    send_to(running, &TenantId::single(), trace, 0..spans);
+}
+
+/// Spans of a trace of this tenant.
+pub(crate) fn send_to(running: &mut Running, tenant: &TenantId, trace: u8, spans: Range<u64>) {
     let span = |id: u64| Span {
         start_time_unix_nano: NOW - 1_000 + id,
         end_time_unix_nano: NOW,
         ..otlp::span(&trace_id(trace), &(u64::from(trace) << 8 | (id + 1)).to_be_bytes(), "a span")
     };
-    let body = otlp::request("a service", (0..spans).map(span).collect()).encode_to_vec();
+    let body = otlp::request("a service", spans.map(span).collect()).encode_to_vec();
     running.settle();
-    let append = Append { tenant: TenantId::single(), received_at: Nanos(NOW), body: body.into() };
+    let tenant = tenant.clone();
+    let append = Append { tenant, received_at: Nanos(NOW), body: body.into() };
     running.store.append(append).unwrap();
     running.settle();
 }
 
 /// How many spans of a trace are found, and whether the answer says that it may miss some.
-fn find(store: &Store, trace: u8) -> (usize, bool) {
+pub(crate) fn find(store: &Store, trace: u8) -> (usize, bool) {
+    find_of(store, &TenantId::single(), trace)
+}
+
+/// The same of a tenant.
+pub(crate) fn find_of(store: &Store, tenant: &TenantId, trace: u8) -> (usize, bool) {
     let id = TraceId::from_wire(&trace_id(trace)).unwrap();
-    let Some(found) = store.trace(&TenantId::single(), id, TimeRange::ALL).unwrap() else {
+    let Some(found) = store.trace(tenant, id, TimeRange::ALL).unwrap() else {
         return (0, false);
     };
     let message = ExportTraceServiceRequest::decode(found.otlp.as_slice()).unwrap();
     (ledger::spans_of(&message.resource_spans).count(), found.partial.is_some())
 }
 
-fn search(store: &Store) -> (usize, bool) {
+pub(crate) fn search(store: &Store) -> (usize, bool) {
     let search = Search {
         tags: Vec::new(),
         duration_min: None,
@@ -58,20 +70,20 @@ fn search(store: &Store) -> (usize, bool) {
     (found.traces.len(), found.partial.is_some())
 }
 
-fn files(disk: &SimDisk, dir: &str) -> Vec<PathBuf> {
+pub(crate) fn files(disk: &SimDisk, dir: &str) -> Vec<PathBuf> {
     let dir = Path::new(DIR).join(dir);
     let names = disk.list(&dir).unwrap_or_default();
     names.into_iter().map(|name| dir.join(name)).collect()
 }
 
-fn flip(disk: &SimDisk, path: &Path, at: usize) {
+pub(crate) fn flip(disk: &SimDisk, path: &Path, at: usize) {
     let mut bytes = disk.bytes(path);
     bytes[at] ^= 0x40;
     disk.set_bytes(path, bytes);
 }
 
 /// Seals what is in the head; for `merged` merges it, too.
-fn write(running: &mut Running, merged: bool) {
+pub(crate) fn write(running: &mut Running, merged: bool) {
     running.settle();
     running.store.step(Chore::Close).unwrap();
     running.settle();
@@ -232,7 +244,7 @@ fn late_and_old_spans_get_blocks_of_their_own_and_are_found_with_the_others() {
 }
 
 /// A store with a clock that is moved by hand, and blocks that are kept for an hour.
-fn open(disk: &SimDisk, clock: &Arc<TestClock>) -> Running {
+pub(crate) fn open(disk: &SimDisk, clock: &Arc<TestClock>) -> Running {
     let retention = retention::Config { age: Wait::secs(3_600) };
     let config = Config { retention, ..ledger::config() };
     let (disk, clock) = (Arc::new(disk.clone()), Arc::clone(clock));

@@ -1,7 +1,8 @@
 //! Seeded simulations over disks that fail: what was acknowledged is found exactly once.
 //!
 //! `disk` is the simulated disk, `log` crashes the log at every operation and `damage` its files;
-//! `store` does the same to the whole store, `keep` to what it keeps in files, and `arbitrary` sends it whatever OTLP allows.
+//! `store` does the same to the whole store, `keep` and `faults` to what it keeps in files, and
+//! `arbitrary` sends it whatever OTLP allows.
 
 #[cfg(test)]
 mod arbitrary;
@@ -9,6 +10,8 @@ mod arbitrary;
 mod damage;
 #[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod keep;
 #[cfg(test)]

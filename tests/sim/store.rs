@@ -53,7 +53,7 @@ fn deep() -> KeyValue {
 }
 
 /// The request of this number: spans of several traces, and in every third one some to refuse.
-fn draft(number: u64) -> Draft {
+pub(crate) fn draft(number: u64) -> Draft {
     let mut rng = Rng(number);
     let count = 1 + rng.below(9);
     let good: Vec<Span> = (0..count)

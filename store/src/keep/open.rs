@@ -147,6 +147,8 @@ impl Start<'_> {
             let state = self.tenant(&tenant, state, &damaged)?;
             let max = state.consumed_max.get(&self.writer).copied().unwrap_or(0);
             self.sealed = self.sealed.max(max);
+            let max = state.block_max.get(&self.writer).copied().unwrap_or(0);
+            self.next_block = self.next_block.max(max.saturating_add(1));
             if state.sequence > 0 {
                 let blocks = Blocks::default().follow(&tenant, state);
                 self.contents.tenants.insert(tenant, Arc::new(blocks));
@@ -173,7 +175,7 @@ impl Start<'_> {
             };
             there.insert(id);
             if id.writer == self.writer {
-                self.next_block = self.next_block.max(id.number + 1);
+                self.next_block = self.next_block.max(id.number.saturating_add(1));
             }
             if known.contains(&id) {
                 continue;

@@ -26,6 +26,8 @@ pub struct State {
     pub consumed: BTreeSet<L0Id>,
     /// The highest number of those by writer, for good: the log below it is sealed.
     pub consumed_max: BTreeMap<u64, u64>,
+    /// The highest number of its blocks by writer, for good: none is used twice.
+    pub block_max: BTreeMap<u64, u64>,
     /// Attributes that have columns.
     pub promoted: BTreeSet<Promoted>,
     /// Traces (hashes) that stand in more than one block.
@@ -64,6 +66,10 @@ impl State {
     pub(super) fn apply(&mut self, sequence: u64, change: &Change) {
         self.sequence = sequence;
         self.blocks.retain(|block| change.removed.iter().all(|(id, _)| *id != block.id));
+        for BlockId { writer, number } in change.added.iter().map(|block| block.id) {
+            let max = self.block_max.entry(writer).or_default();
+            *max = number.max(*max);
+        }
         let known: BTreeSet<BlockId> = self.blocks.iter().map(|block| block.id).collect();
         let fresh = change.added.iter().filter(|block| !known.contains(&block.id));
         self.blocks.extend(fresh.cloned().map(Arc::new));
