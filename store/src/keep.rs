@@ -301,6 +301,11 @@ impl Keep {
         self.count();
     }
 
+    /// Whether the disk is so full that only sealing, merging and retention may take space.
+    pub(crate) fn saves_space(&self) -> &Arc<AtomicBool> {
+        self.reserve.is_out()
+    }
+
     /// Removes blocks that are older than they may be.
     pub(crate) fn expire(&self) -> Result<Step, Error> {
         let _one = lock(&self.merging);

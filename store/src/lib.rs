@@ -332,7 +332,9 @@ impl Store {
                 ),
             }
         }
-        replay.finish().map(Some)
+        let mut replayed = replay.finish()?;
+        replayed.saves_space = Arc::clone(inner.keep.saves_space());
+        Ok(Some(replayed))
     }
 
     /// Takes requests from now on, unless the store was closed meanwhile.

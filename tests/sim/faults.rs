@@ -5,14 +5,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{Nanos, TenantId};
+use model::{ByteSize, Nanos, TenantId};
 use store::disk::Disk;
-use store::{Chore, Kind, Step, Store};
+use store::{Chore, Config, Kind, Step, Store};
 use tests::clock::TestClock;
 
 use crate::disk::{Op, SimDisk};
 use crate::keep::{files, find, find_of, flip, open, send, send_to, write};
-use crate::ledger::{Ledger, NOW, Running, When};
+use crate::ledger::{self, Ledger, NOW, Running, When};
 use crate::store::draft;
 use crate::world::DIR;
 
@@ -296,4 +296,76 @@ fn retention_frees_space_on_a_full_disk_and_goes_on_behind_a_failure() {
     for tenant in ["a", "b", "c"] {
         assert!(files(&disk, &format!("blocks/{tenant}")).is_empty());
     }
+}
+
+/// Sends until the log has no space; how many requests were acknowledged.
+fn fill(running: &mut Running, ledger: &mut Ledger, number: &mut u64) -> usize {
+    let before = ledger.stored().len();
+    while running.store.status().wal.full.is_none() {
+        ledger.send(running, draft(*number));
+        *number += 1;
+        running.settle();
+        ledger.hear(running);
+    }
+    ledger.stored().len() - before
+}
+
+/// Segments of the head and of the log that fill a few megabytes as large ones fill a real disk.
+fn small() -> Config {
+    let mut config = ledger::config();
+    config.head.seal.rows = 400;
+    config.wal.segment_bytes = ByteSize(64 << 10);
+    config
+}
+
+#[test]
+fn a_full_disk_is_made_less_full_by_sealing_and_merging() {
+    const CAPACITY: u64 = 4_000_000;
+    let disk = SimDisk::new(2);
+    disk.set_capacity(CAPACITY);
+    let (mut ledger, mut number) = (Ledger::default(), 0);
+    let store = ledger::open_with(&disk, &small()).unwrap();
+    let driver = store.replay_driven().unwrap().unwrap();
+    let mut running = Running::of(store, driver);
+    let reserve = || disk.bytes(&Path::new(DIR).join("RESERVE")).len();
+    let (mut stored, kept) = (usize::MAX, reserve());
+    while ledger.stored().len() != stored {
+        stored = ledger.stored().len();
+        fill(&mut running, &mut ledger, &mut number);
+        // Whoever sends goes on to: without care all that is freed would be the log's again.
+        for chore in CHORES.into_iter().cycle().take(120) {
+            running.store.step(chore).unwrap();
+            for _ in 0..4 {
+                ledger.send(&mut running, draft(number));
+                number += 1;
+                running.settle();
+            }
+            ledger.hear(&mut running);
+        }
+    }
+    // Blocks have taken what there is, nothing waits to be sealed, and the reserve is whole.
+    let status = running.store.status();
+    assert!(status.blocks.bytes > CAPACITY / 100 * 85, "{}", status.blocks.bytes);
+    assert_eq!((status.head.segments, status.l0.files, reserve()), (1, 0, kept));
+    check(&mut ledger, &running.store, When::Live);
+
+    // With more space all goes on, without a restart.
+    disk.set_capacity(u64::MAX);
+    running.settle();
+    for _ in 0..20 {
+        ledger.send(&mut running, draft(number));
+        number += 1;
+        running.settle();
+    }
+    assert_eq!(ledger.hear(&mut running), 0);
+    running.store.step(Chore::Close).unwrap();
+    for chore in CHORES.into_iter().cycle().take(40) {
+        running.settle();
+        running.store.step(chore).unwrap();
+    }
+    assert_eq!(running.store.keep_stats().l0_files.get(), 0);
+    check(&mut ledger, &running.store, When::Live);
+    drop(running);
+    let running = Running::start(&disk.restart()).unwrap();
+    check(&mut ledger, &running.store, When::Restarted);
 }

@@ -32,8 +32,13 @@ pub(crate) fn config() -> Config {
 
 /// Opens the store on this disk; its log is still to be replayed.
 pub(crate) fn open(disk: &SimDisk) -> Result<Store, Error> {
+    open_with(disk, &config())
+}
+
+/// The same with other settings.
+pub(crate) fn open_with(disk: &SimDisk, config: &Config) -> Result<Store, Error> {
     let (disk, clock) = (Arc::new(disk.clone()), Arc::new(Ticks::default()));
-    Store::open(disk, Path::new(DIR), &config(), clock, || Ok(0xfeed))
+    Store::open(disk, Path::new(DIR), config, clock, || Ok(0xfeed))
 }
 
 /// A request before it is sent.

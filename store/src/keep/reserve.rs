@@ -1,10 +1,11 @@
 //! Space that is kept for sealing, merging and retention, so that a full disk can be made less
-//! full.
+//! full. From when it is given up until it can be taken back the log takes no new space: what is
+//! freed would be full of requests again before it is of use to anybody.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracing::warn;
 
@@ -24,6 +25,10 @@ pub(super) struct Reserve {
     file: Arc<dyn File>,
     /// Its bytes now.
     held: AtomicU64,
+    /// What is to be taken back.
+    wanted: AtomicU64,
+    /// Whether it is given up.
+    is_out: Arc<AtomicBool>,
 }
 
 impl Reserve {
@@ -37,7 +42,8 @@ impl Reserve {
         }
         .map_err(fail)?;
         let held = AtomicU64::new(file.len().map_err(fail)?);
-        let reserve = Self { disk: Arc::clone(disk), dir: dir.to_owned(), file, held };
+        let (disk, dir, wanted) = (Arc::clone(disk), dir.to_owned(), AtomicU64::new(0));
+        let reserve = Self { disk, dir, file, held, wanted, is_out: Arc::default() };
         reserve.refill();
         Ok(reserve)
     }
@@ -53,21 +59,34 @@ impl Reserve {
         }
     }
 
-    /// Gives the space up; `false` where there is none to give.
-    fn release(&self) -> bool {
-        self.held.swap(0, Ordering::AcqRel) > 0 && self.file.set_len(0).is_ok()
+    /// Whether it is given up; shared with whoever takes no space then.
+    pub(super) fn is_out(&self) -> &Arc<AtomicBool> {
+        &self.is_out
     }
 
-    /// Takes space, if there is more than a share of it.
+    /// Gives the space up; `false` where there is none to give.
+    fn release(&self) -> bool {
+        let held = self.held.swap(0, Ordering::AcqRel);
+        if held == 0 {
+            return false;
+        }
+        self.wanted.store(held, Ordering::Release);
+        self.is_out.store(true, Ordering::Release);
+        self.file.set_len(0).is_ok()
+    }
+
+    /// Takes back what was given up, or more where there is much space, if it can be had.
     pub(super) fn refill(&self) {
         let held = self.held.load(Ordering::Acquire);
         if held >= BYTES_MAX {
             return;
         }
         let Ok(free) = self.disk.free_bytes(&self.dir) else { return };
-        let bytes = BYTES_MAX.min(free.saturating_add(held) / SHARE);
+        let share = BYTES_MAX.min(free.saturating_add(held) / SHARE);
+        let bytes = share.max(self.wanted.load(Ordering::Acquire));
         if bytes > held && self.file.allocate(bytes).is_ok() {
             self.held.store(bytes, Ordering::Release);
+            self.is_out.store(false, Ordering::Release);
         }
     }
 }

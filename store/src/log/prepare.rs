@@ -3,6 +3,7 @@
 //! An old file is used again where one is needed: its blocks are written, so its syncs carry no
 //! metadata. A full disk is a state, looked at again a few times per second until it passes.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -81,7 +82,8 @@ impl Preparer {
         if self.shared.config.durability == Durability::Memory {
             return Step::Idle;
         }
-        let chore = choose(&mut state, self.shared.config.bytes_max.0);
+        let saves_space = self.shared.saves_space.load(Ordering::Acquire);
+        let chore = choose(&mut state, self.shared.config.bytes_max.0, saves_space);
         drop(state);
         match chore {
             Chore::Create { number, len } => self.create(number, len),
@@ -179,12 +181,17 @@ impl Preparer {
 }
 
 /// What is most urgent.
-fn choose(state: &mut State, bytes_max: u64) -> Chore {
+fn choose(state: &mut State, bytes_max: u64, saves_space: bool) -> Chore {
     give_up_old(state);
     let wanted = state.record_wanted;
     let len = state.segment_len.max(len_for(wanted));
-    if state.room.ready_for(wanted) >= READY {
-        return state.spares.pop().map_or(Chore::None, Chore::Remove);
+    let ready = state.room.ready_for(wanted);
+    if ready >= READY || saves_space && ready > 0 {
+        return match state.spares.pop() {
+            Some(spare) => Chore::Remove(spare),
+            None if ready >= READY => Chore::None,
+            None => Chore::Full("the disk is full, space goes to seal and merge".to_owned()),
+        };
     }
     let number = state.next_number;
     // A file of another length is used again where it is long enough for what is asked.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -53,6 +54,8 @@ pub struct Replayed {
     pub(crate) spares: Vec<Spare>,
     pub(crate) next_number: u64,
     pub(crate) segment_len: u64,
+    /// While true the log takes no new space but for the segment that lets one be finished.
+    pub(crate) saves_space: Arc<AtomicBool>,
 }
 
 /// What was found in a segment.
@@ -110,6 +113,7 @@ impl Replay {
             files,
             spares: Vec::new(),
             segment_len: segment_len(config.segment_bytes.0, free),
+            saves_space: Arc::default(),
             disk,
         };
         let (sender, batches) = sync_channel(BATCHES_MAX);

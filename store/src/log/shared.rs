@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use model::{Clock, Nanos, TenantId};
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Arc<Stats>,
+    pub(crate) saves_space: Arc<AtomicBool>,
     state: Mutex<State>,
     /// The writer waits here.
     pub(crate) work: Condvar,
@@ -145,12 +147,13 @@ impl Drop for Done {
 
 impl Shared {
     pub(crate) fn new(replayed: Replayed, clock: Arc<dyn Clock>) -> Self {
-        let Replayed { disk, dir, writer, config, stats, files, spares, next_number, segment_len } =
-            replayed;
+        let Replayed { disk, dir, writer, config, stats, saves_space, .. } = replayed;
+        let Replayed { files, spares, next_number, segment_len, .. } = replayed;
         let state = State { files, spares, next_number, segment_len, ..State::default() };
         let state = Mutex::new(state);
         let (work, chores) = (Condvar::new(), Condvar::new());
-        let shared = Self { disk, dir, writer, config, clock, stats, state, work, chores };
+        let shared =
+            Self { disk, dir, writer, config, clock, stats, saves_space, state, work, chores };
         shared.count_files(&shared.lock());
         shared
     }
