@@ -23,7 +23,7 @@ use crate::block::reader::Reader;
 use crate::block::section::{Header, Level};
 use crate::disk::{Disk, File, data_dir};
 use crate::error::{Error, Kind};
-use crate::keep::QUARANTINE;
+use crate::keep::aside::{Aside, QUARANTINE};
 use crate::l0::{self, L0};
 use crate::manifest::{self, BlockId, BlockMeta, L0Id, Loaded, Manifest, tenant_dir, tenant_of};
 use crate::shelf::{self, Damage, block_name};
@@ -222,11 +222,10 @@ impl Bare {
     fn set_aside(&self) -> Result<Vec<Damage>, Error> {
         let mut damage = Vec::new();
         for name in self.backend.list(QUARANTINE)? {
-            let mut parts = name.split("--");
-            let tenant = match (parts.next(), parts.next()) {
-                (Some("l0"), Some(_)) => None,
-                (Some("block" | "manifest"), Some(tenant)) => tenant_of(tenant),
-                _ => continue,
+            let tenant = match Aside::parse(&name) {
+                Some(Aside::L0(_)) => None,
+                Some(Aside::Tenant(tenant)) => tenant,
+                None => continue,
             };
             let what = format!("{QUARANTINE}/{name} was damaged and is set aside");
             damage.push(Damage { tenant, what });

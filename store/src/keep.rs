@@ -4,6 +4,7 @@
 //! leaves nothing lost and nothing doubled. Two threads take the steps while the store runs
 //! (`threads`); simulations and `POST /flush` take them by hand.
 
+pub(crate) mod aside;
 mod open;
 mod reserve;
 pub(crate) mod threads;
@@ -32,8 +33,6 @@ use crate::seal;
 use crate::shelf::{Blocks, Damage, Part, Shelf};
 use reserve::Reserve;
 
-/// Where damaged files are set aside.
-pub(crate) const QUARANTINE: &str = "quarantine";
 /// Bytes of unpacked tables and dictionaries of row groups that are kept.
 const CACHE_BYTES: usize = 48 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
@@ -392,7 +391,7 @@ impl Keep {
                 if self.shelf.contents().l0.iter().all(|other| other.id != l0.id) {
                     return Ok(());
                 }
-                let to = format!("{QUARANTINE}/l0--{:020}.parquet", l0.id.number);
+                let to = aside::l0(l0.id.number);
                 self.backend.set_aside(&L0::name(l0.id.number), &to)?;
                 l0.reader.forget();
                 self.shelf.change(|contents| contents.l0.retain(|other| other.id != l0.id));
@@ -405,7 +404,7 @@ impl Keep {
                     return Ok(());
                 }
                 let id = block.meta.id;
-                let to = open::aside(tenant, id);
+                let to = aside::block(tenant, id);
                 self.backend.set_aside(&block.name, &to)?;
                 block.forget();
                 let removed = vec![(id, Removal::Damaged)];

@@ -37,6 +37,10 @@ impl Disk for ReadOnlyDisk {
         Err(refused())
     }
 
+    fn link(&self, _: &Path, _: &Path) -> io::Result<()> {
+        Err(refused())
+    }
+
     fn remove(&self, _: &Path) -> io::Result<()> {
         Err(refused())
     }
@@ -73,6 +77,7 @@ mod tests {
         assert!(ReadOnlyDisk.create_new(&other).is_err());
         assert!(ReadOnlyDisk.rename(&path, &other).is_err());
         assert!(ReadOnlyDisk.rename_new(&path, &other).is_err());
+        assert!(ReadOnlyDisk.link(&path, &other).is_err());
         assert!(ReadOnlyDisk.remove(&path).is_err());
         assert_eq!(ReadOnlyDisk.list(home.path()).unwrap(), ["file"]);
     }

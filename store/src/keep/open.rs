@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use model::{Clock, Nanos, TenantId};
 use tracing::{error, info, warn};
 
+use super::aside::{self, Aside, QUARANTINE};
 use super::reserve::Reserve;
-use super::{CACHE_BYTES, Keep, QUARANTINE, Work};
+use super::{CACHE_BYTES, Keep, Work};
 use crate::backend::{Backend, Local};
 use crate::block::cache::Cache;
 use crate::block::reader::{Reader, read_footer};
@@ -111,17 +112,14 @@ impl Start<'_> {
     /// What was set aside before, and still may be missed.
     fn damage(&mut self) -> Result<(), Error> {
         for name in self.backend.list(QUARANTINE)? {
-            // A tenant's name may have any number of dashes.
-            let tenant = match name.split_once("--") {
-                Some(("l0", number)) => {
+            let tenant = match Aside::parse(&name) {
+                Some(Aside::L0(number)) => {
                     // What it held was sealed: the log behind it is gone.
-                    self.sealed = self.sealed.max(L0::number(number).unwrap_or(0));
+                    self.sealed = self.sealed.max(number);
                     None
                 }
-                Some(("block" | "manifest", rest)) => {
-                    rest.rsplit_once("--").and_then(|(tenant, _)| tenant_of(tenant))
-                }
-                _ => continue,
+                Some(Aside::Tenant(tenant)) => tenant,
+                None => continue,
             };
             let what = format!("{QUARANTINE}/{name} is damaged");
             warn!(file = what, "set aside before: answers may miss its spans until it is removed");
@@ -194,7 +192,7 @@ impl Start<'_> {
             self.stats.orphans.inc();
         }
         for id in known.difference(&there) {
-            let aside = aside(tenant, *id);
+            let aside = aside::block(tenant, *id);
             // Otherwise it was set aside, and the manifest was not told yet.
             if self.contents.damage.iter().all(|known| !known.what.starts_with(&aside)) {
                 let what = format!("{dir}/{id}.parquet is missing");
@@ -212,8 +210,7 @@ impl Start<'_> {
         let state = self.reserve.with(commit)?;
         for entry in damaged {
             self.stats.damaged_entries.inc();
-            let to =
-                format!("{QUARANTINE}/manifest--{}--{:020}", tenant_dir(tenant), entry.sequence);
+            let to = aside::entry(tenant, entry.sequence);
             error!(%tenant, entry = entry.name, why = entry.why, "an entry of the manifest is damaged, set aside");
             self.backend.set_aside(&entry.name, &to)?;
             let what = format!("{to} is damaged: {}", entry.why);
@@ -266,7 +263,7 @@ impl Start<'_> {
             Err(error) if error.kind() == Kind::Corrupt => {
                 self.stats.quarantined.inc();
                 error!(%tenant, block = %id, %error, "a damaged block is set aside");
-                self.backend.set_aside(path, &aside(tenant, id)).map(|()| true)
+                self.backend.set_aside(path, &aside::block(tenant, id)).map(|()| true)
             }
             Err(error) => Err(error),
         }
@@ -288,7 +285,7 @@ impl Start<'_> {
                 Ok(l0) => l0,
                 Err(error) if error.kind() == Kind::Corrupt => {
                     self.stats.quarantined.inc();
-                    let to = format!("{QUARANTINE}/l0--{number:020}.parquet");
+                    let to = aside::l0(number);
                     error!(file = path, %error, "a damaged L0 file is set aside, its spans are missing");
                     self.backend.set_aside(&path, &to)?;
                     let what = format!("{to} is damaged: {error}");
@@ -317,9 +314,4 @@ impl Start<'_> {
         self.contents.l0.sort_by_key(|l0| l0.id);
         Ok(())
     }
-}
-
-/// Where a damaged block is set aside.
-pub(super) fn aside(tenant: &TenantId, id: BlockId) -> String {
-    format!("{QUARANTINE}/block--{}--{id}.parquet", tenant_dir(tenant))
 }
