@@ -216,16 +216,18 @@ fn late_and_old_spans_get_blocks_of_their_own_and_are_found_with_the_others() {
     let mut running = Running::start(&disk).unwrap();
     send(&mut running, 1, 4);
     write(&mut running, true);
-    // The same trace goes on; another one is of 1970, and one of 2099.
+    // The same trace has one more from before its block ends; another one is of 1970, one of 2099.
     let late = |id: u8, start: u64| Span {
         start_time_unix_nano: start,
         end_time_unix_nano: start + 5,
         ..otlp::span(&trace_id(id), &[9, 9, 9, 9, 9, 9, 9, 9], "late")
     };
     let spans =
-        vec![late(1, NOW - 10), late(2, 0), late(3, 4_070_908_800_000_000_000), late(4, NOW)];
+        vec![late(1, NOW - 998), late(2, 0), late(3, 4_070_908_800_000_000_000), late(4, NOW)];
     let body = otlp::request("a service", spans).encode_to_vec().into();
-    let append = Append { tenant: TenantId::single(), received_at: Nanos(NOW), body };
+    // Old spans count as an hour old: that is in the hour before the one of the late span.
+    let received_at = Nanos(NOW).minus(Nanos::from_secs(10));
+    let append = Append { tenant: TenantId::single(), received_at, body };
     running.store.append(append).unwrap();
     write(&mut running, true);
 
