@@ -116,9 +116,7 @@ fn live(seed: u64) {
     for _ in 0..LIVES {
         process(&disk, &mut ledger, &mut rng, &mut arbitrary);
         // A kill leaves what the system has of the files, a power cut does not.
-        if disk.crashed() || rng.chance(40) {
-            disk = disk.restart();
-        }
+        disk = if rng.chance(40) { disk.kill() } else { disk.restart() };
     }
     let running = Running::start(&disk.restart()).expect("the last start");
     ledger.check(&running.store, When::Restarted);
