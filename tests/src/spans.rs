@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use prost::Message;
@@ -112,6 +113,19 @@ impl Spans {
         self.0.is_empty()
     }
 
+    /// With every NaN as the one that JSON has, which writes no sign and no payload.
+    #[must_use]
+    pub fn with_one_nan(mut self) -> Self {
+        for whole in self.0.values_mut() {
+            one_nan(&mut whole.span.attributes);
+            one_nan(&mut whole.resource.attributes);
+            one_nan(&mut whole.scope.attributes);
+            whole.span.events.iter_mut().for_each(|event| one_nan(&mut event.attributes));
+            whole.span.links.iter_mut().for_each(|link| one_nan(&mut link.attributes));
+        }
+        self
+    }
+
     /// Insists that both hold the same spans, with the same content in the same order.
     ///
     /// # Panics
@@ -132,5 +146,18 @@ impl Spans {
         }
         let odd = self.0.keys().find(|identity| !expected.0.contains_key(*identity));
         assert!(odd.is_none(), "{what}: span {odd:?} was never sent");
+    }
+}
+
+fn one_nan(attributes: &mut [KeyValue]) {
+    attributes.iter_mut().filter_map(|pair| pair.value.as_mut()).for_each(one_nan_of);
+}
+
+fn one_nan_of(value: &mut AnyValue) {
+    match &mut value.value {
+        Some(Value::DoubleValue(double)) if double.is_nan() => *double = f64::NAN,
+        Some(Value::ArrayValue(array)) => array.values.iter_mut().for_each(one_nan_of),
+        Some(Value::KvlistValue(pairs)) => one_nan(&mut pairs.values),
+        _ => {}
     }
 }
