@@ -15,6 +15,7 @@ mod drain;
 mod durability;
 mod full;
 mod fuzz;
+mod golden;
 mod grpc_contract;
 mod http_contract;
 mod json_bodies;
