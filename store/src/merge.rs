@@ -186,7 +186,7 @@ impl Merge<'_> {
                 ordered.parent_distance.clear();
                 ordered.traces.clear();
                 let batches = sources.batches();
-                for (trace, part, places) in sources.places(&turn) {
+                for (trace, part, places) in sources.places(&turn)? {
                     let before = (ordered.rows.len(), ordered.traces.len());
                     let counted = (ordered.duplicates, ordered.conflicts);
                     orderer.trace(&batches, &places, &mut ordered);

@@ -9,7 +9,7 @@ use model::column::count;
 use super::{GROUP_ROWS, Piece, Trace, Turn};
 use crate::block::order::Place;
 use crate::block::reader::Wanted;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::l0::L0;
 
 /// Heap bytes of a row as a batch, about: what a plan goes by before rows are read.
@@ -23,6 +23,9 @@ pub(super) fn held_bytes(l0: &L0) -> usize {
     let groups = l0.reader.row_groups().max(1) as usize;
     by_rows.max(usize::try_from(l0.bytes).unwrap_or(usize::MAX) / groups * 4)
 }
+
+/// A trace, its part where it is huge, and where its rows are held.
+pub(super) type Placed = (Trace, Option<u32>, Vec<Place>);
 
 /// What is held.
 pub(super) struct Sources<'s> {
@@ -112,22 +115,29 @@ impl<'s> Sources<'s> {
     }
 
     /// The rows of each trace, in the order of their arrival.
-    pub(super) fn places(
-        &self,
-        turn: &Turn<'_>,
-    ) -> impl Iterator<Item = (Trace, Option<u32>, Vec<Place>)> {
-        turn.iter().map(|(trace, part, pieces)| {
-            let mut places =
-                Vec::with_capacity(usize::try_from(trace.rows).unwrap_or(0).min(1 << 17));
-            for piece in *pieces {
-                let key = (piece.input, piece.group);
-                let held = self.held.iter().position(|held| (held.input, held.group) == key);
-                let Some(at) = held else { continue };
-                let first = piece.first_row - self.held[at].first_row;
-                let rows = first..first + piece.rows;
-                places.extend(rows.map(|row| Place { source: count(at), row }));
-            }
-            (*trace, *part, places)
-        })
+    ///
+    /// # Errors
+    /// `Fatal` where rows are not held that [`Sources::load`] was asked for: without them spans
+    /// would be lost.
+    pub(super) fn places(&self, turn: &Turn<'_>) -> Result<Vec<Placed>, Error> {
+        turn.iter()
+            .map(|(trace, part, pieces)| {
+                let mut places =
+                    Vec::with_capacity(usize::try_from(trace.rows).unwrap_or(0).min(1 << 17));
+                for piece in *pieces {
+                    let key = (piece.input, piece.group);
+                    let held = self.held.iter().enumerate();
+                    let mut held = held.filter(|(_, held)| (held.input, held.group) == key);
+                    let Some((at, source)) = held.next() else {
+                        let what = format!("merge: row group {key:?} is not held");
+                        return Err(Error::new(Kind::Fatal, what));
+                    };
+                    let first = piece.first_row - source.first_row;
+                    let rows = first..first + piece.rows;
+                    places.extend(rows.map(|row| Place { source: count(at), row }));
+                }
+                Ok((*trace, *part, places))
+            })
+            .collect()
     }
 }
