@@ -5,11 +5,11 @@
 //! Rows become visible in the order in which they were appended, when the log says that they are
 //! durable: a reader takes a [`View`] and sees no row above its watermark.
 
+mod segment;
+
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError,
-};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
 
 use model::batch::{Batch, Limits};
@@ -19,6 +19,8 @@ use model::{ByteSize, Faults, Nanos, TenantId, Wait};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
+use segment::Closed;
+pub use segment::Segment;
 
 /// How large the head may get, and how it is cut into segments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -114,79 +116,6 @@ pub struct Stats {
     pub rows: Gauge,
     /// Segments, the open one included.
     pub segments: Gauge,
-}
-
-/// A part of the head: columns, and how far they may be read.
-#[derive(Debug)]
-pub struct Segment {
-    batch: RwLock<Batch>,
-    visible: AtomicU32,
-    created_at: AtomicU64,
-    closed: OnceLock<Closed>,
-    /// Whoever seals waits here until all rows are visible.
-    waiting: Mutex<()>,
-    published: Condvar,
-}
-
-/// What is known of a segment that takes no more rows.
-#[derive(Clone, Copy, Debug)]
-struct Closed {
-    rows: u32,
-    bytes: usize,
-    /// The first segment of the log that holds none of its records.
-    log_end: u64,
-}
-
-impl Segment {
-    fn new(batch: Batch) -> Arc<Self> {
-        Arc::new(Self {
-            batch: RwLock::new(batch),
-            visible: AtomicU32::new(0),
-            created_at: AtomicU64::new(0),
-            closed: OnceLock::new(),
-            waiting: Mutex::new(()),
-            published: Condvar::new(),
-        })
-    }
-
-    /// Lets readers see the rows below `end`. Called in the order of the rows.
-    pub fn publish(&self, end: u32) {
-        self.visible.fetch_max(end, Ordering::Release);
-        if self.closed.get().is_some_and(|closed| closed.rows <= end) {
-            drop(self.waiting.lock());
-            self.published.notify_all();
-        }
-    }
-
-    /// The first segment of the log that holds none of its records, once it is closed.
-    #[must_use]
-    pub fn log_end(&self) -> Option<u64> {
-        self.closed.get().map(|closed| closed.log_end)
-    }
-
-    /// Whether it is closed and every row of it is durable.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        let visible = self.visible.load(Ordering::Acquire);
-        self.closed.get().is_some_and(|closed| closed.rows <= visible)
-    }
-
-    /// Waits until every row of a closed segment is durable, at most so long; tells whether it is.
-    #[must_use]
-    pub fn wait_whole(&self, at_most: Duration) -> bool {
-        let guard = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.published.wait_timeout_while(guard, at_most, |()| !self.is_whole());
-        drop(waited);
-        self.is_whole()
-    }
-
-    /// The columns. The open segment's writer waits while the guard is held: keep it short.
-    ///
-    /// # Errors
-    /// `Fatal` when a writer panicked in the middle of a request.
-    pub fn read(&self) -> Result<RwLockReadGuard<'_, Batch>, Error> {
-        self.batch.read().map_err(|_| poisoned())
-    }
 }
 
 /// What a reader sees: the segments, oldest first, each with its first invisible row.

@@ -5,6 +5,7 @@
 //! (`threads`); simulations and `POST /flush` take them by hand.
 
 pub(crate) mod aside;
+mod damage;
 mod open;
 mod reserve;
 pub(crate) mod threads;
@@ -15,13 +16,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Nanos, TenantId};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::backend::{Backend, Local};
 use crate::block::cache::Cache;
 use crate::block::schema::Attribute;
 use crate::error::{Error, Kind};
-use crate::execute::Problem;
 use crate::fault;
 use crate::head::Head;
 use crate::l0::{self, L0};
@@ -30,15 +30,13 @@ use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State};
 use crate::merge::{self, Merge};
 use crate::retention;
 use crate::seal;
-use crate::shelf::{Blocks, Damage, Part, Shelf};
+use crate::shelf::{Blocks, Part, Shelf};
 use reserve::Reserve;
 
 /// Bytes of unpacked tables and dictionaries of row groups that are kept.
 const CACHE_BYTES: usize = 48 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
 const COMMITS_AT_ONCE: usize = 64;
-/// Damaged files that wait to be set aside; others are found damaged again.
-const DAMAGED_MAX: usize = 64;
 /// Attributes that were asked for and are told to the next merge.
 const QUERIED_MAX: usize = 64;
 
@@ -359,85 +357,6 @@ impl Keep {
         self.reserve.refill();
         self.count();
         outcome
-    }
-
-    /// Notes what a read found; the text for its answer.
-    pub(crate) fn note(&self, tenant: &TenantId, problems: Vec<Problem>) -> Option<String> {
-        let first = problems.first().map(|problem| problem.what.clone());
-        let mut damaged = lock(&self.damaged);
-        for Problem { part, is_damaged, what } in problems {
-            if is_damaged {
-                let is_known = damaged.iter().any(|(known, ..)| known.is_same(&part));
-                if !is_known && damaged.len() < DAMAGED_MAX {
-                    damaged.push((part, tenant.clone(), what));
-                }
-            } else {
-                warn!(%tenant, what, "a part could not be read, the answer is from the others");
-            }
-        }
-        if !damaged.is_empty() {
-            drop(damaged);
-            self.wake_merge();
-        }
-        first
-    }
-
-    /// Sets a damaged file aside: it is named, counted, and never read again. May be repeated
-    /// after a failure.
-    fn set_aside(&self, part: &Part, tenant: &TenantId, what: &str) -> Result<(), Error> {
-        let (tenant, to) = match part {
-            Part::Head(..) => return Ok(()),
-            Part::L0(l0) => {
-                if self.shelf.contents().l0.iter().all(|other| other.id != l0.id) {
-                    return Ok(());
-                }
-                let to = aside::l0(l0.id.number);
-                self.backend.set_aside(&L0::name(l0.id.number), &to)?;
-                l0.reader.forget();
-                self.shelf.change(|contents| contents.l0.retain(|other| other.id != l0.id));
-                (None, to)
-            }
-            Part::Block(block) => {
-                let contents = self.shelf.contents();
-                let Some(blocks) = contents.tenants.get(tenant) else { return Ok(()) };
-                if blocks.list.iter().all(|other| other.meta.id != block.meta.id) {
-                    return Ok(());
-                }
-                let id = block.meta.id;
-                let to = aside::block(tenant, id);
-                self.backend.set_aside(&block.name, &to)?;
-                block.forget();
-                let removed = vec![(id, Removal::Damaged)];
-                let state =
-                    self.commit(tenant, blocks, &Change { removed, ..Change::default() })?;
-                self.shelf.change(|contents| {
-                    let after = blocks.follow(tenant, state);
-                    contents.tenants.insert(tenant.clone(), Arc::new(after));
-                });
-                (Some(tenant.clone()), to)
-            }
-        };
-        self.stats.quarantined.inc();
-        error!(file = to, what, "a damaged file is set aside, its spans are missing");
-        self.shelf.change(|contents| {
-            // A start may have found it with both names.
-            contents.damage.retain(|known| !known.what.starts_with(&to));
-            contents.damage.push(Damage { tenant, what: format!("{to} is damaged: {what}") });
-        });
-        self.count();
-        Ok(())
-    }
-
-    /// After a merge met a damaged input: finds which, and sets it aside.
-    fn set_aside_inputs(&self, inputs: &[Arc<L0>], error: &Error) -> Result<Step, Error> {
-        let mut found = false;
-        for l0 in inputs {
-            if error.to_string().contains(l0.reader.name()) {
-                found = true;
-                self.set_aside(&Part::L0(Arc::clone(l0)), &TenantId::single(), &error.to_string())?;
-            }
-        }
-        if found { Ok(Step::Worked) } else { Err(Error::new(error.kind(), error.to_string())) }
     }
 
     /// Notes an attribute that a search asked for: the next blocks have a column of it.

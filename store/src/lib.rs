@@ -4,6 +4,7 @@
 //! append to the log, fsync, publish, acknowledge) and come back through [`Store::trace`] and
 //! [`Store::search`]. No network, no authentication: those are the gateway's.
 
+mod append;
 pub mod backend;
 pub mod bare;
 pub mod block;
@@ -23,35 +24,33 @@ pub mod shelf;
 mod status;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
-use bytes::Bytes;
 use model::metric::{Counter, Histogram};
-use model::otlp::{self, Appended};
-use model::{ByteSize, Clock, Faults, Nanos, TenantId, TimeRange, TraceId};
+use model::{ByteSize, Clock, Faults, TenantId, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
+pub use append::{Accepted, Append, Pending, Refusal};
 pub use block::section::Level;
 use disk::Disk;
 use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
 use execute::Parts;
 pub use execute::{Found, MatchedSpan, Search, Trace, TraceSummary};
-use head::{Head, Turn};
+use head::Head;
 use keep::Keep;
 pub use keep::Step;
+use log::LocalWal;
 use log::edit::Edits;
-use log::record::Format;
 use log::replay::Replay;
-use log::{Entry, LocalWal};
 pub use status::{State, Status};
+pub use upkeep::{Chore, Flushed};
 
 /// How the store behaves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -95,27 +94,6 @@ impl Config {
     }
 }
 
-/// How long a request waits for room in a full head while a segment is being sealed.
-const ROOM_WAIT: Duration = Duration::from_millis(500);
-/// How often, and how far apart, a flush asks the log for a new segment.
-const CLOSE_ATTEMPTS: usize = 200;
-const CLOSE_WAIT: Duration = Duration::from_millis(10);
-
-/// One of the things that the store's threads do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chore {
-    /// Close the open segment of the head.
-    Close,
-    /// Seal a closed segment that is durable.
-    Seal,
-    /// Merge L0 files, whatever their age.
-    Merge,
-    /// Remove blocks that are too old.
-    Expire,
-    /// Remove what nobody needs, set aside what is damaged.
-    Tidy,
-}
-
 /// What the store counts, besides its head and its log.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -129,48 +107,6 @@ pub struct Stats {
     pub trace_reads: Counter,
     /// Searches.
     pub searches: Counter,
-}
-
-/// One request to store: an OTLP `ExportTraceServiceRequest`, decompressed, protobuf.
-#[derive(Debug)]
-pub struct Append {
-    /// Whose spans these are.
-    pub tenant: TenantId,
-    /// When the gateway received the request.
-    pub received_at: Nanos,
-    /// The message.
-    pub body: Bytes,
-}
-
-/// A request that is in the head and on its way to the disk.
-#[derive(Debug)]
-pub struct Pending {
-    accepted: Accepted,
-    outcome: Option<oneshot::Receiver<log::Outcome>>,
-}
-
-/// What became of a request.
-#[derive(Debug, Default)]
-pub struct Accepted {
-    /// Spans that are stored.
-    pub spans: u64,
-    /// Spans that are not, in all.
-    pub refused: u64,
-    /// Why, for the first few of them.
-    pub refusals: Vec<Refusal>,
-}
-
-/// Why one span was not stored.
-#[derive(Debug, Default)]
-pub struct Refusal {
-    /// Its place in the request, counted over all resources and scopes from 0.
-    pub span: u64,
-    /// Its name, cut at 128 bytes.
-    pub name: String,
-    /// The reason, such as `trace id is all zeros`.
-    pub reason: String,
-    /// The reason as a bounded metric label: `trace_id`, `span_id`, ...
-    pub label: &'static str,
 }
 
 /// A handle to the store; clones share it.
@@ -200,17 +136,6 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// What a flush did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Flushed {
-    /// L0 files that were sealed.
-    pub l0_files: u64,
-    /// Blocks that were written.
-    pub blocks: u64,
-    /// Spans that were sealed or merged.
-    pub spans: u64,
 }
 
 #[derive(Debug)]
@@ -348,76 +273,6 @@ impl Store {
         if begun.is_ok() { Ok(()) } else { self.close() }
     }
 
-    /// Walks the request into the head and hands it to the log. Computes (about 1 ms for 800
-    /// spans) and never waits for the disk: run it on the compute pool.
-    ///
-    /// # Errors
-    /// `Invalid` (malformed; names the byte), `TooLarge`, `Unavailable` (head or disk full,
-    /// replaying, draining), `Fatal` after the disk failed.
-    pub fn append(&self, request: Append) -> Result<Pending, Error> {
-        let inner = &self.0;
-        let started = inner.clock.monotonic();
-        let wal = self.ready()?;
-        // Before anything is taken: what is refused leaves nothing in the head, and what is
-        // taken is known to fit.
-        let checked =
-            otlp::check(&request.body).map_err(|at| Error::new(Kind::Invalid, at.to_string()))?;
-        let (refused, is_empty) = (checked.refused.len() as u64, checked.is_empty());
-        let refusals = checked.refusals.into_iter().map(Refusal::from).collect();
-        let mut accepted = Accepted { spans: 0, refused, refusals };
-        if is_empty {
-            inner.head.stats().refused.add(refused);
-            return Ok(Pending { accepted, outcome: None });
-        }
-        let packed = wal.pack(&request.body)?;
-        let mut turn = self.turn(wal, request.received_at, checked.heap_bytes)?;
-        let reservation = wal.reserve(&packed)?;
-        let (appended, unpublished) =
-            turn.append(&request.tenant, request.received_at, &request.body, &checked.refused)?;
-        let edits = edits(&appended);
-        accepted.spans = appended.spans;
-        // Counted with the answer: a request that is told to come back is counted then.
-        inner.head.stats().refused.add(refused);
-        let entry = Entry {
-            tenant: request.tenant,
-            received_at: request.received_at,
-            format: Format::OtlpProtobuf,
-            edits,
-        };
-        let (sender, outcome) = oneshot::channel();
-        let (stats, clock) = (Arc::clone(&inner.stats), Arc::clone(&inner.clock));
-        let done = move |outcome: log::Outcome| {
-            if outcome.is_ok() {
-                unpublished.publish();
-                stats.append.record(clock.monotonic().minus(started).0);
-            }
-            // The client may be gone; the request stays stored all the same.
-            drop(sender.send(outcome));
-        };
-        // Under the turn, so that rows and records are in one order.
-        reservation.append(entry, packed, Box::new(done));
-        drop(turn);
-        Ok(Pending { accepted, outcome: Some(outcome) })
-    }
-
-    /// The turn to append a request of so many heap bytes at most. Where the head is full it waits a
-    /// moment for a segment that is being sealed: slower is better than refused.
-    fn turn(&self, wal: &LocalWal, now: Nanos, heap_bytes: usize) -> Result<Turn<'_>, Error> {
-        let inner = &self.0;
-        let mut turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
-        if turn.is_due(now)? {
-            inner.close(&mut turn, wal)?;
-        }
-        match turn.check_room(heap_bytes) {
-            Err(error) if error.kind() == Kind::Unavailable => {}
-            room => return room.map(|()| turn),
-        }
-        drop(turn);
-        inner.head.wait_for_room(ROOM_WAIT);
-        let turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
-        turn.check_room(heap_bytes).map(|()| turn)
-    }
-
     /// All spans of a trace, or `None` where there are none or all of them are outside of
     /// `during`. Computes: run it on the compute pool.
     ///
@@ -466,60 +321,6 @@ impl Store {
         let mut found = execute::search(&parts, search)?;
         found.partial = inner.partial(tenant, &view, parts.into_problems());
         Ok(found)
-    }
-
-    /// Seals what is in the head, and for [`Level::L1`] merges all of L0; returns when it is done.
-    /// Blocking, for as long as that takes.
-    ///
-    /// # Errors
-    /// `Unavailable` while replaying or draining, or when there is no space; `Io`.
-    pub fn flush(&self, level: Level) -> Result<Flushed, Error> {
-        let (inner, wal) = (&self.0, self.ready()?);
-        let stats = &inner.keep.stats;
-        let before = (
-            stats.seals.get(),
-            stats.blocks.get(),
-            stats.sealed_spans.get(),
-            stats.merged_spans.get(),
-        );
-        inner.close_now(wal)?;
-        loop {
-            match inner.seal(true)? {
-                Step::Worked => {}
-                Step::Idle => break,
-                Step::Full => {
-                    inner.keep.merge(keep::Due::All, &|| {})?;
-                }
-            }
-        }
-        if level == Level::L1 {
-            while inner.keep.merge(keep::Due::All, &|| {})? == Step::Worked {}
-        }
-        inner.keep.tidy()?;
-        let spans = match level {
-            Level::L0 => stats.sealed_spans.get() - before.2,
-            Level::L1 => stats.merged_spans.get() - before.3,
-        };
-        Ok(Flushed {
-            l0_files: stats.seals.get() - before.0,
-            blocks: stats.blocks.get().saturating_sub(before.1),
-            spans,
-        })
-    }
-
-    /// Takes one step of what the store's threads do: for simulations, which have none.
-    ///
-    /// # Errors
-    /// As [`Store::flush`].
-    pub fn step(&self, chore: Chore) -> Result<Step, Error> {
-        let (inner, wal) = (&self.0, self.ready()?);
-        match chore {
-            Chore::Close => inner.close_now(wal).map(|()| Step::Worked),
-            Chore::Seal => inner.seal(false),
-            Chore::Merge => inner.keep.merge(keep::Due::All, &|| {}),
-            Chore::Expire => inner.keep.expire(),
-            Chore::Tidy => inner.keep.tidy().map(|()| Step::Idle),
-        }
     }
 
     /// What sealing, merging and keeping count.
@@ -625,46 +426,6 @@ impl Store {
 }
 
 impl Inner {
-    /// Closes the open segment of the head; while the log cannot begin a new segment, later.
-    fn close(&self, turn: &mut Turn<'_>, wal: &LocalWal) -> Result<(), Error> {
-        match turn.close(|| wal.rotate()) {
-            Ok(()) => {
-                self.keep.wake_seal();
-                Ok(())
-            }
-            Err(error) if error.kind() == Kind::Unavailable => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Closes the open segment if it is old enough, though nothing comes.
-    fn close_if_due(&self) -> Result<(), Error> {
-        let Some(wal) = self.wal.get() else { return Ok(()) };
-        let mut turn = self.head.turn()?;
-        if turn.is_due(self.clock.now())? { self.close(&mut turn, wal) } else { Ok(()) }
-    }
-
-    /// Closes the open segment whatever is in it; waits a moment for the log.
-    fn close_now(&self, wal: &LocalWal) -> Result<(), Error> {
-        let mut attempts = 0;
-        loop {
-            match self.head.turn()?.close(|| wal.rotate()) {
-                Err(error) if error.kind() == Kind::Unavailable && attempts < CLOSE_ATTEMPTS => {
-                    attempts += 1;
-                    self.keep.breathe(CLOSE_WAIT);
-                }
-                closed => return closed,
-            }
-        }
-    }
-
-    fn seal(&self, wait: bool) -> Result<Step, Error> {
-        match self.wal.get() {
-            Some(wal) => self.keep.seal(&self.head, wal, wait),
-            None => Ok(Step::Idle),
-        }
-    }
-
     /// Why an answer may miss something, for people.
     fn partial(
         &self,
@@ -679,35 +440,6 @@ impl Inner {
 
 fn replaying() -> Error {
     Error::new(Kind::Unavailable, "starting: the log is being replayed")
-}
-
-impl Pending {
-    /// Resolves when the request is durable (as the configuration says) and searchable.
-    ///
-    /// # Errors
-    /// `Fatal` when the disk failed; nothing is acknowledged then.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses only the answer; the request stays stored.
-    pub async fn durable(self) -> Result<Accepted, Error> {
-        let Some(outcome) = self.outcome else { return Ok(self.accepted) };
-        match outcome.await {
-            Ok(Ok(())) => Ok(self.accepted),
-            Ok(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
-            Err(_) => Err(Error::new(Kind::Fatal, "the log went away")),
-        }
-    }
-}
-
-impl From<otlp::Refusal> for Refusal {
-    fn from(refusal: otlp::Refusal) -> Self {
-        let otlp::Refusal { span, name, reason } = refusal;
-        Self { span: span.into(), name, label: reason.label(), reason: reason.to_string() }
-    }
-}
-
-fn edits(appended: &Appended) -> Edits {
-    Edits { refused: appended.refused.iter().map(|span| u64::from(*span)).collect() }
 }
 
 fn refused_rows(edits: &Edits) -> Vec<u32> {

@@ -75,6 +75,8 @@ const STORE: &[&str] = &[
     "keep",
     "bare",
     "lib",
+    "append",
+    "upkeep",
     "status",
 ];
 

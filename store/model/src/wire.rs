@@ -298,6 +298,35 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value.to_le_bytes()[0]);
 }
 
+/// Takes a varint off the front; `None` where the bytes end in it or it has more than 64 bits.
+pub fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.split_off_first()?;
+        let low = u64::from(byte & 0x7f);
+        if low << shift >> shift != low {
+            return None;
+        }
+        value |= low << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// A signed number as one that is small where it is near zero on either side.
+#[must_use]
+pub const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+/// The number that [`zigzag`] was given.
+#[must_use]
+pub const fn unzigzag(value: u64) -> i64 {
+    ((value >> 1) ^ (value & 1).wrapping_neg()).cast_signed()
+}
+
 /// Appends a varint field.
 #[inline]
 pub fn put_u64(out: &mut Vec<u8>, number: u32, value: u64) {

@@ -4,6 +4,7 @@
 //! the [`Directory`], which the manifest (or, for a bare file, the footer) points at. Written by
 //! [`super::writer`], read by [`super::reader`]; `docs/reference/block-format.md` is the spec.
 
+use model::wire::take_varint;
 use model::{Nanos, TenantId, TimeRange};
 use serde::{Deserialize, Serialize};
 
@@ -295,16 +296,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn varint(&mut self) -> Result<u64, Error> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.rest.split_first().ok_or_else(|| self.fault())?;
-            self.rest = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if *byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.fault())
+        take_varint(&mut self.rest).ok_or_else(|| self.fault())
     }
 
     pub(super) fn number(&mut self) -> Result<u32, Error> {

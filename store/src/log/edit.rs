@@ -3,6 +3,8 @@
 //! Replay applies edits and decides nothing anew. Each kind is a tagged section, so that a kind
 //! which this version does not know is noticed and refused, never skipped.
 
+use model::wire::{put_varint, take_varint};
+
 use crate::error::{Error, Kind};
 
 const REFUSED_ROWS: u8 = 1;
@@ -94,7 +96,7 @@ impl Edits {
         let mut edits = Self::default();
         while let Some((kind, rest)) = bytes.split_first() {
             bytes = rest;
-            let len = varint(&mut bytes).and_then(|len| usize::try_from(len).ok());
+            let len = take_varint(&mut bytes).and_then(|len| usize::try_from(len).ok());
             let section = len.and_then(|len| bytes.split_off(..len)).ok_or_else(corrupt)?;
             match *kind {
                 REFUSED_ROWS => edits.refused = decode_rows(section).ok_or_else(corrupt)?,
@@ -112,8 +114,8 @@ fn decode_rows(mut bytes: &[u8]) -> Option<Rows> {
     let mut runs = Vec::new();
     let mut from = 0u64;
     while !bytes.is_empty() {
-        let start = from.checked_add(varint(&mut bytes)?)?;
-        let end = start.checked_add(varint(&mut bytes)?)?;
+        let start = from.checked_add(take_varint(&mut bytes)?)?;
+        let end = start.checked_add(take_varint(&mut bytes)?)?;
         if start == end || (start == from && !runs.is_empty()) {
             return None;
         }
@@ -121,31 +123,6 @@ fn decode_rows(mut bytes: &[u8]) -> Option<Rows> {
         from = end;
     }
     Some(Rows(runs))
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push((value & 0x7f) as u8);
-}
-
-/// Takes a varint off the front.
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.split_off_first()?;
-        let low = u64::from(byte & 0x7f);
-        if low << shift >> shift != low {
-            return None;
-        }
-        value |= low << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use model::wire::put_varint;
+use model::wire::{put_varint, take_varint};
 
 use crate::block::section::damaged;
 use crate::error::Error;
@@ -298,7 +298,7 @@ impl<'b> Runs<'b> {
     /// The next run; there is one.
     fn next(&mut self) -> Result<(Run<'b>, usize), Error> {
         let fault = || damaged("a run of levels or codes ends early");
-        let header = varint(&mut self.rest).ok_or_else(fault)?;
+        let header = take_varint(&mut self.rest).ok_or_else(fault)?;
         let length = usize::try_from(header >> 1).ok().filter(|length| *length > 0);
         let length = length.ok_or_else(fault)?;
         let is_packed = header & 1 == 1;
@@ -355,19 +355,6 @@ fn unpack_group<const WIDTH: usize, T: Number>(window: &[u8; WINDOW]) -> [T; GRO
     })
 }
 
-/// Reads a varint.
-pub(super) fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 0x7f) << shift;
-        if *byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
-}
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -2,9 +2,8 @@
 
 use std::ops::{ControlFlow, Range};
 
-use model::wire::put_varint;
+use model::wire::{put_varint, take_varint, unzigzag, zigzag};
 
-use super::bits::varint;
 use crate::block::section::damaged;
 use crate::error::Error;
 
@@ -63,7 +62,7 @@ fn put_begin(out: &mut Vec<u8>, count: usize, first: u64) {
     put_varint(out, BLOCK as u64);
     put_varint(out, MINIBLOCKS as u64);
     put_varint(out, count as u64);
-    put_varint(out, zigzag(first));
+    put_varint(out, zigzag(first.cast_signed()));
 }
 
 /// Appends a block of the first `len` differences. Of the last block only the miniblocks that hold
@@ -71,7 +70,7 @@ fn put_begin(out: &mut Vec<u8>, count: usize, first: u64) {
 fn put_block(out: &mut Vec<u8>, deltas: &mut [u64; BLOCK], len: usize) {
     let (used, unused) = deltas.split_at_mut(len);
     let least = used.iter().map(|delta| delta.cast_signed()).min().unwrap_or(0);
-    put_varint(out, zigzag(least.cast_unsigned()));
+    put_varint(out, zigzag(least));
     used.iter_mut().for_each(|delta| *delta = delta.wrapping_sub(least.cast_unsigned()));
     unused.fill(0);
     let widths_at = out.len();
@@ -128,20 +127,20 @@ fn walk(
 ) -> Result<usize, Error> {
     let fault = || damaged("delta-packed values end early or do not add up");
     let mut rest = bytes;
-    let mut number = || varint(&mut rest);
+    let mut number = || take_varint(&mut rest);
     let (block, miniblocks) = (number().ok_or_else(fault)?, number().ok_or_else(fault)?);
     let (count, first) = (number().ok_or_else(fault)?, number().ok_or_else(fault)?);
     if block != BLOCK as u64 || miniblocks != MINIBLOCKS as u64 || count != expected as u64 {
         return Err(fault());
     }
-    let mut last = unzigzag(first);
+    let mut last = unzigzag(first).cast_unsigned();
     let Some(mut left) = expected.checked_sub(1) else { return Ok(bytes.len() - rest.len()) };
     if each(&[last]).is_break() {
         return Ok(bytes.len() - rest.len());
     }
     let mut values = [0; MINIBLOCK];
     while left > 0 {
-        let least = unzigzag(varint(&mut rest).ok_or_else(fault)?);
+        let least = unzigzag(take_varint(&mut rest).ok_or_else(fault)?).cast_unsigned();
         let (widths, after) = rest.split_first_chunk::<MINIBLOCKS>().ok_or_else(fault)?;
         rest = after;
         for width in widths.iter().map(|width| usize::from(*width)) {
@@ -218,15 +217,6 @@ const fn low(word: u128) -> u64 {
     word as u64
 }
 
-const fn zigzag(value: u64) -> u64 {
-    let signed = value.cast_signed();
-    ((signed << 1) ^ (signed >> 63)).cast_unsigned()
-}
-
-const fn unzigzag(value: u64) -> u64 {
-    (value >> 1) ^ (value & 1).wrapping_neg()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -285,7 +275,7 @@ mod tests {
         let mut begin = Vec::new();
         put_begin(&mut begin, words.len(), extend(words[0]));
         let mut rest = &out[begin.len()..];
-        varint(&mut rest).unwrap();
+        take_varint(&mut rest).unwrap();
         assert!(rest[..MINIBLOCKS].iter().all(|width| *width <= 32), "{rest:?}");
     }
 }

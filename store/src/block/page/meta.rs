@@ -1,6 +1,6 @@
 //! Where the pages of a column chunk stand, and what a reader must know to decode them.
 
-use model::wire::put_varint;
+use model::wire::{put_varint, unzigzag, zigzag};
 
 use super::Encoding;
 use crate::block::section::Cursor;
@@ -159,12 +159,4 @@ impl ChunkMeta {
         let bytes = offset - begin;
         Ok(Self { encoding, dictionary, pages, entries, values, raw_bytes, bytes, min_max })
     }
-}
-
-const fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
-}
-
-const fn unzigzag(value: u64) -> i64 {
-    ((value >> 1) ^ (value & 1).wrapping_neg()).cast_signed()
 }

@@ -1,7 +1,7 @@
 //! What a search shows of each trace, without reading its spans.
 
 use model::column::Interner;
-use model::wire::put_varint;
+use model::wire::{put_varint, unzigzag, zigzag};
 use model::{Nanos, TimeRange, TraceId};
 
 use super::Cursor;
@@ -162,11 +162,9 @@ pub fn decode(bytes: &[u8], ids: &[[u8; 16]]) -> Result<Summary, Error> {
 
 /// A difference, small either way (zigzag).
 fn put_signed(out: &mut Vec<u8>, difference: u64) {
-    let signed = difference.cast_signed();
-    put_varint(out, ((signed << 1) ^ (signed >> 63)).cast_unsigned());
+    put_varint(out, zigzag(difference.cast_signed()));
 }
 
 fn signed(cursor: &mut Cursor<'_>) -> Result<u64, Error> {
-    let zigzag = cursor.varint()?;
-    Ok((zigzag >> 1) ^ (zigzag & 1).wrapping_neg())
+    Ok(unzigzag(cursor.varint()?).cast_unsigned())
 }

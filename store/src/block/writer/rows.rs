@@ -1,20 +1,23 @@
 //! One row group: where each row comes from, and the values of each column in order.
 
+mod frame;
+mod page;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
 use model::batch::{Batch, Columns, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS};
-use model::column::{Column, Interner, Sparse, Type, Values as Held, count};
+use model::column::{Interner, Sparse, Values as Held, count};
 
-use super::gather::{self, NONE, Numbers, Texts};
+use super::gather::{NONE, Numbers};
 use super::index::Noted;
-use super::rest::Rest;
-use super::shapes::{Mapped, Shapes};
 use crate::block::order::{Ordered, Place, TracePart};
-use crate::block::page::{Chunk, ChunkMeta, Encoder, Encoding, Levels, Physical, Values};
-use crate::block::schema::{Attribute, Coding, Id, Leaf, Presence, Schema, Source, Table};
+use crate::block::page::{ChunkMeta, Encoder, Physical, Values};
+use crate::block::schema::{Id, Leaf, Schema, Source, Table};
 use crate::block::section::{lists, summary};
 use crate::error::Error;
+use frame::{Frame, Nested, Origin};
+use page::Page;
 
 /// The rows of a row group.
 #[derive(Debug)]
@@ -27,39 +30,6 @@ pub(super) struct Rows<'a> {
     tables: [Frame<'a>; 3],
     resources: Distinct<'a>,
     scopes: Distinct<'a>,
-}
-
-/// A batch that rows come from.
-#[derive(Debug)]
-struct Origin<'a> {
-    batch: &'a Batch,
-    columns: Columns<'a>,
-}
-
-/// One table of the row group: spans, their events, their links.
-#[derive(Debug)]
-struct Frame<'a> {
-    /// Where each row of the table comes from.
-    origin: Vec<Place>,
-    /// By source: where each of its rows is here.
-    to: Vec<Vec<u32>>,
-    /// By place of a column: the columns of sources that it is filled from.
-    columns: Vec<Vec<(u32, &'a Column)>>,
-    shapes: Vec<u32>,
-    nodes: lists::Nodes,
-    rest: Rest,
-    levels: Nested,
-    rest_levels: Nested,
-}
-
-/// Levels of the columns of a table whose every row has a value.
-#[derive(Debug, Default)]
-struct Nested {
-    /// Both empty where the table's rows are the rows of the block.
-    rep: Vec<u8>,
-    def: Vec<u8>,
-    /// The level that says whether a row of the table has a value; empty where it is its own place.
-    entry: Vec<u32>,
 }
 
 /// Distinct resources or scopes of the row group, and each row's.
@@ -420,229 +390,6 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl<'a> Frame<'a> {
-    fn spans(sources: &[Origin<'a>], places: &[Place], schema: &Schema) -> Self {
-        let mut to: Vec<Vec<u32>> =
-            sources.iter().map(|source| vec![NONE; source.batch.len()]).collect();
-        for (at, place) in places.iter().enumerate() {
-            to[place.source as usize][place.row as usize] = count(at);
-        }
-        Self::new(sources, Table::Span, schema, to, places.to_vec(), Nested::default())
-    }
-
-    /// Events or links of the rows, in the order of the rows.
-    fn nested(sources: &[Origin<'a>], places: &[Place], schema: &Schema, table: Table) -> Self {
-        let owners: Vec<&[u32]> = sources
-            .iter()
-            .map(|source| match table {
-                Table::Event => source.columns.events.row.as_slice(),
-                _ => source.columns.links.row.as_slice(),
-            })
-            .collect();
-        let begins: Vec<Vec<u32>> = owners
-            .iter()
-            .zip(sources)
-            .map(|(owners, source)| begins(owners, source.batch.len()))
-            .collect();
-        let mut to: Vec<Vec<u32>> = owners.iter().map(|owners| vec![NONE; owners.len()]).collect();
-        let (mut origin, mut levels) = (Vec::new(), Nested::default());
-        for place in places {
-            let begins = &begins[place.source as usize];
-            let (row, source) = (place.row as usize, place.source as usize);
-            let range = if begins.is_empty() { 0..0 } else { begins[row]..begins[row + 1] };
-            if range.is_empty() {
-                levels.push(0, 0);
-            }
-            for (nth, element) in range.enumerate() {
-                to[source][element as usize] = count(origin.len());
-                origin.push(Place { source: place.source, row: element });
-                levels.entry.push(count(levels.def.len()));
-                levels.push(u8::from(nth > 0), 1);
-            }
-        }
-        Self::new(sources, table, schema, to, origin, levels)
-    }
-
-    fn new(
-        sources: &[Origin<'a>],
-        table: Table,
-        schema: &Schema,
-        to: Vec<Vec<u32>>,
-        origin: Vec<Place>,
-        levels: Nested,
-    ) -> Self {
-        let places: HashMap<(&[u8], Type), u32> = schema
-            .of(table)
-            .zip(0..)
-            .map(|((Attribute { key, kind, .. }, _), place)| ((key.as_bytes(), *kind), place))
-            .collect();
-        let mut trie = Shapes::new(places.len());
-        let mut columns = vec![Vec::new(); places.len()];
-        let mut mapped: Vec<Mapped> = Vec::new();
-        for (which, source) in sources.iter().enumerate() {
-            let keys = source.columns.keys;
-            let attributes = source.attributes(table);
-            let place_of = |key, kind| places.get(&(keys.get(key), kind)).copied();
-            let map = Mapped::new(attributes, trie.rest_column(), place_of);
-            for (column, place) in attributes.columns().iter().zip(&map.places) {
-                if let Some(columns) = columns.get_mut(*place as usize) {
-                    columns.push((count(which), column));
-                }
-            }
-            mapped.push(map);
-        }
-        let mut rest = Rest::default();
-        let mut shapes = Vec::with_capacity(origin.len());
-        for (at, place) in origin.iter().enumerate() {
-            let source = &sources[place.source as usize];
-            let attributes = source.attributes(table);
-            let mapped = &mut mapped[place.source as usize];
-            let shape = trie.map(mapped, attributes.shapes()[place.row as usize]);
-            if trie.has_rest(shape) {
-                let from = (source.columns.keys, attributes, place.row);
-                rest.add(at, origin.len(), from, &mapped.places, trie.rest_column());
-            }
-            shapes.push(shape);
-        }
-        let rest_levels = levels.deeper(&rest.counts, origin.len(), table);
-        let nodes = trie.into_nodes();
-        Self { origin, to, columns, shapes, nodes, rest, levels, rest_levels }
-    }
-
-    fn words(
-        &self,
-        sources: &[Origin<'a>],
-        value: impl Fn(&Columns<'a>, usize) -> u64,
-    ) -> Vec<u64> {
-        let of = |place: &Place| value(&sources[place.source as usize].columns, place.row as usize);
-        self.origin.iter().map(of).collect()
-    }
-
-    fn bytes<const N: usize>(
-        &self,
-        sources: &[Origin<'a>],
-        value: impl Fn(&Columns<'a>, usize) -> [u8; N],
-    ) -> Vec<u8> {
-        let of = |place: &Place| value(&sources[place.source as usize].columns, place.row as usize);
-        self.origin.iter().flat_map(of).collect()
-    }
-
-    fn sparse_numbers(
-        &self,
-        sources: &[Origin<'a>],
-        column: impl for<'c> Fn(&Columns<'c>) -> &'c Sparse,
-    ) -> Numbers {
-        let mut numbers = Numbers::default();
-        for (source, to) in sources.iter().zip(&self.to) {
-            for (row, value) in column(&source.columns).iter() {
-                let here = to.get(row as usize).copied().unwrap_or(NONE);
-                if here != NONE {
-                    numbers.push(here, value);
-                }
-            }
-        }
-        numbers.sort_few();
-        numbers
-    }
-
-    fn sparse(&self, rows: &[u32]) -> Nested {
-        self.sparse_of(rows.iter().copied(), rows.len())
-    }
-
-    /// The levels of a column that only these rows of the table have a value in.
-    fn sparse_of(&self, rows: impl Iterator<Item = u32>, len: usize) -> Nested {
-        self.levels.sparse(self.origin.len(), rows, len)
-    }
-
-    fn rest_values(
-        &self,
-        page: &mut Page<'_>,
-        values: &[(u32, Vec<u8>)],
-    ) -> Result<ChunkMeta, Error> {
-        let rows = values.iter().map(|(at, _)| *at);
-        let levels = self.rest_levels.sparse(self.rest.key.len(), rows, values.len());
-        let space: Vec<&[u8]> = values.iter().map(|(_, value)| value.as_slice()).collect();
-        page.texts(&levels, 0..count(space.len()), &space)
-    }
-}
-
-impl<'a> Origin<'a> {
-    fn attributes(&self, table: Table) -> &'a model::attributes::Attributes {
-        match table {
-            Table::Span => self.columns.spans,
-            Table::Event => &self.columns.events.attributes,
-            Table::Link => &self.columns.links.attributes,
-        }
-    }
-}
-
-impl Nested {
-    fn push(&mut self, rep: u8, def: u8) {
-        self.rep.push(rep);
-        self.def.push(def);
-    }
-
-    /// The levels of a column with values in these rows (of `len` in all, ascending) only.
-    fn sparse(&self, rows: usize, present: impl Iterator<Item = u32>, len: usize) -> Self {
-        let flat = self.def.is_empty();
-        let mut def = if flat { vec![0; rows] } else { self.def.clone() };
-        let all = flat && len == rows;
-        if all {
-            def.fill(1);
-        } else {
-            for row in present {
-                let at = if self.entry.is_empty() { row } else { self.entry[row as usize] };
-                def[at as usize] += 1;
-            }
-        }
-        Self { rep: self.rep.clone(), def, entry: Vec::new() }
-    }
-
-    /// The levels of a list in each row of this table, with so many elements each (none at all
-    /// where `counts` is empty).
-    fn deeper(&self, counts: &[u32], rows: usize, table: Table) -> Self {
-        let (rep_inner, def_inner) = match table {
-            Table::Span => (1, 1),
-            Table::Event | Table::Link => (2, 2),
-        };
-        let mut deeper = Self::default();
-        let mut row = 0;
-        let entries = if self.def.is_empty() { rows } else { self.def.len() };
-        for entry in 0..entries {
-            let (rep, def) = match self.def.get(entry) {
-                Some(def) => (self.rep[entry], *def),
-                None => (0, 0),
-            };
-            let exists = self.def.is_empty() || def > 0;
-            let elements = if exists { counts.get(row).copied().unwrap_or(0) } else { 0 };
-            row += usize::from(exists);
-            if elements == 0 {
-                deeper.push(rep, def);
-            }
-            for nth in 0..elements {
-                deeper.entry.push(count(deeper.def.len()));
-                deeper.push(if nth == 0 { rep } else { rep_inner }, def_inner);
-            }
-        }
-        deeper
-    }
-}
-
-/// Where the elements of each row begin; empty where there are none.
-fn begins(owners: &[u32], rows: usize) -> Vec<u32> {
-    if owners.is_empty() {
-        return Vec::new();
-    }
-    let mut begins = vec![0; rows + 1];
-    owners.iter().for_each(|row| begins[*row as usize + 1] += 1);
-    let mut sum = 0;
-    for begin in &mut begins {
-        sum += *begin;
-        *begin = sum;
-    }
-    begins
-}
-
 /// All texts of several interners as one space of numbers, and where each one's begin.
 fn space<'a>(interners: impl Iterator<Item = &'a Interner>) -> (Vec<&'a [u8]>, Vec<u32>) {
     let (mut space, mut base) = (Vec::new(), Vec::new());
@@ -681,93 +428,4 @@ fn distinct<'a>(
     };
     let rows = places.iter().map(&mut number).collect();
     Distinct { items, first, rows }
-}
-
-/// A column chunk on its way into pages.
-struct Page<'p> {
-    leaf: &'p Leaf,
-    rows: u32,
-    page_rows: u32,
-    encoder: &'p mut Encoder,
-    out: (&'p mut Vec<u8>, u64),
-    noted: &'p mut Noted,
-}
-
-impl Page<'_> {
-    fn texts(
-        &mut self,
-        levels: &Nested,
-        numbers: impl ExactSizeIterator<Item = u32> + Clone,
-        space: &[&[u8]],
-    ) -> Result<ChunkMeta, Error> {
-        let may_be_plain = self.leaf.coding == Coding::Adaptive;
-        match gather::texts(numbers, space, may_be_plain) {
-            Texts::Dictionary(dictionary, codes) => {
-                self.noted.dictionary(&dictionary);
-                self.coded(levels, Values::Texts(&dictionary), &codes)
-            }
-            Texts::Plain(values) => {
-                self.noted.plain(&values);
-                self.chunk(levels, Encoding::DeltaLength, Values::Texts(&values), None)
-            }
-        }
-    }
-
-    fn words(&mut self, levels: &Nested, values: &[u64]) -> Result<ChunkMeta, Error> {
-        match (self.leaf.physical, self.leaf.coding) {
-            (Physical::Boolean, _) => {
-                let bools: Vec<bool> = values.iter().map(|word| *word != 0).collect();
-                self.chunk(levels, Encoding::Plain, Values::Bools(&bools), None)
-            }
-            (_, Coding::Adaptive | Coding::Dictionary) => match gather::words(values) {
-                Some((dictionary, codes)) => self.coded(levels, Values::Words(&dictionary), &codes),
-                None => self.chunk(levels, Encoding::Delta, Values::Words(values), None),
-            },
-            (_, Coding::Delta) => self.chunk(levels, Encoding::Delta, Values::Words(values), None),
-            (_, Coding::Split) => self.chunk(levels, Encoding::Split, Values::Words(values), None),
-            (_, Coding::Plain) => self.chunk(levels, Encoding::Plain, Values::Words(values), None),
-        }
-    }
-
-    fn words32(&mut self, levels: &Nested, values: &[u32]) -> Result<ChunkMeta, Error> {
-        if self.leaf.coding == Coding::Dictionary
-            && let Some((dictionary, codes)) = gather::small(values)
-        {
-            return self.coded(levels, Values::Words32(&dictionary), &codes);
-        }
-        self.chunk(levels, Encoding::Delta, Values::Words32(values), None)
-    }
-
-    fn fixed(&mut self, levels: &Nested, bytes: &[u8]) -> Result<ChunkMeta, Error> {
-        self.chunk(levels, Encoding::Plain, Values::Fixed(bytes), None)
-    }
-
-    fn coded(
-        &mut self,
-        levels: &Nested,
-        dictionary: Values<'_>,
-        codes: &[u32],
-    ) -> Result<ChunkMeta, Error> {
-        self.chunk(levels, Encoding::Dictionary, Values::Codes(codes), Some(dictionary))
-    }
-
-    fn chunk(
-        &mut self,
-        levels: &Nested,
-        encoding: Encoding,
-        values: Values<'_>,
-        dictionary: Option<Values<'_>>,
-    ) -> Result<ChunkMeta, Error> {
-        debug_assert!(
-            self.leaf.presence == Presence::Sparse
-                || self.leaf.max_rep > 0
-                || levels.def.is_empty()
-        );
-        let Leaf { physical, max_rep, max_def, .. } = *self.leaf;
-        let levels = Levels { max_rep, max_def, rep: &levels.rep, def: &levels.def };
-        let (rows, page_rows) = (self.rows, self.page_rows);
-        let chunk = Chunk { physical, encoding, levels, values, dictionary, rows, page_rows };
-        let (out, base) = (&mut *self.out.0, self.out.1);
-        self.encoder.chunk(out, base, &chunk)
-    }
 }

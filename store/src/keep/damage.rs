@@ -1,0 +1,107 @@
+//! What is found damaged is set aside: named, counted, and never read again.
+
+use std::sync::Arc;
+
+use model::TenantId;
+use tracing::{error, warn};
+
+use super::{Keep, Step, aside, lock};
+use crate::backend::Backend;
+use crate::error::Error;
+use crate::execute::Problem;
+use crate::l0::L0;
+use crate::manifest::{Change, Removal};
+use crate::shelf::{Damage, Part};
+
+/// Damaged files that wait to be set aside; others are found damaged again.
+const DAMAGED_MAX: usize = 64;
+
+impl Keep {
+    /// Notes what a read found; the text for its answer.
+    pub(crate) fn note(&self, tenant: &TenantId, problems: Vec<Problem>) -> Option<String> {
+        let first = problems.first().map(|problem| problem.what.clone());
+        let mut damaged = lock(&self.damaged);
+        for Problem { part, is_damaged, what } in problems {
+            if is_damaged {
+                let is_known = damaged.iter().any(|(known, ..)| known.is_same(&part));
+                if !is_known && damaged.len() < DAMAGED_MAX {
+                    damaged.push((part, tenant.clone(), what));
+                }
+            } else {
+                warn!(%tenant, what, "a part could not be read, the answer is from the others");
+            }
+        }
+        if !damaged.is_empty() {
+            drop(damaged);
+            self.wake_merge();
+        }
+        first
+    }
+
+    /// Sets a damaged file aside: it is named, counted, and never read again. May be repeated
+    /// after a failure.
+    pub(super) fn set_aside(
+        &self,
+        part: &Part,
+        tenant: &TenantId,
+        what: &str,
+    ) -> Result<(), Error> {
+        let (tenant, to) = match part {
+            Part::Head(..) => return Ok(()),
+            Part::L0(l0) => {
+                if self.shelf.contents().l0.iter().all(|other| other.id != l0.id) {
+                    return Ok(());
+                }
+                let to = aside::l0(l0.id.number);
+                self.backend.set_aside(&L0::name(l0.id.number), &to)?;
+                l0.reader.forget();
+                self.shelf.change(|contents| contents.l0.retain(|other| other.id != l0.id));
+                (None, to)
+            }
+            Part::Block(block) => {
+                let contents = self.shelf.contents();
+                let Some(blocks) = contents.tenants.get(tenant) else { return Ok(()) };
+                if blocks.list.iter().all(|other| other.meta.id != block.meta.id) {
+                    return Ok(());
+                }
+                let id = block.meta.id;
+                let to = aside::block(tenant, id);
+                self.backend.set_aside(&block.name, &to)?;
+                block.forget();
+                let removed = vec![(id, Removal::Damaged)];
+                let state =
+                    self.commit(tenant, blocks, &Change { removed, ..Change::default() })?;
+                self.shelf.change(|contents| {
+                    let after = blocks.follow(tenant, state);
+                    contents.tenants.insert(tenant.clone(), Arc::new(after));
+                });
+                (Some(tenant.clone()), to)
+            }
+        };
+        self.stats.quarantined.inc();
+        error!(file = to, what, "a damaged file is set aside, its spans are missing");
+        self.shelf.change(|contents| {
+            // A start may have found it with both names.
+            contents.damage.retain(|known| !known.what.starts_with(&to));
+            contents.damage.push(Damage { tenant, what: format!("{to} is damaged: {what}") });
+        });
+        self.count();
+        Ok(())
+    }
+
+    /// After a merge met a damaged input: finds which, and sets it aside.
+    pub(super) fn set_aside_inputs(
+        &self,
+        inputs: &[Arc<L0>],
+        error: &Error,
+    ) -> Result<Step, Error> {
+        let mut found = false;
+        for l0 in inputs {
+            if error.to_string().contains(l0.reader.name()) {
+                found = true;
+                self.set_aside(&Part::L0(Arc::clone(l0)), &TenantId::single(), &error.to_string())?;
+            }
+        }
+        if found { Ok(Step::Worked) } else { Err(Error::new(error.kind(), error.to_string())) }
+    }
+}
