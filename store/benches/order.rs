@@ -39,7 +39,7 @@ fn seal(bencher: Bencher<'_, '_>, senders: Senders) {
     let visible = u32::try_from(batch.len()).expect("a small batch");
     bencher.counter(ItemsCount::new(batch.len())).bench_local(|| {
         ordered.clear();
-        order::batch(&mut orderer, &batch, &TenantId::single(), visible, &mut ordered);
+        order::tenants(&mut orderer, &batch, visible, &mut ordered);
         ordered.rows.len()
     });
 }

@@ -34,7 +34,7 @@ impl Block {
         }
         let rows = u32::try_from(batch.len()).expect("a few rows");
         let mut ordered = Ordered::default();
-        order::batch(&mut Orderer::default(), &batch, &TenantId::single(), rows, &mut ordered);
+        order::tenants(&mut Orderer::default(), &batch, rows, &mut ordered);
         let options = Options { page_rows: 2, ..Options::L1 };
         let writer = Writer::new(Bytes(Vec::new()), header(), schema(&batch), options);
         let mut writer = writer.expect("a writer");

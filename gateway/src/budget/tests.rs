@@ -94,7 +94,7 @@ fn the_head_takes_a_quarter_within_its_bounds() {
         let budget = Budget { cores: 1.0, memory: ByteSize::mib(mib), disk: ByteSize(0) };
         budget.head().0 >> 20
     };
-    assert_eq!([64, 256, 2048, 1 << 20].map(head), [32, 64, 512, 2048]);
+    assert_eq!([64, 256, 2048, 1 << 20].map(head), [32, 64, 128, 128]);
 }
 
 #[test]

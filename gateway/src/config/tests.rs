@@ -123,8 +123,10 @@ fn a_small_machine_gets_settings_that_hold_and_follow_what_was_said() {
     let Config { head, wal, receiver, .. } = &loaded.config;
     assert_eq!((head.bytes_max, wal.segment_bytes), (ByteSize::mib(32), ByteSize::mib(4)));
     assert_eq!(receiver.limits.in_flight_bytes_max, ByteSize::mib(32));
+    let loaded = load("", &[], &["memory.bytes_max=256MiB"]).unwrap();
+    assert_eq!(loaded.config.head.bytes_max, ByteSize::mib(64));
     let loaded = load("", &[], &["memory.bytes_max=4GiB", "disk.bytes_max=100MiB"]).unwrap();
-    assert_eq!(loaded.config.head.bytes_max, ByteSize::mib(1024));
+    assert_eq!(loaded.config.head.bytes_max, ByteSize::mib(128), "a quarter, but no more");
     assert_eq!(loaded.config.wal.bytes_max, ByteSize::mib(100));
 }
 

@@ -1,7 +1,7 @@
 //! In which order rows stand in a block: traces by effective start, spans of a trace in pre-order.
 //!
 //! So a subtree is a range of rows, only the distance to the parent's row is stored, and time is
-//! nearly sorted. Rows come from one batch (sealing, [`batch`]) or from many (merging,
+//! nearly sorted. Rows come from one batch (sealing, [`tenants`]) or from many (merging,
 //! [`Orderer::trace`]) and go to the block's writer as an [`Ordered`]. Spans that are there twice
 //! are found here: a span's identity is (trace id, span id, kind); of one identity the first row
 //! stays. A huge trace is cut into parts.
@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use model::batch::{Batch, TraceEntry};
 use model::column::count;
-use model::{Nanos, SpanId, TenantId, TimeRange, TraceId};
+use model::{Nanos, SpanId, TimeRange, TraceId};
 
 use repeated::Repeated;
 use tree::{Ids, Tree};
@@ -234,21 +234,6 @@ impl<'b> Run<'b> {
     }
 }
 
-/// Orders all traces of a tenant in a batch, as far as its rows are visible.
-pub fn batch(
-    orderer: &mut Orderer,
-    batch: &Batch,
-    tenant: &TenantId,
-    visible: u32,
-    out: &mut Ordered,
-) {
-    let Some(number) = batch.tenant(tenant) else { return };
-    let of_tenant = batch.traces().iter().filter(|trace| trace.tenant == number);
-    let mut run: Vec<_> = of_tenant.filter_map(|trace| Run::new(batch, trace, visible)).collect();
-    run.sort_unstable_by_key(|run| (run.start, run.trace.id));
-    orderer.run(batch, &run, visible, out);
-}
-
 /// Orders all traces of all tenants in a batch, as far as its rows are visible: tenants by name.
 /// Returns each tenant that has rows, by its number, and its rows among [`Ordered::rows`].
 ///
@@ -275,14 +260,6 @@ pub fn tenants(
         }
     }
     tenants
-}
-
-/// Whether two rows are the same span with the same content, resource and scope included.
-///
-/// Cost: both spans are encoded where their times, resources and scopes are the same.
-#[must_use]
-pub fn same_content(a: (&Batch, u32), b: (&Batch, u32)) -> bool {
-    repeated::same_content(a, b, &mut [Vec::new(), Vec::new()])
 }
 
 /// Without the look-up of the request where no clock of the batch is off.

@@ -103,7 +103,7 @@ fn batch(requests: &[ExportTraceServiceRequest]) -> Batch {
 fn write(batch: &Batch, group_rows: u32, page_rows: u32) -> (Vec<u8>, Written) {
     let mut ordered = Ordered::default();
     let visible = u32::try_from(batch.len()).unwrap();
-    super::order::batch(&mut Orderer::default(), batch, &tenant(), visible, &mut ordered);
+    super::order::tenants(&mut Orderer::default(), batch, visible, &mut ordered);
     let mut candidates = Candidates::default();
     candidates.add_batch(batch);
     let options = Options { page_rows, ..Options::L1 };

@@ -138,18 +138,6 @@ impl<S: Sink> Writer<S> {
         Ok(writer)
     }
 
-    /// Bytes that are written.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.offset
-    }
-
-    /// Rows that are written.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.header.rows
-    }
-
     /// Says whose the rows of an L0 file are; runs follow each other.
     pub fn run(&mut self, run: Run) {
         self.runs.push(run);

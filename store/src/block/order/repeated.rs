@@ -87,7 +87,10 @@ pub(super) fn arrival(key: u128) -> usize {
     key as u32 as usize
 }
 
-/// As [`super::same_content`], with buffers.
+/// Whether two rows are the same span with the same content, resource and scope included; with
+/// buffers.
+///
+/// Cost: both spans are encoded where their times, resources and scopes are the same.
 pub(super) fn same_content(a: (&Batch, u32), b: (&Batch, u32), encoded: &mut [Vec<u8>; 2]) -> bool {
     if a.0.start(a.1) != b.0.start(b.1) || a.0.end(a.1) != b.0.end(b.1) {
         return false;

@@ -7,6 +7,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as Sent, Status};
 use prost::Message;
 
+use model::TenantId;
 use model::batch::Limits;
 
 use super::*;
@@ -91,6 +92,19 @@ fn trace(spans: Vec<Sent>) -> TracePart {
         panic!("several traces")
     };
     trace.clone()
+}
+
+/// Orders all traces of one tenant: what [`tenants`] does for each.
+fn batch(orderer: &mut Orderer, batch: &Batch, tenant: &TenantId, visible: u32, out: &mut Ordered) {
+    let Some(number) = batch.tenant(tenant) else { return };
+    let of_tenant = batch.traces().iter().filter(|trace| trace.tenant == number);
+    let mut run: Vec<_> = of_tenant.filter_map(|trace| Run::new(batch, trace, visible)).collect();
+    run.sort_unstable_by_key(|run| (run.start, run.trace.id));
+    orderer.run(batch, &run, visible, out);
+}
+
+fn same_content(a: (&Batch, u32), b: (&Batch, u32)) -> bool {
+    repeated::same_content(a, b, &mut [Vec::new(), Vec::new()])
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn sample() -> Batch {
 fn small(source: &Batch) -> Vec<u8> {
     let mut ordered = Ordered::default();
     let visible = u32::try_from(source.len()).unwrap();
-    crate::block::order::batch(&mut Orderer::default(), source, &tenant(), visible, &mut ordered);
+    crate::block::order::tenants(&mut Orderer::default(), source, visible, &mut ordered);
     let options = Options { page_rows: 2, ..Options::L1 };
     let mut writer = Writer::new(Vec::new(), header(), narrow(), options).unwrap();
     let groups = cut(&ordered.traces, 1);
@@ -130,7 +130,7 @@ fn rows_that_are_no_tenants_are_told() {
     let source = sample();
     let mut ordered = Ordered::default();
     let visible = u32::try_from(source.len()).unwrap();
-    crate::block::order::batch(&mut Orderer::default(), &source, &tenant(), visible, &mut ordered);
+    crate::block::order::tenants(&mut Orderer::default(), &source, visible, &mut ordered);
     let header = Header { level: Level::L0, tenant: None, ..header() };
     for missing in [0, 1] {
         let mut writer = Writer::new(Vec::new(), header.clone(), narrow(), Options::L0).unwrap();
