@@ -117,7 +117,7 @@ impl Store {
     fn turn(&self, wal: &LocalWal, now: Nanos, heap_bytes: usize) -> Result<Turn<'_>, Error> {
         let inner = &self.0;
         let mut turn = inner.head.turn().inspect_err(|error| self.fail(error))?;
-        if turn.is_due(now)? {
+        if inner.is_due(&turn, wal, now)? {
             inner.close(&mut turn, wal)?;
         }
         match turn.check_room(heap_bytes) {

@@ -172,6 +172,14 @@ impl LocalWal {
         }
     }
 
+    /// Whether records take half of `wal.bytes_max`: what they hold should be sealed now, while
+    /// there still is a segment to rotate to.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let held = self.shared.lock().files.values().sum::<u64>();
+        held >= self.shared.config.bytes_max.0 / 2
+    }
+
     /// Gives segments below `segment` up: their records are durable elsewhere. They go in the
     /// background, never before they are written.
     pub fn remove_before(&self, segment: u64) {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use model::Nanos;
 use serde::Serialize;
 
 use crate::block::section::Level;
@@ -115,7 +116,18 @@ impl Inner {
     pub(crate) fn close_if_due(&self) -> Result<(), Error> {
         let Some(wal) = self.wal.get() else { return Ok(()) };
         let mut turn = self.head.turn()?;
-        if turn.is_due(self.clock.now())? { self.close(&mut turn, wal) } else { Ok(()) }
+        if self.is_due(&turn, wal, self.clock.now())? { self.close(&mut turn, wal) } else { Ok(()) }
+    }
+
+    /// Whether the open segment of the head is to be closed: for its own sake, or for that of a log
+    /// which fills. Then one segment at a time, or a full disk would leave nothing but small ones.
+    pub(crate) fn is_due(
+        &self,
+        turn: &Turn<'_>,
+        wal: &LocalWal,
+        now: Nanos,
+    ) -> Result<bool, Error> {
+        Ok(turn.is_due(now)? || wal.is_crowded() && self.head.oldest_closed()?.is_none())
     }
 
     /// Closes the open segment whatever is in it; waits a moment for the log.

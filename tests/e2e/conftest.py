@@ -10,12 +10,13 @@ _gateways = []
 
 @pytest.fixture(scope="module")
 def new_gateway(tmp_path_factory):
-    """Makes gateways, each on a directory of its own; all of them end with the module."""
+    """Makes gateways, each on a directory of its own if none is given; all end with the module."""
     made = []
 
-    def make(**settings):
-        directory = tmp_path_factory.mktemp("gateway") / "data"
-        gateway = Gateway(directory, {key.replace("__", "."): value for key, value in settings.items()})
+    def make(directory=None, **settings):
+        own = tmp_path_factory.mktemp("gateway")
+        settings = {key.replace("__", "."): value for key, value in settings.items()}
+        gateway = Gateway(directory or own / "data", settings, logs=own)
         made.append(gateway)
         _gateways.append(gateway)
         return gateway

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from harness.collector import Collector
+from harness.disk import fill, small_disk
 from harness.faulty import FaultyGrpc, FaultyHttp
 from harness.load import SPANS_PER_TRACE, Load
 from harness.wait import until
@@ -109,21 +110,24 @@ class Sender:
 
 
 @pytest.mark.parametrize("exporter", EXPORTERS)
-def test_loses_nothing_while_the_gateway_is_full(exporter, new_gateway, tmp_path):
-    gateway = new_gateway(head__bytes_max="16MiB").start()
+def test_loses_nothing_while_the_disk_is_full(exporter, new_gateway, tmp_path):
     load = Load(filler_bytes=2_000)
-    with Collector(tmp_path, exporter, _endpoint(gateway, exporter), "none") as collector:
-        for _ in range(300):
+    with small_disk(tmp_path / "disk", "24m") as disk:
+        gateway = new_gateway(disk / "data", wal__segment_bytes="256KiB", disk__bytes_max="64MiB").start()
+        with Collector(tmp_path, exporter, _endpoint(gateway, exporter), "none") as collector:
             collector.send(load.request())
-        # 30,000 spans of 2 kB do not go into 16 MiB.
-        answer = until("refusal", 30, lambda: _refusal(gateway))
-        assert answer.code() == grpc.StatusCode.UNAVAILABLE, answer
-        assert _retry_seconds(answer) > 0
+            load.arrive(gateway, 60, collector)
+            # Somebody else takes the space.
+            ballast = fill(disk / "ballast")
+            for _ in range(100):
+                collector.send(load.request())
+            answer = until("refusal", 30, lambda: _refusal(gateway))
+            assert answer.code() == grpc.StatusCode.UNAVAILABLE, answer
+            assert _retry_seconds(answer) > 0
+            ballast.unlink()
+            load.arrive(gateway, 120, collector)
+            assert collector.dropped() == []
         gateway.stop()
-        gateway.settings["head.bytes_max"] = "512MiB"
-        gateway.start()
-        load.arrive(gateway, 120, collector)
-        assert collector.dropped() == []
 
 
 def _refusal(gateway):

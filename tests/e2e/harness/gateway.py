@@ -20,8 +20,10 @@ STOP_SECONDS = 15
 class Gateway:
     """`start`, `stop` (SIGTERM), `kill` (-9); a restart keeps the directory and the ports."""
 
-    def __init__(self, directory, settings=None):
+    def __init__(self, directory, settings=None, logs=None):
         self.directory = Path(directory)
+        # Elsewhere where the directory is on a disk that fills or goes away.
+        self.logs = Path(logs or self.directory.parent)
         self.settings = dict(settings or {})
         self.addresses = {}
         self.process = None
@@ -29,7 +31,7 @@ class Gateway:
 
     @property
     def log(self):
-        return self.directory.parent / f"{self.directory.name}.{self.starts}.log"
+        return self.logs / f"{self.directory.name}.{self.starts}.log"
 
     def start(self):
         assert self.process is None, "the gateway runs already"
