@@ -1,0 +1,11 @@
+//! TraceQL: from text to a checked tree, and what a tree asks for.
+//!
+//! A leaf: no I/O, no clock, no threads; it builds for wasm32, too, where the editor of the UI uses
+//! it.
+
+pub mod ast;
+pub mod limit;
+pub mod place;
+
+pub use ast::Query;
+pub use place::Place;
