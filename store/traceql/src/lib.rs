@@ -5,7 +5,9 @@
 
 pub mod ast;
 pub mod limit;
-pub mod place;
+mod place;
+pub mod regex;
 
 pub use ast::Query;
 pub use place::Place;
+pub use regex::Regex;
