@@ -4,10 +4,47 @@
 //! it.
 
 pub mod ast;
+mod check;
+mod correct;
+mod error;
+pub mod fold;
+mod lexer;
 pub mod limit;
+mod parser;
 mod place;
+mod print;
 pub mod regex;
 
 pub use ast::Query;
+pub use error::{Error, Kind};
 pub use place::Place;
 pub use regex::Regex;
+
+/// Reads a query and checks it.
+///
+/// # Errors
+/// Says where the text is no query or means nothing, and how it was probably meant.
+pub fn parse(text: &str) -> Result<Query, Error> {
+    read(text).map_err(|fault| {
+        let correction = correct::corrected(text, &fault);
+        Error::new(text, fault, correction)
+    })
+}
+
+/// Reads the name of a field as queries write it: `span.http.method`, `name`, `resource."a b"`.
+///
+/// # Errors
+/// Says where the text is no such name.
+pub fn field(text: &str) -> Result<ast::Field, Error> {
+    parser::field(text).map_err(|fault| Error::new(text, fault, None))
+}
+
+/// A query, or its first fault.
+fn read(text: &str) -> Result<Query, error::Fault> {
+    let query = parser::parse(text)?;
+    check::query(&query)?;
+    Ok(query)
+}
+
+#[cfg(test)]
+mod tests;

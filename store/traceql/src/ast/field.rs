@@ -1,6 +1,6 @@
 //! Expressions over one span: its fields, literals, and what is computed of them.
 
-use super::{Intrinsic, Static};
+use super::{Intrinsic, Static, Type};
 use crate::Place;
 
 /// An expression over one span.
@@ -33,7 +33,8 @@ pub enum FieldKind {
         rhs: Box<FieldExpr>,
     },
     /// `x = y` and the like. With `nil` on a side (`=` and `!=` only) it asks whether the span has
-    /// the other; the right side of a regex operator is a string literal that compiles.
+    /// the other. The right side of a regex operator is a string literal that compiles as a
+    /// [`crate::Regex`], or else something of the span itself, whose value may compile or not.
     Compare {
         /// The operator.
         op: Comparison,
@@ -146,6 +147,15 @@ impl Field {
     #[must_use]
     pub const fn intrinsic(intrinsic: Intrinsic) -> Self {
         Self { whose: Whose::Own, key: Key::Intrinsic(intrinsic) }
+    }
+
+    /// The type of its values.
+    #[must_use]
+    pub fn of(&self) -> Type {
+        match &self.key {
+            Key::Attribute { .. } => Type::Any,
+            Key::Intrinsic(intrinsic) => intrinsic.of(),
+        }
     }
 }
 

@@ -1,0 +1,8 @@
+//! The language as a whole: what is taken, what is refused and where, and what holds for any query.
+
+mod accepted;
+mod arbitrary;
+mod bounds;
+mod precedence;
+mod properties;
+mod refused;
