@@ -12,6 +12,7 @@ mod lexer;
 pub mod limit;
 mod parser;
 mod place;
+pub mod plan;
 mod print;
 pub mod regex;
 

@@ -1,7 +1,7 @@
 //! The language as a whole: what is taken, what is refused and where, and what holds for any query.
 
 mod accepted;
-mod arbitrary;
+pub(crate) mod arbitrary;
 mod bounds;
 mod precedence;
 mod properties;

@@ -24,7 +24,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-pub(super) fn field() -> impl Strategy<Value = Field> {
+pub(crate) fn field() -> impl Strategy<Value = Field> {
     let scope = prop::sample::select(vec![
         Scope::Unscoped,
         Scope::Span,
@@ -90,7 +90,7 @@ fn expr(kind: FieldKind) -> FieldExpr {
     FieldExpr { kind, place: nowhere() }
 }
 
-pub(super) fn field_expr() -> impl Strategy<Value = FieldExpr> {
+pub(crate) fn field_expr() -> impl Strategy<Value = FieldExpr> {
     let leaf = prop_oneof![
         literal().prop_map(FieldKind::Static).prop_map(expr),
         field().prop_map(FieldKind::Field).prop_map(expr),
@@ -277,7 +277,7 @@ fn metrics() -> impl Strategy<Value = MetricsExpr> {
 }
 
 /// Any query.
-pub(super) fn query() -> impl Strategy<Value = Query> {
+pub(crate) fn query() -> impl Strategy<Value = Query> {
     let root = prop_oneof![pipeline().prop_map(Root::Spans), metrics().prop_map(Root::Metrics)];
     let with =
         ("[a-z_]{1,8}", literal()).prop_map(|(name, value)| With { name, value, place: nowhere() });
