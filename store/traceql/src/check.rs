@@ -24,6 +24,11 @@ pub(crate) fn query(query: &Query) -> Result<(), Fault> {
     query.with.iter().try_for_each(with)
 }
 
+/// Refuses a condition that means nothing.
+pub(crate) fn condition(expr: &FieldExpr) -> Result<(), Fault> {
+    Check::default().condition(expr)
+}
+
 /// What is summed over the query.
 #[derive(Debug, Default)]
 struct Check {
@@ -157,6 +162,16 @@ const SETTINGS: [(&str, Setting); 11] = [
     ("spanonly_fetch", Setting::Ignored),
     ("skip_ast_transformations", Setting::Ignored),
 ];
+
+/// Whether a setting is known. An unknown one is taken, as Tempo does, and without effect.
+pub(crate) fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|(known, _)| *known == name) || name.starts_with("debug") || name == "info"
+}
+
+/// The setting that was probably meant.
+pub(crate) fn near_setting(name: &str) -> Option<&'static str> {
+    crate::near::nearest(name, SETTINGS.iter().map(|(known, _)| *known))
+}
 
 fn with(with: &With) -> Result<(), Fault> {
     let setting = SETTINGS.iter().find(|(name, _)| *name == with.name).map(|(_, setting)| *setting);

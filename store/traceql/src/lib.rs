@@ -8,8 +8,11 @@ mod check;
 mod correct;
 mod error;
 pub mod fold;
+mod hint;
+mod incomplete;
 mod lexer;
 pub mod limit;
+mod near;
 mod parser;
 mod place;
 pub mod plan;
@@ -18,6 +21,8 @@ pub mod regex;
 
 pub use ast::Query;
 pub use error::{Error, Kind};
+pub use hint::{Hint, hints};
+pub use incomplete::incomplete;
 pub use place::Place;
 pub use regex::Regex;
 
