@@ -7,12 +7,13 @@
 mod field;
 mod metrics;
 
+use crate::Regex;
 use crate::ast::{
     Aggregate, Field, FieldExpr, FieldKind, Intrinsic, Key, Pipeline, Query, Root, ScalarExpr,
     ScalarFilter, SpansetExpr, SpansetKind, Stage, Static, Type, With,
 };
 use crate::error::Fault;
-use crate::limit::REGEXES_MEMORY_MAX;
+use crate::limit::{REGEX_MEMORY_MAX, REGEXES_MEMORY_MAX};
 
 /// Refuses what means nothing.
 pub(crate) fn query(query: &Query) -> Result<(), Fault> {
@@ -24,14 +25,9 @@ pub(crate) fn query(query: &Query) -> Result<(), Fault> {
     query.with.iter().try_for_each(with)
 }
 
-/// Refuses a condition that means nothing.
-pub(crate) fn condition(expr: &FieldExpr) -> Result<(), Fault> {
-    Check::default().condition(expr)
-}
-
 /// What is summed over the query.
 #[derive(Debug, Default)]
-struct Check {
+pub(crate) struct Check {
     /// The memory that its regexes take, in bytes.
     regex_bytes: usize,
 }
@@ -202,9 +198,15 @@ fn is_always(field: &Field) -> bool {
 }
 
 impl Check {
-    /// Counts the memory of a regex.
-    fn regex(&mut self, bytes: usize) -> bool {
+    /// Compiles a regex; nothing where all of them together are too large.
+    fn regex(&mut self, pattern: &str) -> Option<Result<Regex, String>> {
+        if self.regex_bytes > REGEXES_MEMORY_MAX {
+            return None;
+        }
+        let regex = Regex::new(pattern);
+        // What is too large has cost that much, too.
+        let bytes = regex.as_ref().map_or(REGEX_MEMORY_MAX, Regex::memory_bytes);
         self.regex_bytes = self.regex_bytes.saturating_add(bytes);
-        self.regex_bytes <= REGEXES_MEMORY_MAX
+        (regex.is_err() || self.regex_bytes <= REGEXES_MEMORY_MAX).then_some(regex)
     }
 }

@@ -4,8 +4,9 @@
 //! cursor is not finished. What is finished narrows the answer; what is not is left out.
 
 use crate::ast::{FieldExpr, FieldKind};
+use crate::check::Check;
 use crate::limit::QUERY_BYTES_MAX;
-use crate::{Place, check, parser, plan};
+use crate::{parser, plan};
 
 /// The condition that the only filter of a query makes, without the parts that are no conditions.
 /// Nothing where that leaves nothing, there are several filters, or the text has none: then nothing
@@ -18,25 +19,32 @@ pub fn incomplete(text: &str) -> Option<FieldExpr> {
     if text.len() > QUERY_BYTES_MAX {
         return None;
     }
-    let pieces = pieces(text)?;
-    let mut pieces = pieces.into_iter();
-    let mut sum = finished(pieces.next()?.1);
-    for (joint, piece) in pieces {
-        let next = finished(piece);
-        sum = match (joint, sum, next) {
-            (Joint::And, None, one) | (Joint::And, one, None) => one,
-            (Joint::And, Some(lhs), Some(rhs)) => Some(join(FieldKind::All(vec![lhs, rhs]))),
-            (Joint::Or, Some(lhs), Some(rhs)) => Some(join(FieldKind::Any(vec![lhs, rhs]))),
-            (Joint::Or, ..) => None,
-        };
+    let mut kept: Vec<(Joint, &str)> = Vec::new();
+    let mut is_first = true;
+    // One for all pieces: together their regexes cost no more than those of a query.
+    let mut check = Check::default();
+    for (joint, piece) in pieces(text)? {
+        match (joint, finished(piece, &mut check).is_some()) {
+            // What is on one side may be anything, so what is on the other says nothing.
+            (Joint::Or, is_one) if !is_one || (kept.is_empty() && !is_first) => kept.clear(),
+            (joint, true) => kept.push((joint, piece)),
+            (_, false) => {}
+        }
+        is_first = false;
     }
-    let sum = plan::normal_expr(sum?);
+    // As one text, so that the limits of a query hold for it.
+    let mut sum = String::with_capacity(text.len());
+    for (at, (joint, piece)) in kept.into_iter().enumerate() {
+        sum.push_str(match (at, joint) {
+            (0, _) => "",
+            (_, Joint::And) => "\n&& ",
+            (_, Joint::Or) => "\n|| ",
+        });
+        sum.push_str(piece);
+    }
+    let sum = plan::normal_expr(finished(&sum, &mut Check::default())?);
     let says_nothing = matches!(sum.kind, FieldKind::Static(crate::ast::Static::Bool(true)));
     (!says_nothing).then_some(sum)
-}
-
-fn join(kind: FieldKind) -> FieldExpr {
-    FieldExpr { kind, place: Place::default() }
 }
 
 /// What stands before a piece.
@@ -47,9 +55,9 @@ enum Joint {
 }
 
 /// A piece of a filter that is a condition by itself.
-fn finished(piece: &str) -> Option<FieldExpr> {
+fn finished(piece: &str, check: &mut Check) -> Option<FieldExpr> {
     let expr = parser::expression(piece).ok()?;
-    check::condition(&expr).ok()?;
+    check.condition(&expr).ok()?;
     Some(expr)
 }
 
@@ -148,6 +156,16 @@ mod tests {
             let found = incomplete(text).map(|expr| expr.to_string());
             assert_eq!(found.as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn long_ones_are_no_deeper_than_queries() {
+        for piece in [".a = 1 && ", ".a = 1 || ", ".a = 1 && .b = 2 || ", "x && "] {
+            let text = format!("{{ {}", piece.repeat(5_000));
+            let _found = incomplete(&text);
+        }
+        let both = incomplete(&format!("{{ {}", ".a = 1 && ".repeat(1_000)));
+        assert!(both.is_some());
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 mod accepted;
 pub(crate) mod arbitrary;
 mod bounds;
+mod clients;
 mod precedence;
 mod properties;
 mod refused;

@@ -8,7 +8,7 @@ use crate::{Regex, parser};
 
 impl Check {
     /// Refuses what is neither true nor false.
-    pub(super) fn condition(&mut self, expr: &FieldExpr) -> Result<(), Fault> {
+    pub(crate) fn condition(&mut self, expr: &FieldExpr) -> Result<(), Fault> {
         match self.type_of(expr)? {
             Type::Any | Type::Bool => Ok(()),
             found => Err(no_condition(expr, found, None)),
@@ -115,18 +115,21 @@ impl Check {
                 });
             }
         };
-        let regex = Regex::new(pattern).map_err(|why| {
-            let fault = Fault::meaning(rhs.place, format!("a regex: {why}"));
-            match glob(pattern) {
-                Some(meant) => fault.replace(crate::lexer::written(&meant)),
-                None => fault,
+        match self.regex(pattern) {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(why)) => {
+                let fault = Fault::meaning(rhs.place, format!("a regex: {why}"));
+                Err(match glob(pattern) {
+                    Some(meant) => fault.replace(crate::lexer::written(&meant)),
+                    None => fault,
+                })
             }
-        })?;
-        if self.regex(regex.memory_bytes()) {
-            return Ok(());
+            None => {
+                let expected =
+                    format!("regexes that compile to at most {REGEXES_MEMORY_MAX} bytes");
+                Err(Fault::too_large(rhs.place, "more than that", expected))
+            }
         }
-        let expected = format!("regexes that compile to at most {REGEXES_MEMORY_MAX} bytes");
-        Err(Fault::too_large(rhs.place, "more than that", expected))
     }
 }
 
