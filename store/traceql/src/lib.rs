@@ -2,6 +2,22 @@
 //!
 //! A leaf: no I/O, no clock, no threads; it builds for wasm32, too, where the editor of the UI uses
 //! it.
+//!
+//! ```
+//! let query = traceql::parse("{ status = error } | rate() by(resource.service.name)")?;
+//! assert!(query.is_metrics());
+//!
+//! let error = traceql::parse("{ service.name == 'cart' }").unwrap_err();
+//! assert_eq!((error.line(), error.column()), (1, 3));
+//! assert_eq!(error.correction(), Some("{ resource.service.name = \"cart\" }"));
+//!
+//! let hints = traceql::hints("{ .status = error }");
+//! assert_eq!(hints[0].suggestion(), "{ status = error }");
+//! # Ok::<(), traceql::Error>(())
+//! ```
+//!
+//! The tree is in [`ast`]; what a store is asked by it in [`plan`]; how values compute and compare in
+//! [`fold`]; what a query may at most be in [`limit`].
 
 pub mod ast;
 mod check;

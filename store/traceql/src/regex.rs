@@ -1,7 +1,7 @@
 //! Regexes as queries use them: of the whole value, in linear time, bounded.
 //!
 //! The syntax is that of RE2 (which Tempo has), as far as it differs from that of the engine below:
-//! see [`re2`]. A value is matched as a whole, as if between `\A(?:` and `)\z`; `.` does not match a
+//! see `regex/re2.rs`. A value is matched as a whole, as if between `\A(?:` and `)\z`; `.` does not match a
 //! line feed unless `(?s)` says so.
 
 mod re2;

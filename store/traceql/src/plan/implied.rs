@@ -34,7 +34,7 @@ const CONDITIONS_MAX: usize = 1_000;
 
 /// Clauses all of which hold for every span for which an expression is true.
 ///
-/// An expression in [`crate::plan::normal`] form gives more. The result has as many clauses as the
+/// An expression in [`crate::plan::normal_expr`] form gives more. The result has as many clauses as the
 /// expression has operands of `&&`, at most; where there is none, nothing is known.
 #[must_use]
 pub fn implied(expr: &FieldExpr) -> Vec<Clause> {
