@@ -85,6 +85,7 @@ pub struct Compare {
     /// [`Compare::TOP`].
     pub top: u32,
     /// The time of the selection, from and to, in nanoseconds since 1970; always if nothing.
+    /// Never two zeros.
     pub during: Option<(i64, i64)>,
 }
 

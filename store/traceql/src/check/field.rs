@@ -160,7 +160,7 @@ fn nil(op: Comparison, lhs: &FieldExpr, rhs: &FieldExpr) -> Result<(), Fault> {
         _ => false,
     };
     if op == Comparison::Eq && (always(lhs) || always(rhs)) {
-        return Err(Fault::meaning(place, "something that a span may lack: every span has this"));
+        return Err(Fault::meaning(place, "`!= nil`, or an attribute that a span may lack"));
     }
     Ok(())
 }

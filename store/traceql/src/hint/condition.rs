@@ -90,7 +90,11 @@ fn intrinsic_meant(
         Scope::Unscoped => Intrinsic::named(name)?,
         // `span.name` may well be an attribute; `span.duration > 1s` is none.
         Scope::Span => Intrinsic::named(name).filter(|near| near.of() != Type::Text)?,
-        _ => return None,
+        // `event.name`
+        Scope::Event | Scope::Link | Scope::Instrumentation => {
+            Intrinsic::named(&format!("{}:{name}", scope.name()))?
+        }
+        Scope::Resource => return None,
     };
     let message = format!(
         "`{}` is an attribute of that name, which spans hardly have: the intrinsic is `{}`",

@@ -183,7 +183,9 @@ impl Parser<'_> {
         if self.eat(&Tok::Comma) {
             let from = self.integer()?;
             self.expect(&Tok::Comma, "`,` and the end of the selection in nanoseconds")?;
-            compare.during = Some((from, self.integer()?));
+            let to = self.integer()?;
+            // Zeros are Tempo's way to say nothing.
+            compare.during = Some((from, to)).filter(|during| *during != (0, 0));
         }
         self.expect(&Tok::CloseParen, "`,` or `)`")?;
         self.above(compare, depth, 0)

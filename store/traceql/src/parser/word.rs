@@ -46,6 +46,22 @@ const SYNONYMS: [(&str, &str); 12] = [
     ("average", "avg"),
 ];
 
+/// What others call fields, and what they are here.
+const FIELDS: [(&str, &str); 12] = [
+    ("traceid", "trace:id"),
+    ("trace_id", "trace:id"),
+    ("spanid", "span:id"),
+    ("span_id", "span:id"),
+    ("parentid", "span:parentID"),
+    ("parent_id", "span:parentID"),
+    ("parentspanid", "span:parentID"),
+    ("service", "resource.service.name"),
+    ("service_name", "resource.service.name"),
+    ("operation", "name"),
+    ("span_name", "name"),
+    ("status_message", "statusMessage"),
+];
+
 const FIELD: &str =
     "an attribute with its scope (`.x`, `span.x`, `resource.x`), an intrinsic or a literal";
 
@@ -58,7 +74,10 @@ impl Parser<'_> {
         if word.eq_ignore_ascii_case("not") {
             return fault.replace("!");
         }
-        if let Some(known) = similar_keyword(word) {
+        if self.is_right_of_comparison() && !word.contains(':') {
+            return self.value_without_quotes(fault);
+        }
+        if let Some(known) = similar_keyword(word).or_else(|| similar_field(word)) {
             return fault.replace(known);
         }
         if let Some((scope, name)) = word.split_once(':') {
@@ -67,14 +86,32 @@ impl Parser<'_> {
         if self.second() == &Tok::OpenParen {
             return self.function_in_filter();
         }
-        if self.is_right_of_comparison() {
-            let (raw, place) = self.raw_value();
-            return Fault::syntax(place, "quotes around a string").replace(written(raw));
-        }
         if word.starts_with("http.") || !OF_RESOURCES.iter().any(|start| word.starts_with(start)) {
             return fault.insert(place.start, ".");
         }
         fault.insert(place.start, "resource.")
+    }
+
+    /// `name = GET` lacks quotes; `status = ERROR` does not.
+    fn value_without_quotes(&self, fault: Fault) -> Fault {
+        let of_attribute = self
+            .at
+            .checked_sub(2)
+            .and_then(|at| self.tokens.get(at))
+            .is_some_and(|token| matches!(token.tok, Tok::Field(_)));
+        let fits = |known: &str| match keyword(known) {
+            // An attribute is no status and no kind, but may be a string that reads like one.
+            Some(FieldKind::Static(value)) => {
+                !of_attribute || matches!(value, Static::Bool(_) | Static::Nil)
+            }
+            _ => false,
+        };
+        let known = self.word().and_then(similar_keyword).filter(|known| fits(known));
+        let (raw, place) = self.raw_value();
+        match known {
+            Some(known) => fault.replace(known),
+            None => Fault::syntax(place, "quotes around a string").replace(written(raw)),
+        }
     }
 
     /// `span:http.method` is an attribute; `trace:status` is one of the span.
@@ -343,6 +380,14 @@ fn similar_keyword(word: &str) -> Option<&'static str> {
     let known = literals.chain(statuses).chain(kinds).chain(intrinsics);
     let same = |known: &&str| known.eq_ignore_ascii_case(name);
     known.into_iter().find(same).or_else(|| synonym(name).filter(|word| keyword(word).is_some()))
+}
+
+/// A field that others write so: `trace.duration`, `traceID`, `service`.
+fn similar_field(word: &str) -> Option<&'static str> {
+    let known = |other: &&(&str, &str)| other.0.eq_ignore_ascii_case(word);
+    let of_trace = word.strip_prefix("trace.").map(|name| format!("trace:{name}"));
+    let intrinsic = of_trace.and_then(|name| Intrinsic::named(&name)).map(Intrinsic::name);
+    intrinsic.or_else(|| FIELDS.iter().find(known).map(|(_, ours)| *ours))
 }
 
 fn synonym(word: &str) -> Option<&'static str> {
