@@ -60,21 +60,25 @@ impl Parser<'_> {
             Op::Or => matches!(lhs.kind, FieldKind::Any(_)),
             _ => false,
         };
-        let (lhs_box, rhs_box) = (Box::new, Box::new);
-        let kind = match (op, operator::arithmetic(op), operator::comparison(op)) {
-            (Op::And, ..) => FieldKind::All(flat(lhs, rhs, |kind| match kind {
+        let kind = match op {
+            Op::And => FieldKind::All(flat(lhs, rhs, |kind| match kind {
                 FieldKind::All(of) => Ok(of),
                 kind => Err(kind),
             })),
-            (Op::Or, ..) => FieldKind::Any(flat(lhs, rhs, |kind| match kind {
+            Op::Or => FieldKind::Any(flat(lhs, rhs, |kind| match kind {
                 FieldKind::Any(of) => Ok(of),
                 kind => Err(kind),
             })),
-            (_, Some((op, _)), _) => {
-                FieldKind::Arithmetic { op, lhs: lhs_box(lhs), rhs: rhs_box(rhs) }
+            op => {
+                let (lhs, rhs) = (Box::new(lhs), Box::new(rhs));
+                match (operator::arithmetic(op), operator::comparison(op)) {
+                    (Some((op, _)), _) => FieldKind::Arithmetic { op, lhs, rhs },
+                    (None, Some(op)) => FieldKind::Compare { op, lhs, rhs },
+                    (None, None) => {
+                        return Err(Fault::syntax(place, "an operator between fields"));
+                    }
+                }
             }
-            (_, None, Some(op)) => FieldKind::Compare { op, lhs: lhs_box(lhs), rhs: rhs_box(rhs) },
-            (_, None, None) => return Err(Fault::syntax(place, "an operator between fields")),
         };
         let below = if chained { deep - 1 } else { deep };
         self.above(FieldExpr { kind, place }, below, and)

@@ -136,6 +136,20 @@ fn names_of_fields_are_read_alone() {
     }
 }
 
+/// The page for users, which has every word of the language.
+const REFERENCE: &str = include_str!("../../../../docs/reference/traceql.md");
+
+#[test]
+fn the_reference_has_every_intrinsic_and_its_examples_are_queries() {
+    for row in crate::ast::INTRINSICS {
+        assert!(REFERENCE.contains(&format!("`{}`", row.name)), "{}", row.name);
+    }
+    let block = REFERENCE.split("```").nth(1).expect("it has an example");
+    for query in block.lines().filter(|line| !line.is_empty()) {
+        assert!(parse(query).is_ok(), "{query}");
+    }
+}
+
 #[test]
 fn by_any_number_of_fields() {
     let many: Vec<String> = (0..20).map(|number| format!(".a{number}")).collect();
