@@ -20,6 +20,10 @@ lint:
 deny:
     ./dev deny
 
+# Builds for wasm32 what also runs in a browser.
+wasm:
+    ./dev wasm
+
 # Runs one of the long proofs in tests/prove.
 prove NAME *ARGS:
     ./dev prove {{NAME}} {{ARGS}}

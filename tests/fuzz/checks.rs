@@ -5,6 +5,8 @@
 
 #[path = "blocks.rs"]
 mod blocks;
+#[path = "queries.rs"]
+mod queries;
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -28,7 +30,7 @@ const REQUESTS: [&str; 5] = [
 const SEAL: Seal = Seal { writer: 7, segment: 3 };
 
 /// Seeds by target.
-pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 5] {
+pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 6] {
     let requests = || REQUESTS.iter().map(|request| request.trim_end().as_bytes().to_vec());
     let decoded = || requests().map(|json| json::decode(&json).expect("seeds are well-formed"));
     let record = |body: Vec<u8>| repaired(&frame(&body));
@@ -38,6 +40,7 @@ pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 5] {
         ("wal_record", decoded().map(record).collect()),
         ("block_section", BLOCK.parts()),
         ("block_read", BLOCK.parts_in_place()),
+        ("traceql", queries::seeds()),
     ]
 }
 
@@ -55,6 +58,11 @@ pub(crate) fn block_section(bytes: &[u8]) {
 /// So is a block with a part that is not what was written, though its checksum is right.
 pub(crate) fn block_read(bytes: &[u8]) {
     blocks::read(&BLOCK, bytes);
+}
+
+/// A text is a query, or it is refused with a place in it.
+pub(crate) fn traceql(bytes: &[u8]) {
+    queries::check(bytes);
 }
 
 /// A request is walked or refused as a whole; what was walked comes out so that it walks again to

@@ -33,9 +33,14 @@ fn try_all(numbers: impl Iterator<Item = u64>) {
         }
         // The input follows from its number alone.
         let mut chance = Chance(number);
-        let (target, seeds) = chance.pick(&seeds).expect("there are five targets");
-        // It reads a block each time, as long as fifty others take.
-        if *target == "block_read" && chance.below(50) != 0 {
+        let (target, seeds) = chance.pick(&seeds).expect("there are six targets");
+        // One reads a block each time, as long as fifty others take; one tries corrections.
+        let one_of = match *target {
+            "block_read" => 50,
+            "traceql" => 4,
+            _ => 1,
+        };
+        if chance.below(one_of) != 0 {
             continue;
         }
         let input = input(&mut chance, seeds);
@@ -44,6 +49,7 @@ fn try_all(numbers: impl Iterator<Item = u64>) {
             "otlp_proto" => checks::otlp_proto_into(&mut batches, &input),
             "block_section" => checks::block_section(&input),
             "block_read" => checks::block_read(&input),
+            "traceql" => checks::traceql(&input),
             _ => checks::wal_record(&input),
         };
         let caught = catch_unwind(AssertUnwindSafe(check));
