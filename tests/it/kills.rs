@@ -67,7 +67,7 @@ fn busy() -> Options {
 fn a_crash_at_any_named_point_of_sealing_and_merging_loses_nothing() {
     let seed = seed();
     let mut rng = Rng::new(seed);
-    for cycle in 0..cycles().div_ceil(10) {
+    for cycle in 0..cycles().div_ceil(store::fault::POINTS.len()) {
         for point in store::fault::POINTS {
             // The first tidying is at the start, before there is anything to lose.
             let first = 1 + usize::from(point == "tidy");
