@@ -9,8 +9,9 @@ use model::{ByteSize, Clock, Nanos, TenantId};
 use crate::disk::RealDisk;
 use crate::{Append, Config, Kind, Store};
 
+/// A clock that stands still.
 #[derive(Debug)]
-struct Still;
+pub(crate) struct Still;
 
 impl Clock for Still {
     fn now(&self) -> Nanos {

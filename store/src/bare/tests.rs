@@ -6,24 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::wire::{put_bytes, put_message};
-use model::{ByteSize, Clock, Nanos, TenantId};
+use model::{ByteSize, Nanos, TenantId};
 
 use super::{Bare, Found, Listed, Standing};
 use crate::disk::RealDisk;
 use crate::disk::read_only::ReadOnlyDisk;
+use crate::tests::Still;
 use crate::{Append, Config, Kind, Level, Store};
-
-#[derive(Debug)]
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Nanos {
-        Nanos::from_secs(1_000)
-    }
-    fn monotonic(&self) -> Nanos {
-        Nanos(1)
-    }
-}
 
 /// A store that runs all the while.
 struct World {
