@@ -1,6 +1,7 @@
 //! What the tests ask the query API for.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::gateway::Gateway;
 use crate::http::{Reply, Request};
 use crate::spans::Spans;
+use crate::wait::until;
 
 /// Bytes as lower-case hexadecimal.
 #[must_use]
@@ -94,5 +96,19 @@ impl Gateway {
     pub fn export(&self, message: &impl Message) {
         let reply = Request::otlp(message.encode_to_vec()).send(self.at.otlp_http);
         assert_eq!((reply.status, reply.body.len()), (200, 0), "{reply:?}");
+    }
+
+    /// The same, sent again while it is told to come back, as every client does.
+    pub fn export_until_taken(&self, message: &impl Message) {
+        let body = message.encode_to_vec();
+        until("an ack", Duration::from_secs(60), || {
+            let reply = Request::otlp(body.clone()).send(self.at.otlp_http);
+            if reply.status == 503 {
+                assert!(reply.header("retry-after").is_some(), "{reply:?}");
+                return None;
+            }
+            assert_eq!((reply.status, reply.body.len()), (200, 0), "{reply:?}");
+            Some(())
+        });
     }
 }
