@@ -16,6 +16,7 @@ pub mod head;
 mod keep;
 pub mod l0;
 pub mod log;
+mod lru;
 pub mod manifest;
 mod merge;
 pub mod retention;

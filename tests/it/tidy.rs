@@ -61,6 +61,7 @@ const STORE: &[&str] = &[
     "error",
     "fault",
     "retention",
+    "lru",
     "disk",
     "head",
     "block",

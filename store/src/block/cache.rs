@@ -5,7 +5,6 @@
 //! of each dictionary a few values: all the same for every trace in it, and costly to unpack.
 //! Shared by all readers of a store; reads of whole row groups leave their dictionaries out of it.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::metric::{Counter, Gauge};
@@ -13,6 +12,7 @@ use model::metric::{Counter, Gauge};
 use super::page::{Decoder, Owned};
 use super::reader::Tables;
 use crate::error::Error;
+use crate::lru::Lru;
 
 /// The level, writer and number of a block.
 pub type BlockKey = (u8, u64, u64);
@@ -27,7 +27,7 @@ pub(super) struct Key {
 }
 
 /// What an item takes besides itself, about.
-const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Key>() + 32;
+const ENTRY_BYTES: usize = size_of::<Item>() + 2 * size_of::<Key>() + 48;
 /// Decoders that wait to be used again; more are let go.
 const DECODERS_MAX: usize = 8;
 
@@ -35,7 +35,7 @@ const DECODERS_MAX: usize = 8;
 #[derive(Debug)]
 pub struct Cache {
     bytes_max: usize,
-    held: Mutex<Held>,
+    held: Mutex<Lru<Key, Item>>,
     decoders: Mutex<Vec<Decoder>>,
     /// Look-ups that found what they asked for.
     pub hits: Counter,
@@ -43,22 +43,6 @@ pub struct Cache {
     pub misses: Counter,
     /// Bytes held.
     pub bytes: Gauge,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    entries: HashMap<Key, Entry>,
-    /// The keys by when they were used last.
-    order: BTreeMap<u64, Key>,
-    bytes: usize,
-    tick: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    item: Item,
-    bytes: usize,
-    used: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -104,7 +88,7 @@ impl Cache {
     }
 
     fn get(&self, key: Key) -> Option<Item> {
-        let found = self.held().touch(key);
+        let found = self.held().get(key).cloned();
         match &found {
             Some(_) => self.hits.inc(),
             None => self.misses.inc(),
@@ -115,31 +99,16 @@ impl Cache {
     /// Takes an item; what was not used for longest makes room. What is larger than the whole is
     /// not kept.
     fn put(&self, key: Key, item: Item, bytes: usize) {
-        let bytes = bytes + ENTRY_BYTES;
-        if bytes > self.bytes_max {
-            return;
-        }
         let mut held = self.held();
-        held.remove(key);
-        while held.bytes + bytes > self.bytes_max {
-            let Some((_, oldest)) = held.order.pop_first() else { break };
-            held.remove(oldest);
-        }
-        held.tick += 1;
-        let used = held.tick;
-        held.bytes += bytes;
-        held.order.insert(used, key);
-        held.entries.insert(key, Entry { item, bytes, used });
-        self.bytes.set(held.bytes as u64);
+        held.put(key, item, bytes + ENTRY_BYTES, self.bytes_max);
+        self.bytes.set(held.size() as u64);
     }
 
     /// Forgets a block.
     pub(crate) fn forget(&self, block: BlockKey) {
         let mut held = self.held();
-        let gone: Vec<Key> =
-            held.entries.keys().copied().filter(|key| key.block == block).collect();
-        gone.into_iter().for_each(|key| held.remove(key));
-        self.bytes.set(held.bytes as u64);
+        held.remove_all(|key| key.block == block);
+        self.bytes.set(held.size() as u64);
     }
 
     /// A decoder, one that was used before if there is any: making one costs as much as reading
@@ -161,26 +130,8 @@ impl Cache {
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Lru<Key, Item>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    fn touch(&mut self, key: Key) -> Option<Item> {
-        let entry = self.entries.get_mut(&key)?;
-        self.tick += 1;
-        self.order.remove(&entry.used);
-        entry.used = self.tick;
-        self.order.insert(self.tick, key);
-        Some(entry.item.clone())
-    }
-
-    fn remove(&mut self, key: Key) {
-        if let Some(gone) = self.entries.remove(&key) {
-            self.order.remove(&gone.used);
-            self.bytes -= gone.bytes;
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Blocks that are open, the ones used last: each takes a file descriptor and the memory of its
 //! directory, and there may be more blocks than a process may have open.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::metric::{Counter, Gauge};
@@ -11,6 +10,7 @@ use crate::backend::Backend;
 use crate::block::cache::{BlockKey, Cache};
 use crate::block::reader::Reader;
 use crate::error::Error;
+use crate::lru::Lru;
 use crate::manifest::BlockId;
 
 /// Most blocks that are open at a time, besides those that are being read.
@@ -21,34 +21,18 @@ const OPEN_MAX: usize = 256;
 pub struct Readers {
     backend: Arc<dyn Backend>,
     cache: Arc<Cache>,
-    max: usize,
-    held: Mutex<Held>,
+    held: Mutex<Lru<BlockId, Arc<Reader>>>,
     /// Blocks that are open.
     pub open: Gauge,
     /// Times that a block was opened.
     pub opened: Counter,
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    readers: HashMap<BlockId, (Arc<Reader>, u64)>,
-    /// The blocks by when they were used last.
-    order: BTreeMap<u64, BlockId>,
-    tick: u64,
-}
-
 impl Readers {
     /// Opens blocks of a backend; what is read of them goes through the cache.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, cache: Arc<Cache>) -> Self {
-        Self {
-            backend,
-            cache,
-            max: OPEN_MAX,
-            held: Mutex::default(),
-            open: Gauge::new(),
-            opened: Counter::new(),
-        }
+        Self { backend, cache, held: Mutex::default(), open: Gauge::new(), opened: Counter::new() }
     }
 
     /// The cache of what is read.
@@ -63,8 +47,8 @@ impl Readers {
     /// `Corrupt`, `Refused`, `Io`.
     pub fn open(&self, block: &Block) -> Result<Arc<Reader>, Error> {
         let id = block.meta.id;
-        if let Some(reader) = self.held().touch(id) {
-            return Ok(reader);
+        if let Some(reader) = self.held().get(id) {
+            return Ok(Arc::clone(reader));
         }
         // Not under the lock: two may open the same block, and one of the two stays.
         let file = self.backend.open(&block.name)?;
@@ -73,16 +57,8 @@ impl Readers {
         let reader = Arc::new(reader);
         self.opened.inc();
         let mut held = self.held();
-        held.remove(id);
-        while held.readers.len() >= self.max {
-            let Some((_, oldest)) = held.order.pop_first() else { break };
-            held.readers.remove(&oldest);
-        }
-        held.tick += 1;
-        let used = held.tick;
-        held.readers.insert(id, (Arc::clone(&reader), used));
-        held.order.insert(used, id);
-        self.open.set(held.readers.len() as u64);
+        held.put(id, Arc::clone(&reader), 1, OPEN_MAX);
+        self.open.set(held.size() as u64);
         Ok(reader)
     }
 
@@ -90,12 +66,12 @@ impl Readers {
     pub fn forget(&self, block: &Block) {
         let mut held = self.held();
         held.remove(block.meta.id);
-        self.open.set(held.readers.len() as u64);
+        self.open.set(held.size() as u64);
         drop(held);
         self.cache.forget(key_of(block));
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Lru<BlockId, Arc<Reader>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,21 +79,4 @@ impl Readers {
 /// What the cache knows a block by.
 fn key_of(block: &Block) -> BlockKey {
     (1, block.meta.id.writer, block.meta.id.number)
-}
-
-impl Held {
-    fn touch(&mut self, id: BlockId) -> Option<Arc<Reader>> {
-        let (reader, used) = self.readers.get_mut(&id)?;
-        self.tick += 1;
-        self.order.remove(used);
-        *used = self.tick;
-        self.order.insert(self.tick, id);
-        Some(Arc::clone(reader))
-    }
-
-    fn remove(&mut self, id: BlockId) {
-        if let Some((_, used)) = self.readers.remove(&id) {
-            self.order.remove(&used);
-        }
-    }
 }
