@@ -139,6 +139,70 @@ fn many_small_tenants_need_few_files() {
     check(&gateway);
 }
 
+/// What it takes to merge the large one is more than a merge may hold, so it is merged in turns; the
+/// small ones around it are gathered. A trace that comes in pieces is whole whichever way.
+#[test]
+fn a_large_tenant_is_merged_in_turns_and_small_ones_around_it_together() {
+    const ROUNDS: usize = 3;
+    const LARGE: &str = "m-large";
+    let gateway = Options::new()
+        .set("tenancy", "header")
+        .set("head.bytes_max", "64MiB")
+        .set("l0.merge_bytes_max", "16MiB")
+        .set("l0.window", "1h")
+        .start();
+    let mut rng = Rng::new(4);
+    let small = ["a", "b", "y", "z"];
+    // One trace of each tenant has a span in every round.
+    let pieces: Vec<(&str, Vec<u8>)> =
+        small.into_iter().chain([LARGE]).map(|tenant| (tenant, rng.id::<16>().to_vec())).collect();
+    let mut sent: Vec<(&str, Vec<u8>, usize)> = Vec::new();
+    let export = |tenant: &str, spans| {
+        let body = otlp::request(tenant, spans).encode_to_vec();
+        let reply = Request::otlp(body).header(HEADER, tenant).send(gateway.at.otlp_http);
+        assert_eq!(reply.status, 200, "{tenant}: {reply:?}");
+    };
+    for _ in 0..ROUNDS {
+        for (tenant, id) in &pieces {
+            export(tenant, vec![otlp::span(id, &rng.id::<8>(), "piece")]);
+        }
+        for tenant in small {
+            let trace = otlp::trace(&mut rng, 5);
+            sent.push((tenant, trace[0].trace_id.clone(), 5));
+            export(tenant, trace);
+        }
+        // Noise, which makes the files as large as what is sent.
+        for _ in 0..200 {
+            let mut trace = otlp::trace(&mut rng, 3);
+            let noise: String = (0..2_000).map(|_| format!("{:016x}", rng.number())).collect();
+            trace[0].attributes.push(otlp::text("noise", &noise));
+            sent.push((LARGE, trace[0].trace_id.clone(), 3));
+            export(LARGE, trace);
+        }
+        gateway.flush("l0");
+    }
+    sent.extend(pieces.iter().map(|(tenant, id)| (*tenant, id.clone(), ROUNDS)));
+    let merges = || gateway.metric("traceweir_store_merges_total").to_string();
+    assert_eq!(merges(), "0");
+    gateway.flush("l1");
+    assert_eq!(merges(), "1", "all files in one merge");
+    let blocks = |tenant: &str| {
+        let dir = gateway.data().join("blocks").join(tenant);
+        std::fs::read_dir(dir).expect("its blocks").count()
+    };
+    assert!(blocks(LARGE) >= ROUNDS, "{} blocks: it took no turns", blocks(LARGE));
+    small.iter().for_each(|tenant| assert_eq!(blocks(tenant), 1, "{tenant}"));
+    let check = |gateway: &Gateway| {
+        for (tenant, id, spans) in &sent {
+            let reply = get(gateway, tenant, &format!("/api/v2/traces/{}", hex(id)));
+            assert_eq!(reply.status, 200, "{tenant}: {reply:?}");
+            assert_eq!(reply.text().matches("\"spanId\"").count(), *spans, "{tenant} {}", hex(id));
+        }
+    };
+    check(&gateway);
+    check(&gateway.kill_and_restart());
+}
+
 /// Fewer than it may have by itself, in the middle of its life.
 fn limit_files(gateway: &Gateway, files: usize) {
     let pid = gateway.pid().to_string();

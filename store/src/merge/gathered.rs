@@ -53,7 +53,8 @@ pub(crate) fn choose(l0: &[Arc<L0>], bytes_max: u64) -> Vec<Arc<L0>> {
 }
 
 /// The tenants of these files, in portions: those of one are gathered together, and a tenant that
-/// takes more than half of the memory is a portion by itself.
+/// takes more than half of the memory is a portion by itself. Tenants of a portion follow each
+/// other in the files, so that no large one is read along with them.
 pub(crate) fn portions(inputs: &[Arc<L0>], bytes_max: usize) -> Vec<Vec<TenantId>> {
     let tenants: BTreeSet<&TenantId> = inputs.iter().flat_map(|l0| l0.tenants()).collect();
     let mut portions = Vec::new();
@@ -62,6 +63,8 @@ pub(crate) fn portions(inputs: &[Arc<L0>], bytes_max: usize) -> Vec<Vec<TenantId
         let of = |l0: &Arc<L0>| l0.run(tenant).map_or(0, |run| run.rows as usize * row_bytes(l0));
         let bytes: usize = inputs.iter().map(of).sum();
         if bytes > bytes_max / 2 {
+            portions.push(std::mem::take(&mut portion));
+            held = 0;
             portions.push(vec![tenant.clone()]);
             continue;
         }
