@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::{Clock, Nanos};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use store::disk::RealDisk;
 use store::{Kind, Store};
 use tokio::runtime::{Builder, Runtime};
@@ -101,6 +102,17 @@ struct Front {
     trigger: DrainTrigger,
 }
 
+/// As many open files as the system lets this process have: the soft limit is a default of shells
+/// (1,024 as a rule), and connections and files share it.
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(fault) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        debug!(%fault, "the limit of open files stays");
+    }
+}
+
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
@@ -113,6 +125,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     if let Err(fault) = rustix::thread::disable_transparent_huge_pages(true) {
         debug!(%fault, "huge pages stay as the system has them");
     }
+    raise_file_limit();
     let head = config.head.bytes_max.0 >> 20;
     info!(version = env!("CARGO_PKG_VERSION"), %budget, head_mib = head, "starting");
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;

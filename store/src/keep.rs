@@ -19,7 +19,6 @@ use model::{Clock, Nanos, TenantId};
 use tracing::{info, warn};
 
 use crate::backend::{Backend, Local};
-use crate::block::cache::Cache;
 use crate::block::schema::Attribute;
 use crate::error::{Error, Kind};
 use crate::fault;
@@ -27,10 +26,10 @@ use crate::head::Head;
 use crate::l0::{self, L0};
 use crate::log::LocalWal;
 use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State};
-use crate::merge::{self, Merge};
+use crate::merge::{self, Gathered, Merge};
 use crate::retention;
 use crate::seal;
-use crate::shelf::{Blocks, Part, Shelf};
+use crate::shelf::{Blocks, Part, Readers, Shelf};
 use reserve::Reserve;
 
 /// Bytes of unpacked tables and dictionaries of row groups that are kept.
@@ -45,7 +44,7 @@ const QUERIED_MAX: usize = 64;
 pub(crate) struct Keep {
     pub(crate) shelf: Shelf,
     pub(crate) backend: Arc<Local>,
-    pub(crate) cache: Arc<Cache>,
+    pub(crate) readers: Readers,
     pub(crate) stats: Arc<l0::Stats>,
     pub(crate) manifest: Manifest,
     config: l0::Config,
@@ -127,7 +126,7 @@ impl Keep {
             return Ok(Step::Worked);
         }
         fault::point("seal.written");
-        let l0 = Arc::new(L0::open(self.backend.open(&name)?, name, &self.cache)?);
+        let l0 = Arc::new(L0::open(self.backend.open(&name)?, name, self.readers.cache())?);
         self.shelf.change(|contents| {
             contents.l0.push(l0);
             head.release(&segment)
@@ -150,24 +149,9 @@ impl Keep {
         }
         fault::point("merge.begin");
         let started = self.clock.monotonic();
-        let inputs = merge::choose(&l0, self.config.merge_bytes_max.as_usize());
-        let tenants: BTreeSet<TenantId> =
-            inputs.iter().flat_map(|l0| l0.tenants().cloned()).collect();
+        let inputs = merge::choose(&l0, self.config.bytes_max.0 / 4);
         let mut states = Vec::new();
-        let mut outcome = Ok(());
-        for tenant in &tenants {
-            match self.reserve.with(|| self.merge_tenant(tenant, &inputs, pause)) {
-                Ok(Some(state)) => states.push((tenant.clone(), state)),
-                Ok(None) => {}
-                Err(error) => {
-                    outcome = Err(error);
-                    break;
-                }
-            }
-            if states.len() >= COMMITS_AT_ONCE {
-                self.show(std::mem::take(&mut states));
-            }
-        }
+        let outcome = self.merge_inputs(&inputs, pause, &mut states);
         fault::point("merge.committed");
         self.show(states);
         fault::point("merge.shown");
@@ -191,6 +175,38 @@ impl Keep {
         Ok(Step::Worked)
     }
 
+    /// Merges what all tenants have in these files. Tenants that are not shown yet when it ends,
+    /// or fails, are in `states`.
+    fn merge_inputs(
+        &self,
+        inputs: &[Arc<L0>],
+        pause: &dyn Fn(),
+        states: &mut Vec<(TenantId, State)>,
+    ) -> Result<(), Error> {
+        let bytes_max = self.config.merge_bytes_max.as_usize();
+        for portion in merge::portions(inputs, bytes_max) {
+            if let [tenant] = portion.as_slice() {
+                for inputs in merge::turns(tenant, inputs, bytes_max) {
+                    // The next turn goes by what this one left.
+                    self.show(std::mem::take(states));
+                    let merge = || self.merge_tenant(tenant, (&inputs, None), pause);
+                    states.extend(self.reserve.with(merge)?.map(|state| (tenant.clone(), state)));
+                }
+                continue;
+            }
+            let all = merge::gather(&portion, inputs)?;
+            for (tenant, gathered) in portion.iter().zip(&all) {
+                pause();
+                let merge = || self.merge_tenant(tenant, (inputs, Some(gathered)), pause);
+                states.extend(self.reserve.with(merge)?.map(|state| (tenant.clone(), state)));
+                if states.len() >= COMMITS_AT_ONCE {
+                    self.show(std::mem::take(states));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The L0 files to merge, oldest first.
     fn due(&self, due: Due) -> Vec<Arc<L0>> {
         let l0 = self.shelf.contents().l0.clone();
@@ -212,7 +228,7 @@ impl Keep {
     fn merge_tenant(
         &self,
         tenant: &TenantId,
-        inputs: &[Arc<L0>],
+        (inputs, gathered): (&[Arc<L0>], Option<&Gathered>),
         pause: &dyn Fn(),
     ) -> Result<Option<State>, Error> {
         let contents = self.shelf.contents();
@@ -226,9 +242,10 @@ impl Keep {
         let merge = Merge {
             tenant,
             inputs: &inputs,
+            gathered,
             blocks: &blocks,
             backend: &*self.backend,
-            cache: &self.cache,
+            readers: &self.readers,
             stats: &self.stats,
             writer: self.writer,
             now,
@@ -251,7 +268,7 @@ impl Keep {
                 let state = self.catch_up(tenant, &blocks.state, error)?;
                 self.show(vec![(tenant.clone(), state)]);
                 // Some of the files may be merged by now, and others not.
-                self.merge_tenant(tenant, &inputs, pause)
+                self.merge_tenant(tenant, (&inputs, gathered), pause)
             }
         }
     }
@@ -353,7 +370,7 @@ impl Keep {
             }
         }
         fault::point("tidy");
-        self.shelf.sweep(&*self.backend)?;
+        self.shelf.sweep(&*self.backend, &self.readers)?;
         self.reserve.refill();
         self.count();
         outcome

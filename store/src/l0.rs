@@ -110,7 +110,7 @@ pub struct L0 {
     /// Its id.
     pub id: L0Id,
     /// Its columns.
-    pub reader: Reader,
+    pub reader: Arc<Reader>,
     /// The length of the file.
     pub bytes: u64,
     runs: HashMap<TenantId, Run>,
@@ -123,7 +123,7 @@ impl L0 {
     /// `Corrupt`, `Refused`, `Io`.
     pub fn open(file: Arc<dyn File>, name: String, cache: &Arc<Cache>) -> Result<Self, Error> {
         let bytes = file.len().map_err(|fault| Error::io(format!("read {name}"), fault))?;
-        let reader = Reader::open_file(file, name, Arc::clone(cache))?;
+        let reader = Arc::new(Reader::open_file(file, name, Arc::clone(cache))?);
         let header = &reader.directory().header;
         let id = L0Id { writer: header.writer, number: header.number };
         let runs = reader.tenants()?.into_iter().map(|run| (run.tenant.clone(), run)).collect();

@@ -290,7 +290,7 @@ impl Store {
         let bytes_max = self.0.config.query.trace_bytes_max.as_usize();
         let inner = &self.0;
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &*inner.keep.backend, &inner.keep.cache);
+        let parts = Parts::new(&view, tenant, &inner.keep.readers);
         let found = execute::trace(&parts, id, during, bytes_max)?;
         let partial = inner.partial(tenant, &view, parts.into_problems());
         let Some((mut trace, duplicates, conflicts)) = found else {
@@ -317,7 +317,7 @@ impl Store {
             inner.keep.asked_for(key);
         }
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &*inner.keep.backend, &inner.keep.cache);
+        let parts = Parts::new(&view, tenant, &inner.keep.readers);
         let mut found = execute::search(&parts, search)?;
         found.partial = inner.partial(tenant, &view, parts.into_problems());
         Ok(found)
@@ -338,7 +338,13 @@ impl Store {
     /// The cache of row groups' tables.
     #[must_use]
     pub fn cache(&self) -> &block::cache::Cache {
-        &self.0.keep.cache
+        self.0.keep.readers.cache()
+    }
+
+    /// The blocks that are open.
+    #[must_use]
+    pub fn readers(&self) -> &shelf::Readers {
+        &self.0.keep.readers
     }
 
     /// Refuses new appends, waits for those under way, closes the log clean. Blocking. Before

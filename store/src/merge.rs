@@ -5,6 +5,7 @@
 //! whose block was cut before, and spans much older than their arrival, go to small blocks of
 //! their own, one for each hour, so that they widen no other block.
 
+mod gathered;
 mod sources;
 
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use crate::block::writer::{Options, Writer};
 use crate::error::Error;
 use crate::l0::{self, L0};
 use crate::manifest::{BlockMeta, Change, Promoted};
-use crate::shelf::{Blocks, block_name};
+use crate::shelf::{Blocks, Readers, block_name};
+use gathered::{Entry, entries};
+pub(crate) use gathered::{Gathered, choose, gather, portions, turns};
 use sources::Sources;
 
 /// Rows of a row group of a block.
@@ -40,9 +43,11 @@ const ASKED_MAX: usize = 64;
 pub(crate) struct Merge<'m> {
     pub(crate) tenant: &'m TenantId,
     pub(crate) inputs: &'m [Arc<L0>],
+    /// What the tenant has in the inputs, where that was gathered.
+    pub(crate) gathered: Option<&'m Gathered>,
     pub(crate) blocks: &'m Blocks,
     pub(crate) backend: &'m dyn Backend,
-    pub(crate) cache: &'m Arc<crate::block::cache::Cache>,
+    pub(crate) readers: &'m Readers,
     pub(crate) stats: &'m l0::Stats,
     pub(crate) writer: u64,
     pub(crate) now: Nanos,
@@ -130,22 +135,24 @@ impl Merge<'_> {
     /// All pieces of traces of the tenant, sorted by trace and arrival.
     fn pieces(&self) -> Result<Vec<Piece>, Error> {
         let mut pieces = Vec::new();
-        for (input, l0) in self.inputs.iter().enumerate() {
-            for group in 0..l0.reader.row_groups() {
-                let rows = l0.rows(self.tenant, group);
-                if rows.is_empty() {
-                    continue;
-                }
-                for trace in l0.reader.summary(group)?.traces {
-                    if rows.contains(&trace.first_row) {
-                        pieces.push(Piece {
-                            id: trace.id,
-                            input: count(input),
-                            group,
-                            first_row: trace.first_row,
-                            rows: trace.rows,
-                            start: trace.starts.start.0,
-                        });
+        let mut push = |input: usize, group: u32, entry: Entry| {
+            let Entry { id, first_row, rows, start } = entry;
+            pieces.push(Piece { id, input: count(input), group, first_row, rows, start });
+        };
+        if let Some(gathered) = self.gathered {
+            let number = |id| self.inputs.iter().position(|l0| l0.id == id);
+            for of in gathered.traces.chunk_by(|a, b| a.0 == b.0) {
+                // One that the tenant's blocks consumed already is not among the inputs.
+                let Some(input) = of.first().and_then(|(id, ..)| number(*id)) else { continue };
+                of.iter().for_each(|(_, group, entry)| push(input, *group, *entry));
+            }
+        } else {
+            for (input, l0) in self.inputs.iter().enumerate() {
+                for group in 0..l0.reader.row_groups() {
+                    let rows = l0.rows(self.tenant, group);
+                    if !rows.is_empty() {
+                        let summary = l0.reader.summary(group)?;
+                        entries(&summary.traces, &rows).for_each(|entry| push(input, group, entry));
                     }
                 }
             }
@@ -165,7 +172,7 @@ impl Merge<'_> {
         change: &mut Change,
         late: &mut Vec<Trace>,
     ) -> Result<(), Error> {
-        let mut sources = Sources::new(self.inputs, self.tenant, self.bytes_max);
+        let mut sources = Sources::new(self.inputs, self.gathered, self.tenant, self.bytes_max);
         let (mut ordered, mut orderer) = (Ordered::default(), Orderer::default());
         let ends = self.blocks.list.iter().map(|block| block.meta.starts.1);
         let newest = ends.max().unwrap_or(0);
@@ -280,7 +287,7 @@ impl Merge<'_> {
     fn stands_elsewhere(&self, id: TraceId) -> bool {
         let has = |block: &Arc<crate::shelf::Block>| {
             // A damaged block is told by whoever reads it.
-            let reader = block.reader(self.backend, self.cache).ok();
+            let reader = self.readers.open(block).ok();
             reader.and_then(|reader| reader.find(id).ok()).is_some_and(|found| !found.is_empty())
         };
         self.blocks.list.iter().rev().take(ASKED_MAX).any(has)
@@ -289,6 +296,26 @@ impl Merge<'_> {
     /// The attributes that the blocks may have columns of.
     fn candidates(&self) -> Result<Candidates, Error> {
         let mut candidates = Candidates::default();
+        match self.gathered {
+            Some(gathered) => {
+                gathered.batches.values().for_each(|batch| candidates.add_batch(batch));
+            }
+            None => self.candidates_of_files(&mut candidates)?,
+        }
+        for Promoted { table, key, kind } in &self.blocks.state.promoted {
+            let table = crate::block::schema::TABLES.get(usize::from(*table)).copied();
+            if let (Some(table), Some(kind)) = (table, type_of(*kind)) {
+                candidates.prefer(Attribute { table, key: key.clone(), kind }, Why::Sticky);
+            }
+        }
+        for attribute in &self.queried {
+            candidates.prefer(attribute.clone(), Why::Queried);
+        }
+        Ok(candidates)
+    }
+
+    /// All attributes that have a column in the files, whose ever they are.
+    fn candidates_of_files(&self, candidates: &mut Candidates) -> Result<(), Error> {
         for l0 in self.inputs {
             let attributes = &l0.reader.directory().schema;
             for group in 0..l0.reader.row_groups() {
@@ -308,16 +335,7 @@ impl Merge<'_> {
                 }
             }
         }
-        for Promoted { table, key, kind } in &self.blocks.state.promoted {
-            let table = crate::block::schema::TABLES.get(usize::from(*table)).copied();
-            if let (Some(table), Some(kind)) = (table, type_of(*kind)) {
-                candidates.prefer(Attribute { table, key: key.clone(), kind }, Why::Sticky);
-            }
-        }
-        for attribute in &self.queried {
-            candidates.prefer(attribute.clone(), Why::Queried);
-        }
-        Ok(candidates)
+        Ok(())
     }
 
     fn newly_promoted(&self, schema: &crate::block::schema::Schema) -> Vec<Promoted> {
@@ -388,15 +406,4 @@ impl<'p> Turns<'p> {
     fn next(&mut self) -> Option<Turn<'p>> {
         self.turns.next()
     }
-}
-
-/// The L0 files that are merged next: the oldest, as many as one merge may hold.
-pub(crate) fn choose(l0: &[Arc<L0>], bytes_max: usize) -> Vec<Arc<L0>> {
-    let mut held = 0;
-    let fits = |l0: &&Arc<L0>| {
-        held += sources::held_bytes(l0);
-        held <= bytes_max
-    };
-    let fitting = l0.iter().take_while(fits).count();
-    l0.iter().take(fitting.max(1)).cloned().collect()
 }

@@ -15,6 +15,9 @@ use crate::l0;
 
 /// Rows of a row group of an L0 file: what a merge holds of each at a time.
 const GROUP_ROWS: u32 = 32_768;
+/// From so many tenants on pages are short: each of them is read for a part of its rows only.
+const MANY_TENANTS: usize = 16;
+const SHORT_PAGE_ROWS: u32 = 2_048;
 
 impl Sink for Box<dyn Upload> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -73,7 +76,9 @@ pub(crate) fn write(
     };
     let mut candidates = Candidates::default();
     candidates.add_batch(batch);
-    let mut block = Writer::new(upload, header, candidates.choose(), Options::L0)?;
+    let page_rows = if runs.len() < MANY_TENANTS { Options::L0.page_rows } else { SHORT_PAGE_ROWS };
+    let options = Options { page_rows, ..Options::L0 };
+    let mut block = Writer::new(upload, header, candidates.choose(), options)?;
     for group in cut(&ordered.traces, GROUP_ROWS) {
         block.row_group(&[batch], &ordered, group)?;
     }

@@ -4,30 +4,31 @@
 //! ([`Shelf::change`]), so that no reader sees them twice or not at all. What a view refers to is
 //! not removed: files that nobody needs wait in the graveyard until the last view is gone.
 
+mod readers;
+
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::TenantId;
 
 use crate::backend::Backend;
-use crate::block::cache::Cache;
-use crate::block::reader::Reader;
 use crate::error::Error;
 use crate::head::{Head, Segment};
 use crate::l0::L0;
 use crate::manifest::{BlockMeta, L0Id, State, tenant_dir};
 
+pub use readers::Readers;
+
 /// Where blocks are.
 pub const ROOT: &str = "blocks";
 
-/// One block of a tenant; opened when it is first read.
+/// One block of a tenant.
 #[derive(Debug)]
 pub struct Block {
     /// What the manifest says of it.
     pub meta: Arc<BlockMeta>,
     /// Its name in the backend.
     pub name: String,
-    reader: OnceLock<Reader>,
 }
 
 impl Block {
@@ -35,28 +36,7 @@ impl Block {
     #[must_use]
     pub fn new(tenant: &TenantId, meta: Arc<BlockMeta>) -> Self {
         let name = block_name(tenant, &meta.id.to_string());
-        Self { meta, name, reader: OnceLock::new() }
-    }
-
-    /// Its columns.
-    ///
-    /// # Errors
-    /// `Corrupt`, `Refused`, `Io`.
-    pub fn reader(&self, backend: &dyn Backend, cache: &Arc<Cache>) -> Result<&Reader, Error> {
-        if let Some(reader) = self.reader.get() {
-            return Ok(reader);
-        }
-        let file = backend.open(&self.name)?;
-        let place = self.meta.directory;
-        let reader = Reader::open(file, place, self.name.clone(), Arc::clone(cache))?;
-        Ok(self.reader.get_or_init(|| reader))
-    }
-
-    /// Forgets what the cache has of it.
-    pub fn forget(&self) {
-        if let Some(reader) = self.reader.get() {
-            reader.forget();
-        }
+        Self { meta, name }
     }
 }
 
@@ -76,7 +56,7 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// What follows on `before` by this state: blocks that stay keep what is open.
+    /// What follows on `before` by this state.
     #[must_use]
     pub fn follow(&self, tenant: &TenantId, state: State) -> Self {
         let known: BTreeMap<_, _> = self.list.iter().map(|block| (block.meta.id, block)).collect();
@@ -207,7 +187,7 @@ impl Shelf {
     ///
     /// # Errors
     /// `Io`; what could not be removed is tried again.
-    pub fn sweep(&self, backend: &dyn Backend) -> Result<u64, Error> {
+    pub fn sweep(&self, backend: &dyn Backend, readers: &Readers) -> Result<u64, Error> {
         let due: Vec<Grave> = {
             let mut graves = self.graves();
             let (due, wait) = std::mem::take(&mut *graves).into_iter().partition(Grave::is_alone);
@@ -221,7 +201,7 @@ impl Shelf {
                 self.graves().extend(due.chain([grave]));
                 return Err(error);
             }
-            grave.forget();
+            grave.forget(readers);
             removed += 1;
         }
         Ok(removed)
@@ -254,10 +234,10 @@ impl Grave {
         }
     }
 
-    fn forget(&self) {
+    fn forget(&self, readers: &Readers) {
         match self {
             Self::L0(l0) => l0.reader.forget(),
-            Self::Block(block) => block.forget(),
+            Self::Block(block) => readers.forget(block),
         }
     }
 }

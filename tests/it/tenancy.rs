@@ -100,3 +100,50 @@ fn header_tenancy_stays_on_loopback() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.err.contains("tenancy"), "{ended:?}");
 }
+
+/// More tenants, each with blocks of its own, than the process may have files open.
+#[test]
+fn many_small_tenants_need_few_files() {
+    const TENANTS: usize = 200;
+    const FILES: usize = 330;
+    let gateway = Options::new()
+        .set("tenancy", "header")
+        .set("head.bytes_max", "16MiB")
+        .set("head.seal.rows", "1000")
+        .start();
+    limit_files(&gateway, FILES);
+    let mut rng = Rng::new(3);
+    let mut sent = Vec::new();
+    for round in 0..2 {
+        for tenant in 0..TENANTS {
+            let tenant = format!("tenant-{tenant:03}");
+            let trace = otlp::trace(&mut rng, 10);
+            let id = trace[0].trace_id.clone();
+            let body = otlp::request(&tenant, trace).encode_to_vec();
+            let reply = Request::otlp(body).header(HEADER, &tenant).send(gateway.at.otlp_http);
+            assert_eq!(reply.status, 200, "round {round}: {reply:?}");
+            sent.push((tenant, id));
+        }
+        gateway.flush("l1");
+    }
+    let check = |gateway: &Gateway| {
+        for (tenant, id) in &sent {
+            let reply = get(gateway, tenant, &format!("/api/v2/traces/{}", hex(id)));
+            assert_eq!(reply.status, 200, "{tenant}: {reply:?}");
+            assert_eq!(reply.text().matches("spanId").count(), 10, "{tenant}: {}", reply.text());
+        }
+    };
+    check(&gateway);
+    let gateway = gateway.kill_and_restart();
+    limit_files(&gateway, FILES);
+    check(&gateway);
+}
+
+/// Fewer than it may have by itself, in the middle of its life.
+fn limit_files(gateway: &Gateway, files: usize) {
+    let pid = gateway.pid().to_string();
+    let limit = format!("--nofile={files}:{files}");
+    let output = std::process::Command::new("prlimit").args(["--pid", &pid, &limit]).output();
+    let output = output.expect("prlimit of util-linux");
+    assert!(output.status.success(), "{output:?}");
+}

@@ -193,4 +193,18 @@ pub(super) const METRICS: &[Metric] = &[
         labels: &[],
         read: |sources, emit| emit.value(sources.store.cache().bytes.get()),
     },
+    Metric {
+        name: "traceweir_store_blocks_open",
+        kind: Kind::Gauge,
+        help: "Blocks that are kept open.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.readers().open.get()),
+    },
+    Metric {
+        name: "traceweir_store_blocks_opened_total",
+        kind: Kind::Counter,
+        help: "Times that a block was opened.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.readers().opened.get()),
+    },
 ];

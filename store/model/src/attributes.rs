@@ -4,9 +4,13 @@
 //! *shape*: a path in a trie of columns, one number per row. The walk also leans on it: the next
 //! key is compared with the children of the node it stands on before anything is hashed.
 
+mod cut;
+
 use std::ops::Range;
 
 use hashbrown::HashTable;
+
+pub(crate) use cut::Cut;
 
 use crate::column::{Column, Interner, Type, Values, count};
 
@@ -34,6 +38,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Attributes {
     columns: Vec<Column>,
+    /// The place of the overflow column, if there is one.
+    overflow: Option<u32>,
     by_key: HashTable<u32>,
     nodes: Vec<Node>,
     children: HashTable<u32>,
@@ -94,6 +100,7 @@ impl Attributes {
         };
         Self {
             columns: Vec::new(),
+            overflow: None,
             by_key: HashTable::new(),
             nodes: vec![root],
             children: HashTable::new(),
@@ -132,6 +139,7 @@ impl Attributes {
         if shapes.iter().any(|shape| (shape & !TAIL) as usize >= table.nodes.len()) {
             return None;
         }
+        table.overflow = columns.iter().position(|c| c.kind == Type::Overflow).map(count);
         (table.columns, table.shapes) = (columns, shapes);
         Some(table)
     }
@@ -228,7 +236,7 @@ impl Attributes {
     }
 
     fn pop_overflow(&mut self, row: u32) {
-        if let Some(column) = self.columns.iter_mut().find(|c| c.kind == Type::Overflow) {
+        if let Some(column) = self.overflow.and_then(|at| self.columns.get_mut(at as usize)) {
             column.pop(row);
         }
     }
@@ -258,35 +266,40 @@ impl Attributes {
 
     /// The attributes of a row in their order: column and position in it.
     pub fn row(&self, row: u32) -> Vec<(&Column, usize)> {
+        let placed = self.row_placed(row).into_iter();
+        placed.map(|(place, position)| (&self.columns[place as usize], position)).collect()
+    }
+
+    /// The same, each column as its place among [`Attributes::columns`].
+    pub fn row_placed(&self, row: u32) -> Vec<(u32, usize)> {
         let shape = self.shapes.get(row as usize).copied().unwrap_or(EMPTY_SHAPE);
         let mut found = Vec::new();
-        if is_tail(shape)
-            && let Some(column) = self.columns.iter().find(|c| c.kind == Type::Overflow)
-        {
-            found.push(column);
+        if is_tail(shape) {
+            found.extend(self.overflow);
         }
         let mut node = shape & !TAIL;
         while node != EMPTY_SHAPE {
             let Node { column, parent, .. } = self.nodes[node as usize];
-            found.push(&self.columns[column as usize]);
+            found.push(column);
             node = parent;
         }
         // A key that the row repeats stands in its column as often: the last one is met first.
-        let mut taken: Vec<(*const Column, usize)> = Vec::new();
-        let mut attributes: Vec<(&Column, usize)> = found
+        let mut taken: Vec<(u32, usize)> = Vec::new();
+        let mut attributes: Vec<(u32, usize)> = found
             .into_iter()
-            .filter_map(|column| {
-                let end = match taken.iter_mut().find(|(seen, _)| std::ptr::eq(*seen, column)) {
+            .filter_map(|place| {
+                let column = &self.columns[place as usize];
+                let end = match taken.iter_mut().find(|(seen, _)| *seen == place) {
                     Some((_, end)) => end,
                     None => {
-                        taken.push((column, column.positions(row).end));
+                        taken.push((place, column.positions(row).end));
                         let last = taken.len() - 1;
                         &mut taken[last].1
                     }
                 };
                 // Only a block that is not what was written names a value that is not there.
                 *end = end.checked_sub(1).filter(|at| column.rows.get(*at) == Some(&row))?;
-                Some((column, *end))
+                Some((place, *end))
             })
             .collect();
         attributes.reverse();
@@ -364,6 +377,9 @@ impl Attributes {
         }
         let column = count(self.columns.len());
         self.columns.push(Column::new(key, kind, self.seed));
+        if kind == Type::Overflow {
+            self.overflow = Some(column);
+        }
         let columns = &self.columns;
         self.by_key.insert_unique(mix(key, kind as u32), column, |i| {
             let column = &columns[*i as usize];

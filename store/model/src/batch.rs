@@ -3,6 +3,7 @@
 //! The one representation of spans (DESIGN §1): the OTLP walk (`otlp`) fills it, the head of the
 //! store is made of it, queries scan it and `otlp::emit` turns rows back into OTLP.
 
+mod cut;
 mod nested;
 mod parts;
 mod pinned;

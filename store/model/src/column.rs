@@ -3,8 +3,14 @@
 //! Filled by the walks (`otlp`), read by queries, by the emitter and by what seals blocks. Text is
 //! interned per column, so that a predicate runs once per distinct value and not once per row.
 
+mod renumber;
+
+use std::ops::Range;
+
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub(crate) use renumber::Renumber;
 
 /// Longer values are never looked up in a dictionary: each is stored as its own blob.
 pub const BLOB_BYTES_MIN: usize = 1024;
@@ -163,14 +169,14 @@ impl Interner {
 
     /// Where the value with this number stands, for [`Interner::at`].
     #[must_use]
-    pub(crate) fn place(&self, code: u32) -> std::ops::Range<u32> {
+    pub(crate) fn place(&self, code: u32) -> Range<u32> {
         let start = code.checked_sub(1).map_or(0, |before| self.ends[before as usize]);
         start..self.ends[code as usize]
     }
 
     /// The value at a place.
     #[inline]
-    pub(crate) fn at(&self, place: &std::ops::Range<u32>) -> &[u8] {
+    pub(crate) fn at(&self, place: &Range<u32>) -> &[u8] {
         &self.bytes[place.start as usize..place.end as usize]
     }
 
@@ -320,7 +326,7 @@ impl Column {
 
     /// The positions of a row's values.
     #[must_use]
-    pub fn positions(&self, row: u32) -> std::ops::Range<usize> {
+    pub fn positions(&self, row: u32) -> Range<usize> {
         let start = self.rows.partition_point(|r| *r < row);
         let length = self.rows[start..].iter().take_while(|r| **r == row).count();
         start..start + length
@@ -335,6 +341,12 @@ impl Column {
                 Values::Words(words) => words.capacity() * 8,
             }
     }
+}
+
+/// Where the rows of a range stand among ascending ones.
+pub(crate) fn within(ascending: &[u32], rows: &Range<u32>) -> Range<usize> {
+    let start = ascending.partition_point(|row| *row < rows.start);
+    start..start + ascending[start..].partition_point(|row| *row < rows.end)
 }
 
 /// Values that few rows have; absent means zero.
@@ -363,6 +375,16 @@ impl Sparse {
     /// The rows that have a value, ascending, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
         self.rows.iter().copied().zip(self.values.iter().copied())
+    }
+
+    /// The values of these rows, rows counted from the first of them, each made another.
+    pub(crate) fn cut(&self, rows: &Range<u32>, mut other: impl FnMut(u32) -> u32) -> Self {
+        let range = within(&self.rows, rows);
+        let mut cut = Self::default();
+        for (row, value) in self.rows[range.clone()].iter().zip(&self.values[range]) {
+            cut.put(row - rows.start, other(*value));
+        }
+        cut
     }
 
     pub(crate) fn is_within(&self, rows: usize) -> bool {

@@ -134,7 +134,7 @@ impl Cache {
     }
 
     /// Forgets a block.
-    pub(super) fn forget(&self, block: BlockKey) {
+    pub(crate) fn forget(&self, block: BlockKey) {
         let mut held = self.held();
         let gone: Vec<Key> =
             held.entries.keys().copied().filter(|key| key.block == block).collect();

@@ -8,18 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::batch::{Batch, Indexed};
 use model::{TenantId, TimeRange, TraceId};
 
-use crate::backend::Backend;
-use crate::block::cache::Cache;
 use crate::block::reader::{Reader, Wanted};
 use crate::error::{Error, Kind};
-use crate::shelf::{Part, View};
+use crate::shelf::{Part, Readers, View};
 
 /// A view, and what is needed to read it.
 pub(crate) struct Parts<'r> {
     pub(crate) view: &'r View,
     pub(crate) tenant: &'r TenantId,
-    pub(crate) backend: &'r dyn Backend,
-    pub(crate) cache: &'r Arc<Cache>,
+    pub(crate) readers: &'r Readers,
     problems: Mutex<Vec<Problem>>,
 }
 
@@ -35,21 +32,16 @@ pub(crate) struct Problem {
 }
 
 impl<'r> Parts<'r> {
-    pub(crate) fn new(
-        view: &'r View,
-        tenant: &'r TenantId,
-        backend: &'r dyn Backend,
-        cache: &'r Arc<Cache>,
-    ) -> Self {
-        Self { view, tenant, backend, cache, problems: Mutex::default() }
+    pub(crate) fn new(view: &'r View, tenant: &'r TenantId, readers: &'r Readers) -> Self {
+        Self { view, tenant, readers, problems: Mutex::default() }
     }
 
     /// The columns of a part that is a file, unless it cannot be opened.
-    pub(super) fn reader<'p>(&self, part: &'p Part) -> Option<&'p Reader> {
+    pub(super) fn reader(&self, part: &Part) -> Option<Arc<Reader>> {
         match part {
             Part::Head(..) => None,
-            Part::L0(l0) => Some(&l0.reader),
-            Part::Block(block) => self.note(part, block.reader(self.backend, self.cache)),
+            Part::L0(l0) => Some(Arc::clone(&l0.reader)),
+            Part::Block(block) => self.note(part, self.readers.open(block)),
         }
     }
 
@@ -78,7 +70,7 @@ impl<'r> Parts<'r> {
         let Some(reader) = self.reader(part) else { return Vec::new() };
         let mut batches = Vec::new();
         for (row_group, rows) in self.note(part, reader.find(id)).unwrap_or_default() {
-            let own = self.rows(part, reader, row_group);
+            let own = self.rows(part, &reader, row_group);
             // The hash of an id may be another's, and an L0 has other tenants.
             if rows.start < own.start || rows.end > own.end {
                 continue;

@@ -107,7 +107,7 @@ impl Run<'_> {
         }
         let Some(reader) = self.parts.reader(part) else { return };
         for row_group in 0..reader.row_groups() {
-            let rows = self.parts.rows(part, reader, row_group);
+            let rows = self.parts.rows(part, &reader, row_group);
             let group = reader.directory().row_groups.get(row_group as usize).copied();
             let Some(group) = group.filter(|_| !rows.is_empty()) else { continue };
             if group.starts.1 < during.start.0 || group.starts.0 > during.end.0 {

@@ -13,7 +13,7 @@ use crate::backend::Local;
 use crate::block::cache::Cache;
 use crate::disk::RealDisk;
 use crate::head::{Config, Head, Seal};
-use crate::shelf::Shelf;
+use crate::shelf::{Readers, Shelf};
 use model::TenantId;
 
 /// Keys and values of a tag search.
@@ -71,7 +71,8 @@ fn put(head: &Head, tenant: &TenantId, service: &str, spans: Vec<Span>) {
 fn look<T>(head: &Head, tenant: &TenantId, read: impl FnOnce(&Parts<'_>) -> T) -> T {
     let view = Shelf::default().view(head, tenant).unwrap();
     let backend = Local::new(Arc::new(RealDisk), std::path::Path::new("nothing is there"));
-    read(&Parts::new(&view, tenant, &backend, &Arc::new(Cache::new(0))))
+    let readers = Readers::new(Arc::new(backend), Arc::new(Cache::new(0)));
+    read(&Parts::new(&view, tenant, &readers))
 }
 
 fn find(head: &Head, tags: &[(&str, &str)]) -> Found {

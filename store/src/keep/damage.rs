@@ -67,7 +67,7 @@ impl Keep {
                 let id = block.meta.id;
                 let to = aside::block(tenant, id);
                 self.backend.set_aside(&block.name, &to)?;
-                block.forget();
+                self.readers.forget(block);
                 let removed = vec![(id, Removal::Damaged)];
                 let state =
                     self.commit(tenant, blocks, &Change { removed, ..Change::default() })?;

@@ -20,7 +20,7 @@ use crate::manifest::{
     self, BlockId, BlockMeta, Change, L0Id, Loaded, Manifest, Removal, State, tenant_dir, tenant_of,
 };
 use crate::retention;
-use crate::shelf::{self, Blocks, Contents, Damage, Shelf};
+use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf};
 
 impl Keep {
     /// Reads what is there. Returns the keeper, and up to where the log is sealed: segments below
@@ -33,6 +33,7 @@ impl Keep {
     ) -> Result<(Self, u64), Error> {
         let backend = Arc::new(Local::new(Arc::clone(dir.disk()), dir.path()));
         let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let readers = Readers::new(Arc::clone(&backend) as Arc<dyn Backend>, Arc::clone(&cache));
         let stats = Arc::<l0::Stats>::default();
         let manifest = Manifest::new(Arc::clone(&backend) as Arc<dyn Backend>);
         let reserve = Reserve::open(dir.disk(), dir.path())?;
@@ -57,7 +58,7 @@ impl Keep {
         shelf.change(|now| *now = contents);
         let keep = Self {
             shelf,
-            cache,
+            readers,
             stats,
             manifest,
             config: config.clone(),

@@ -1,12 +1,13 @@
 //! The rows that a merge holds: row groups of its inputs, as batches, the last used ones.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use model::TenantId;
 use model::batch::{Batch, Indexed};
 use model::column::count;
 
-use super::{GROUP_ROWS, Piece, Trace, Turn};
+use super::{GROUP_ROWS, Gathered, Piece, Trace, Turn};
 use crate::block::order::Place;
 use crate::block::reader::Wanted;
 use crate::error::{Error, Kind};
@@ -14,14 +15,20 @@ use crate::l0::L0;
 
 /// Heap bytes of a row as a batch, about: what a plan goes by before rows are read.
 const ROW_BYTES: usize = 400;
+/// Heap bytes of a byte of a file, about.
+const UNPACKED: usize = 4;
+
+/// Heap bytes of a row of an input, about.
+pub(super) fn row_bytes(l0: &L0) -> usize {
+    let rows = usize::try_from(l0.reader.directory().header.rows).unwrap_or(usize::MAX);
+    // Long values make rows that are longer than most.
+    ROW_BYTES.max(usize::try_from(l0.bytes).unwrap_or(usize::MAX) / rows.max(1) * UNPACKED)
+}
 
 /// Heap bytes of the largest row group of an input, about.
 pub(super) fn held_bytes(l0: &L0) -> usize {
     let rows = l0.reader.directory().row_groups.iter().map(|group| group.rows).max();
-    let by_rows = rows.unwrap_or(0) as usize * ROW_BYTES;
-    // Long values make rows that are longer than most.
-    let groups = l0.reader.row_groups().max(1) as usize;
-    by_rows.max(usize::try_from(l0.bytes).unwrap_or(usize::MAX) / groups * 4)
+    rows.unwrap_or(0) as usize * row_bytes(l0)
 }
 
 /// A trace, its part where it is huge, and where its rows are held.
@@ -30,6 +37,7 @@ pub(super) type Placed = (Trace, Option<u32>, Vec<Place>);
 /// What is held.
 pub(super) struct Sources<'s> {
     inputs: &'s [Arc<L0>],
+    gathered: Option<&'s Gathered>,
     tenant: &'s TenantId,
     bytes_max: usize,
     held: Vec<Source>,
@@ -41,14 +49,19 @@ struct Source {
     group: u32,
     /// The first row of the batch in its row group.
     first_row: u32,
-    batch: Batch,
+    batch: Rc<Batch>,
     bytes: usize,
     used: u64,
 }
 
 impl<'s> Sources<'s> {
-    pub(super) fn new(inputs: &'s [Arc<L0>], tenant: &'s TenantId, bytes_max: usize) -> Self {
-        Self { inputs, tenant, bytes_max, held: Vec::new(), tick: 0 }
+    pub(super) fn new(
+        inputs: &'s [Arc<L0>],
+        gathered: Option<&'s Gathered>,
+        tenant: &'s TenantId,
+        bytes_max: usize,
+    ) -> Self {
+        Self { inputs, gathered, tenant, bytes_max, held: Vec::new(), tick: 0 }
     }
 
     /// How many of these traces make the next row group: as many as it takes, and as need no more
@@ -66,7 +79,7 @@ impl<'s> Sources<'s> {
                 let key = (piece.input, piece.group);
                 if !needed.contains(&key) {
                     needed.push(key);
-                    bytes += self.inputs.get(piece.input as usize).map_or(0, |l0| held_bytes(l0));
+                    bytes += self.inputs.get(piece.input as usize).map_or(0, |l0| self.cost(l0));
                 }
             }
             if at > 0 && (rows > u64::from(GROUP_ROWS) || bytes > self.bytes_max) {
@@ -74,6 +87,11 @@ impl<'s> Sources<'s> {
             }
         }
         traces.len()
+    }
+
+    /// Heap bytes that a row group takes when it is loaded, about; what was gathered is there.
+    fn cost(&self, l0: &L0) -> usize {
+        if self.gathered.is_some() { 0 } else { held_bytes(l0) }
     }
 
     /// Reads the row groups that these traces need and that are not held.
@@ -93,7 +111,13 @@ impl<'s> Sources<'s> {
             let Some(l0) = self.inputs.get(input as usize) else { continue };
             let rows = l0.rows(self.tenant, group);
             let first_row = rows.start;
-            let batch = l0.reader.read(group, rows, Wanted::All, self.tenant, Indexed::No)?;
+            let known = self.gathered.and_then(|of| of.batches.get(&(l0.id, group)).cloned());
+            let batch = match known {
+                Some(batch) => batch,
+                None => {
+                    Rc::new(l0.reader.read(group, rows, Wanted::All, self.tenant, Indexed::No)?)
+                }
+            };
             let bytes = batch.heap_bytes();
             self.held.push(Source { input, group, first_row, batch, bytes, used: self.tick });
         }
@@ -111,7 +135,7 @@ impl<'s> Sources<'s> {
 
     /// What is held, as what places are numbers of.
     pub(super) fn batches(&self) -> Vec<&Batch> {
-        self.held.iter().map(|source| &source.batch).collect()
+        self.held.iter().map(|source| &*source.batch).collect()
     }
 
     /// The rows of each trace, in the order of their arrival.

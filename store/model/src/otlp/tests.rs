@@ -249,6 +249,41 @@ proptest! {
     }
 
     #[test]
+    fn what_is_cut_out_is_what_stood_there(
+        requests in prop::collection::vec(request(), 1..4),
+        ends in any::<[prop::sample::Index; 2]>(),
+        keys_per_tenant_max in 0usize..8,
+    ) {
+        let mut batch = Batch::new(Limits { keys_per_tenant_max, ..Limits::default() }, 42);
+        for request in &requests {
+            append(&mut batch, &request.encode_to_vec()).unwrap();
+        }
+        let rows = count(batch.len());
+        let [a, b] = ends.map(|end| count(end.index(batch.len() + 1)));
+        for cut in [0..a.max(1).min(rows), a.min(b)..a.max(b), 0..rows] {
+            if cut.is_empty() {
+                prop_assert!(batch.cut(cut, &tenant()).is_err());
+                continue;
+            }
+            let part = batch.cut(cut.clone(), &tenant()).unwrap();
+            let mut stood = Traces::new();
+            cut.clone().for_each(|row| stood.push(&batch, row));
+            let stood = ExportTraceServiceRequest::decode(&stood.encode()[..]).unwrap();
+            prop_assert_eq!(flat(&emit(&part)), flat(&stood));
+            for row in 0..count(part.len()) {
+                prop_assert_eq!(part.effective_start(row), batch.effective_start(cut.start + row));
+            }
+            // A part of a part, as what was read from a file is cut again.
+            let last = count(part.len()) - 1;
+            let again = part.cut(last..last + 1, &tenant()).unwrap();
+            let mut stood = Traces::new();
+            stood.push(&batch, cut.start + last);
+            let stood = ExportTraceServiceRequest::decode(&stood.encode()[..]).unwrap();
+            prop_assert_eq!(flat(&emit(&again)), flat(&stood));
+        }
+    }
+
+    #[test]
     fn caps_move_attributes_but_lose_none(
         requests in prop::collection::vec(request(), 1..3),
         keys_per_tenant_max in 0usize..6,

@@ -39,17 +39,14 @@ impl Rest {
             self.counts = vec![0; rows];
         }
         let before = self.key.len();
-        let first = table.columns().as_ptr_range();
         let mut seen = Vec::new();
-        for (column, position) in table.row(row) {
-            let index = table.columns().iter().position(|other| std::ptr::eq(other, column));
-            debug_assert!(first.contains(&std::ptr::from_ref(column)), "a column of its table");
-            let place = index.and_then(|index| places.get(index)).copied().unwrap_or(without);
+        for (column, position) in table.row_placed(row) {
+            let place = places.get(column as usize).copied().unwrap_or(without);
             if place != without && !seen.contains(&place) {
                 seen.push(place);
                 continue;
             }
-            self.put(keys, column, position);
+            self.put(keys, &table.columns()[column as usize], position);
         }
         self.counts[at] = count(self.key.len() - before);
     }
