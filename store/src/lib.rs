@@ -18,6 +18,7 @@ pub mod l0;
 pub mod log;
 pub mod manifest;
 mod merge;
+mod query;
 pub mod retention;
 mod seal;
 pub mod shelf;
