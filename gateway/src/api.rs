@@ -15,113 +15,42 @@
 mod admin;
 mod answer;
 mod call;
+mod config;
 mod error;
+mod hint;
+mod names;
+pub(crate) mod pb;
+mod routes;
 mod search;
+mod series;
 mod tempo;
 #[cfg(test)]
 mod tests;
+mod time;
+mod traces;
+mod value;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, header, request};
 use hyper::body::Incoming;
 use model::metric::{Counter, Histogram};
-use model::{Clock, Faults, TenantId, TimeRange, TraceId};
-use serde::{Deserialize, Serialize};
+use model::{Clock, TenantId};
 use serde_json::Value;
 
-use crate::compute::{Compute, Weight};
+pub use config::Config;
+pub use routes::{Listener, ROUTES, Route};
+pub use traces::Traces;
+
+use crate::compute::Compute;
 use crate::receiver::Tenancy;
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
 use call::Call;
 use error::Fault;
-
-/// How the API behaves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// A path in front of every path of the API, such as `/tempo`, for proxies that do not take it
-    /// off. Paths without it go on to be served. Default none.
-    pub base_path: String,
-}
-
-impl Config {
-    /// Notes every value that is not accepted; `key` is the dotted key of this section.
-    pub fn check(&self, key: &str, faults: &mut Faults) {
-        let path = &self.base_path;
-        let odd = |byte: u8| !byte.is_ascii_graphic() || b"?#%".contains(&byte);
-        let slashes = !path.starts_with('/') || path.ends_with('/') || path.contains("//");
-        if !path.is_empty() && (slashes || path.bytes().any(odd)) {
-            let accepted = "a path such as /tempo, without a slash at its end";
-            faults.push(&format!("{key}.base_path"), path, accepted);
-        }
-    }
-}
-
-/// The port that a request came in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
-    /// The one for Grafana and people.
-    Query,
-    /// The one for operators.
-    Admin,
-}
-
-/// What the API reads traces from: the store, or a stand-in of a test.
-pub trait Traces: Send + Sync {
-    /// All spans of a trace, or `None`. Computes.
-    ///
-    /// # Errors
-    /// As [`store::Store::trace`].
-    fn trace(
-        &self,
-        tenant: &TenantId,
-        id: TraceId,
-        during: TimeRange,
-    ) -> Result<Option<store::Trace>, store::Error>;
-
-    /// Finds traces. Computes.
-    ///
-    /// # Errors
-    /// As [`store::Store::search`].
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error>;
-
-    /// Seals what is in memory, and merges what is sealed for [`store::Level::L1`]. Blocks.
-    ///
-    /// # Errors
-    /// As [`store::Store::flush`].
-    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error>;
-}
-
-impl Traces for store::Store {
-    fn trace(
-        &self,
-        tenant: &TenantId,
-        id: TraceId,
-        during: TimeRange,
-    ) -> Result<Option<store::Trace>, store::Error> {
-        Self::trace(self, tenant, id, during)
-    }
-
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error> {
-        Self::search(self, tenant, search)
-    }
-
-    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
-        Self::flush(self, level)
-    }
-}
 
 /// What the probes are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,8 +78,11 @@ pub struct Parts {
     pub traces: Arc<dyn Traces>,
     /// How tenants are told apart.
     pub tenancy: Tenancy,
-    /// Where computing happens.
+    /// Where computing happens that is quick.
     pub compute: Compute,
+    /// Where queries are evaluated: threads of their own, so that a long one holds up nobody's
+    /// spans and no probe.
+    pub queries: Compute,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What the probes are told.
@@ -166,125 +98,6 @@ impl fmt::Debug for Parts {
         f.debug_struct("Parts").field("tenancy", &self.tenancy).finish_non_exhaustive()
     }
 }
-
-/// One endpoint.
-pub struct Route {
-    /// The method; `HEAD` goes with `GET`.
-    pub method: Method,
-    /// The path; `{id}` stands for one segment.
-    pub path: &'static str,
-    /// What it answers, in one sentence.
-    pub doc: &'static str,
-    /// The ports that serve it.
-    pub listeners: &'static [Listener],
-    weight: Weight,
-    handler: fn(&Api, &Call) -> Result<Answer, Fault>,
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
-}
-
-const QUERY: &[Listener] = &[Listener::Query];
-const ADMIN: &[Listener] = &[Listener::Admin];
-const BOTH: &[Listener] = &[Listener::Query, Listener::Admin];
-
-/// Every endpoint. On the query port each path also works behind the base path and behind
-/// `/api/traces/v1/{tenant}/tempo`.
-pub const ROUTES: &[Route] = &[
-    Route {
-        method: Method::GET,
-        path: "/api/traces/{id}",
-        doc: "All spans of a trace, as Tempo's first version writes them: JSON with `batches`, or \
-              protobuf.",
-        listeners: QUERY,
-        weight: Weight::Heavy,
-        handler: tempo::trace_v1,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/v2/traces/{id}",
-        doc: "All spans of a trace, in an envelope with `trace` and `metrics`: JSON or protobuf.",
-        listeners: QUERY,
-        weight: Weight::Heavy,
-        handler: tempo::trace_v2,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/search",
-        doc: "Traces that match tags, durations and times, newest first.",
-        listeners: QUERY,
-        weight: Weight::Heavy,
-        handler: search::search,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/echo",
-        doc: "Says `echo`: Grafana's test of a data source.",
-        listeners: QUERY,
-        weight: Weight::Light,
-        handler: tempo::echo,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/status/buildinfo",
-        doc: "The version of Tempo whose contract this is, and our own.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: tempo::buildinfo,
-    },
-    Route {
-        method: Method::GET,
-        path: "/status/services",
-        doc: "The parts of the process and their state, as a list.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: admin::services,
-    },
-    Route {
-        method: Method::GET,
-        path: "/status",
-        doc: "What the process does: log, head, budgets, lag.",
-        listeners: ADMIN,
-        weight: Weight::Heavy,
-        handler: admin::status,
-    },
-    Route {
-        method: Method::POST,
-        path: "/flush",
-        doc: "Seals the head into L0 files (`level=l0`), and merges all of L0 into blocks \
-              (`level=l1`); answers when that is done.",
-        listeners: ADMIN,
-        weight: Weight::Blocking,
-        handler: admin::flush,
-    },
-    Route {
-        method: Method::GET,
-        path: "/ready",
-        doc: "200 when requests are welcome, else 503 and how far the start is.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: admin::ready,
-    },
-    Route {
-        method: Method::GET,
-        path: "/live",
-        doc: "200 while the process is of use, now or later.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: admin::live,
-    },
-    Route {
-        method: Method::GET,
-        path: "/metrics",
-        doc: "Metrics for Prometheus, as text or OpenMetrics.",
-        listeners: BOTH,
-        weight: Weight::Heavy,
-        handler: admin::metrics,
-    },
-];
 
 /// What the metrics page shows of one route.
 #[derive(Debug, Default)]
@@ -348,7 +161,7 @@ impl Api {
     /// Answers a request by its head; none of the routes reads a body.
     ///
     /// # Cancel safety
-    /// Dropped, a job that runs on the compute pool runs to its end; its answer is lost.
+    /// Dropped, a query is told to end early; its answer is lost.
     pub async fn answer(
         self: Arc<Self>,
         head: request::Parts,
@@ -380,7 +193,8 @@ impl Api {
             let Some(id) = path.matches(route.path) else { continue };
             let is_read = head.method == Method::HEAD && route.method == Method::GET;
             if head.method == route.method || is_read {
-                return Ok((place, route, Call::new(head, id, path.tenant)));
+                let budget = self.config.budget(self.parts.clock.monotonic(), None);
+                return Ok((place, route, Call::new(head, id, path.tenant, budget)));
             }
             allowed = Some(&route.method);
         }
@@ -393,11 +207,17 @@ impl Api {
     async fn run(self: Arc<Self>, place: usize, route: &'static Route, call: Call) -> Answer {
         let start = self.parts.clock.monotonic();
         let api = Arc::clone(&self);
+        let budget = call.budget();
+        let _unwanted = CancelOnDrop(Arc::clone(&budget.cancelled));
         let job = move || {
+            if budget.is_cancelled() {
+                return Fault::gone().into();
+            }
             let answer = (route.handler)(&api, &call).unwrap_or_else(Answer::from);
             if call.takes_gzip() { answer.packed() } else { answer }
         };
-        let done = self.parts.compute.run(route.weight, job).await;
+        let pool = if route.is_query() { &self.parts.queries } else { &self.parts.compute };
+        let done = pool.run(route.weight, job).await;
         let answer = done.unwrap_or_else(|error| Fault::from(error).into());
         if let Some(stats) = self.stats.get(place) {
             stats.count(&answer, self.parts.clock.monotonic().minus(start).0);
@@ -418,6 +238,16 @@ impl Api {
             (Err(crate::receiver::tenancy::Refusal::Missing), Some(named)) => Ok(named),
             (tenant, _) => Ok(tenant?),
         }
+    }
+}
+
+/// Tells a query that nobody wants its answer any more. After the answer that means nothing.
+#[derive(Debug)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

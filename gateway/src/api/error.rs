@@ -35,6 +35,16 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// The fault is ours.
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn gone() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the client went away")
+    }
+
     /// The path is known, but not with this method.
     pub(super) fn method(allowed: &'static Method) -> Self {
         let message = format!("only {allowed} is served here");
@@ -59,6 +69,12 @@ impl From<store::Error> for Fault {
             }
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<traceql::Error> for Fault {
+    fn from(error: traceql::Error) -> Self {
+        Self::invalid(format!("invalid TraceQL query: {error}"))
     }
 }
 

@@ -35,14 +35,8 @@ pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
         0 => answer,
         spans => answer.with(LEFT_OUT, &spans.to_string()),
     };
-    Ok(match damage {
-        None => answer,
-        Some(why) => answer.with(PARTIAL_HEADER, &why),
-    })
+    Ok(answer.with_partial(damage.as_deref()))
 }
-
-/// Why an answer may miss something: a part of the store that is damaged or cannot be read.
-pub(super) const PARTIAL_HEADER: HeaderName = HeaderName::from_static("x-traceweir-partial");
 
 /// How many spans an answer of the first version leaves out.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-traceweir-spans-left-out");

@@ -6,8 +6,10 @@ use std::io::Read;
 use std::sync::Mutex;
 
 use http::StatusCode;
-use model::Nanos;
+use model::{Faults, Nanos, TimeRange, TraceId};
 use serde_json::json;
+use store::execute::traceql as engine;
+use traceql::ast::{Field, Scope, Static};
 
 use super::*;
 
@@ -18,7 +20,16 @@ struct Shelf {
     left_out: u64,
     partial: Option<String>,
     fails: Option<store::Kind>,
+    found: engine::SearchAnswer,
+    series: engine::MetricsAnswer,
+    names: engine::AttributeNames,
     asked: Mutex<Vec<(TenantId, TraceId, TimeRange)>>,
+}
+
+impl Shelf {
+    fn fails(&self) -> Result<(), store::Error> {
+        self.fails.map_or(Ok(()), |kind| Err(store::Error::new(kind, "the shelf is broken")))
+    }
 }
 
 impl Traces for Shelf {
@@ -42,6 +53,48 @@ impl Traces for Shelf {
     fn search(&self, tenant: &TenantId, _: &store::Search) -> Result<store::Found, store::Error> {
         assert_ne!(tenant.as_str(), "panics", "a handler that panics");
         Ok(store::Found { partial: self.partial.clone(), ..store::Found::default() })
+    }
+
+    fn query(
+        &self,
+        _: &TenantId,
+        _: &engine::SearchRequest,
+        on_found: &mut dyn FnMut(&[engine::TraceMatch], engine::Inspected),
+    ) -> Result<engine::SearchAnswer, store::Error> {
+        on_found(&[], engine::Inspected::default());
+        self.fails()?;
+        Ok(engine::SearchAnswer { partial: self.partial.clone(), ..self.found.clone() })
+    }
+
+    fn query_metrics(
+        &self,
+        _: &TenantId,
+        _: &engine::MetricsRequest,
+    ) -> Result<engine::MetricsAnswer, store::Error> {
+        self.fails()?;
+        Ok(engine::MetricsAnswer { partial: self.partial.clone(), ..self.series.clone() })
+    }
+
+    fn tags(
+        &self,
+        _: &TenantId,
+        _: Option<Scope>,
+        _: &engine::NamesRequest,
+    ) -> Result<engine::AttributeNames, store::Error> {
+        self.fails()?;
+        Ok(self.names.clone())
+    }
+
+    fn tag_values(
+        &self,
+        _: &TenantId,
+        field: &Field,
+        request: &engine::NamesRequest,
+    ) -> Result<engine::TagValues, store::Error> {
+        self.fails()?;
+        let filter = request.filter.as_ref().map(ToString::to_string).unwrap_or_default();
+        let values = [field.to_string(), filter].map(Static::Text).to_vec();
+        Ok(engine::TagValues { values, ..engine::TagValues::default() })
     }
 
     fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
@@ -94,6 +147,7 @@ impl Rig {
             traces,
             tenancy,
             compute: compute.clone(),
+            queries: compute.clone(),
             clock: Arc::new(Still),
             health: Arc::new(move || Health { live: true, ready, text: text.to_owned() }),
             metrics: Arc::new(|accept| Page {
@@ -102,7 +156,7 @@ impl Rig {
             }),
             status: Arc::new(|| json!({ "head": { "spans": 7 } })),
         };
-        let api = Api::new(Config { base_path: "/base".to_owned() }, parts);
+        let api = Api::new(Config { base_path: "/base".to_owned(), ..Config::default() }, parts);
         Self { api, shelf, compute }
     }
 
@@ -383,7 +437,7 @@ async fn probes_tell_a_start_from_a_failure() {
 fn the_base_path_is_checked() {
     let faults = |path: &str| {
         let mut faults = Faults::default();
-        Config { base_path: path.to_owned() }.check("api", &mut faults);
+        Config { base_path: path.to_owned(), ..Config::default() }.check("api", &mut faults);
         faults.list().len()
     };
     for good in ["", "/tempo", "/a/b"] {
