@@ -23,6 +23,7 @@ pub(crate) mod pb;
 mod routes;
 mod search;
 mod series;
+mod stream;
 mod tempo;
 #[cfg(test)]
 mod tests;
@@ -35,18 +36,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header, request};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use model::metric::{Counter, Histogram};
-use model::{Clock, TenantId};
+use model::{Clock, Nanos, TenantId};
 use serde_json::Value;
 
 pub use config::Config;
 pub use routes::{Listener, ROUTES, Route};
+pub use stream::METHODS;
 pub use traces::Traces;
 
 use crate::compute::Compute;
-use crate::receiver::Tenancy;
+use crate::receiver::{Tenancy, is_grpc};
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
 use call::Call;
@@ -113,8 +115,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn count(&self, answer: &Answer, nanos: u64) {
-        let status = answer.status();
+    fn count(&self, status: StatusCode, nanos: u64) {
         match (status.is_server_error(), status.is_client_error()) {
             (true, _) => self.failed.inc(),
             (_, true) => self.refused.inc(),
@@ -130,6 +131,8 @@ pub struct Api {
     parts: Parts,
     /// By place in [`ROUTES`].
     stats: Vec<Stats>,
+    /// By place in [`METHODS`].
+    calls: Vec<Stats>,
     /// Requests that found no route.
     unknown: Counter,
 }
@@ -145,12 +148,21 @@ impl Api {
     #[must_use]
     pub fn new(config: Config, parts: Parts) -> Arc<Self> {
         let stats = ROUTES.iter().map(|_| Stats::default()).collect();
-        Arc::new(Self { config, parts, stats, unknown: Counter::new() })
+        let calls = METHODS.iter().map(|_| Stats::default()).collect();
+        Arc::new(Self { config, parts, stats, calls, unknown: Counter::new() })
     }
 
-    /// The counters of each route.
-    pub fn stats(&self) -> impl Iterator<Item = (&'static Route, &Stats)> {
-        ROUTES.iter().zip(&self.stats)
+    /// The counters of each route and each gRPC method, by its path.
+    pub fn stats(&self) -> impl Iterator<Item = (&'static str, &Stats)> {
+        let routes = ROUTES.iter().map(|route| route.path).zip(&self.stats);
+        routes.chain(METHODS.iter().map(|call| call.path).zip(&self.calls))
+    }
+
+    /// Counts a gRPC call that came in at `start`.
+    fn count_call(&self, place: usize, status: StatusCode, start: Nanos) {
+        if let Some(stats) = self.calls.get(place) {
+            stats.count(status, self.parts.clock.monotonic().minus(start).0);
+        }
     }
 
     /// How many requests found no route, or not by their method.
@@ -220,7 +232,7 @@ impl Api {
         let done = pool.run(route.weight, job).await;
         let answer = done.unwrap_or_else(|error| Fault::from(error).into());
         if let Some(stats) = self.stats.get(place) {
-            stats.count(&answer, self.parts.clock.monotonic().minus(start).0);
+            stats.count(answer.status(), self.parts.clock.monotonic().minus(start).0);
         }
         answer
     }
@@ -268,6 +280,9 @@ impl Door {
 
 impl Handler for Door {
     fn handle(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Reply {
+        if self.listener == Listener::Query && is_grpc(request.headers()) {
+            return Box::pin(stream::handle(Arc::clone(&self.api), request));
+        }
         let (head, _) = request.into_parts();
         let answer = Arc::clone(&self.api).answer(head, self.listener);
         Box::pin(async move { answer.await.map(Body::from) })

@@ -156,16 +156,7 @@ impl Parameters<'_> {
     /// saying none is 0 for both). The second of the end is in the range as a whole: who asks
     /// until now means what has just come in, too.
     pub(super) fn during(&self) -> Result<TimeRange, Fault> {
-        let (start, end) = match (self.seconds("start")?, self.seconds("end")?) {
-            (None, None) | (Some(0), Some(0)) => return Ok(TimeRange::ALL),
-            (Some(start), Some(end)) => (start, end),
-            _ => return Err(Fault::invalid("start and end go together: give both or none")),
-        };
-        if start >= end {
-            return Err(Fault::invalid(format!("start ({start}) must be before end ({end})")));
-        }
-        let end = Nanos::from_secs(end).plus(Nanos(999_999_999));
-        Ok(TimeRange { start: Nanos::from_secs(start), end })
+        seconds_range(self.seconds("start")?, self.seconds("end")?)
     }
 
     /// A moment in seconds.
@@ -176,6 +167,23 @@ impl Parameters<'_> {
         }
         Ok(seconds)
     }
+}
+
+/// A range of [`Parameters::during`].
+///
+/// # Errors
+/// When it is none.
+pub(super) fn seconds_range(start: Option<u64>, end: Option<u64>) -> Result<TimeRange, Fault> {
+    let (start, end) = match (start, end) {
+        (None, None) | (Some(0), Some(0)) => return Ok(TimeRange::ALL),
+        (Some(start), Some(end)) => (start, end),
+        _ => return Err(Fault::invalid("start and end go together: give both or none")),
+    };
+    if start >= end {
+        return Err(Fault::invalid(format!("start ({start}) must be before end ({end})")));
+    }
+    let end = Nanos::from_secs(end).plus(Nanos(999_999_999));
+    Ok(TimeRange { start: Nanos::from_secs(start), end })
 }
 
 /// Resolves `%XX`, and in queries `+`.

@@ -65,7 +65,8 @@ impl Config {
     /// What a query may cost that comes in now, by the monotonic clock. A client may want it
     /// sooner.
     pub(super) fn budget(&self, now: Nanos, wanted: Option<Nanos>) -> Budget {
-        let wait = wanted.map_or(self.query_wait.nanos(), |wait| wait.min(self.query_wait.nanos()));
+        let longest = self.query_wait.nanos();
+        let wait = wanted.map_or(longest, |wait| wait.min(longest));
         Budget {
             deadline: Some(now.plus(wait)),
             bytes_max: (self.query_bytes_max.0 > 0).then_some(self.query_bytes_max.0),

@@ -5,6 +5,8 @@
 //! protobuf: 64-bit integers as text, what is zero or empty left out, names in lowerCamelCase.
 //! Grafana refuses a whole answer for one key that it does not know: nothing may be added here.
 
+pub(crate) mod request;
+
 use std::collections::BTreeMap;
 
 use prost::Message;

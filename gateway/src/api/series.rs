@@ -94,6 +94,15 @@ impl Terms {
         })
     }
 
+    /// A query over a range, both of whose ends may be 0: the last hour then.
+    pub(super) fn of(query: String, start: u64, end: u64, now: Nanos) -> Self {
+        let (start, end) = match (start, end) {
+            (0, 0) => (now.minus(SINCE), now),
+            (start, end) => (Nanos(start), Nanos(end)),
+        };
+        Self { query, start, end, step: Nanos(0), exemplars: 0, series_max: 0 }
+    }
+
     /// A range in steps.
     ///
     /// # Errors

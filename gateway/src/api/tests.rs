@@ -403,7 +403,7 @@ async fn a_handler_that_panics_takes_nobody_along() {
     let tenant = [("x-scope-orgid", "fine")];
     let response = rig.ask(Method::GET, "/api/search", Listener::Query, &tenant).await;
     assert_eq!(response.status(), StatusCode::OK);
-    let (_, stats) = rig.api.stats().find(|(route, _)| route.path == "/api/search").unwrap();
+    let (_, stats) = rig.api.stats().find(|(path, _)| *path == "/api/search").unwrap();
     assert_eq!((stats.answered.get(), stats.failed.get(), stats.refused.get()), (1, 1, 0));
 }
 
