@@ -16,14 +16,28 @@
 //! | `names` | attributes and their values |
 
 mod answer;
+mod attrs;
+mod detail;
+mod expr;
+mod field;
+mod gather;
+mod judge;
+mod program;
+mod prune;
 mod request;
+mod rows;
+mod search;
+mod tree;
+mod units;
 mod value;
+mod want;
 
 pub use answer::{
     AttributeName, AttributeNames, Exemplar, Inspected, MetricsAnswer, Sample, SearchAnswer,
     Series, ServiceStats, SpanMatch, SpansetMatch, TagValues, TraceMatch,
 };
 pub use request::{Budget, MetricsRequest, NamesRequest, SearchRequest};
+pub(crate) use search::search;
 pub use value::Value;
 
 use model::Clock;
@@ -46,15 +60,6 @@ pub const INTERVALS_MAX: u64 = 11_000;
 
 fn unfinished<T>() -> Result<T, Error> {
     Err(Error::new(Kind::Unavailable, "this part of TraceQL is not there yet"))
-}
-
-pub(crate) fn search(
-    _: &Parts<'_>,
-    _: &dyn Clock,
-    _: &SearchRequest,
-    _: &mut dyn FnMut(&[TraceMatch], Inspected),
-) -> Result<SearchAnswer, Error> {
-    unfinished()
 }
 
 pub(crate) fn metrics(
@@ -82,3 +87,6 @@ pub(crate) fn values(
 ) -> Result<TagValues, Error> {
     unfinished()
 }
+
+#[cfg(test)]
+mod tests;
