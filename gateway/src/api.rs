@@ -20,6 +20,7 @@ mod error;
 mod hint;
 mod names;
 pub(crate) mod pb;
+mod prune;
 mod routes;
 mod search;
 mod series;

@@ -42,7 +42,7 @@ pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
 }
 
 /// Whether a query is `{}`, the one that every trace matches.
-pub(super) fn is_everything(query: &str) -> bool {
+fn is_everything(query: &str) -> bool {
     let inner = query.trim().strip_prefix('{').and_then(|query| query.strip_suffix('}'));
     inner.is_some_and(|inner| inner.trim().is_empty())
 }

@@ -280,7 +280,8 @@ async fn what_is_wrong_with_a_trace_request_is_said() {
         ("/api/v2/traces/00".to_owned(), 400, "all zeros"),
         (format!("/api/traces/{ID}00"), 400, "too many"),
         (format!("/api/traces/{ID}?start=2&end=2"), 400, "before end"),
-        (format!("/api/v2/traces/{ID}?q=%7B.a%7D"), 400, "whole traces"),
+        (format!("/api/v2/traces/{ID}?q=%7B.a%7D%7Crate()"), 400, "single filter"),
+        (format!("/api/v2/traces/{ID}?q=%7B.a%7D&match_depth=-2"), 400, "match_depth"),
         ("/api/traces".to_owned(), 404, "nothing lives at"),
         ("/api/traces/a/b".to_owned(), 404, "nothing lives at"),
     ] {
