@@ -22,6 +22,8 @@ mod expr;
 mod field;
 mod gather;
 mod judge;
+mod metrics;
+mod names;
 mod program;
 mod prune;
 mod request;
@@ -36,16 +38,14 @@ pub use answer::{
     AttributeName, AttributeNames, Exemplar, Inspected, MetricsAnswer, Sample, SearchAnswer,
     Series, ServiceStats, SpanMatch, SpansetMatch, TagValues, TraceMatch,
 };
+pub(crate) use metrics::metrics;
+pub(crate) use names::{names, values};
 pub use request::{Budget, MetricsRequest, NamesRequest, SearchRequest};
 pub(crate) use search::search;
 pub use value::Value;
 
-use model::Clock;
-use traceql::ast::{Field, Key, Scope};
+use traceql::ast::{Key, Scope};
 use traceql::plan::Reads;
-
-use super::Parts;
-use crate::error::{Error, Kind};
 
 /// The names of span attributes that a query reads.
 pub(crate) fn span_attributes(reads: &Reads) -> impl Iterator<Item = &str> {
@@ -57,36 +57,6 @@ pub(crate) fn span_attributes(reads: &Reads) -> impl Iterator<Item = &str> {
 
 /// The most intervals of a metrics query.
 pub const INTERVALS_MAX: u64 = 11_000;
-
-fn unfinished<T>() -> Result<T, Error> {
-    Err(Error::new(Kind::Unavailable, "this part of TraceQL is not there yet"))
-}
-
-pub(crate) fn metrics(
-    _: &Parts<'_>,
-    _: &dyn Clock,
-    _: &MetricsRequest,
-) -> Result<MetricsAnswer, Error> {
-    unfinished()
-}
-
-pub(crate) fn names(
-    _: &Parts<'_>,
-    _: &dyn Clock,
-    _: Option<Scope>,
-    _: &NamesRequest,
-) -> Result<AttributeNames, Error> {
-    unfinished()
-}
-
-pub(crate) fn values(
-    _: &Parts<'_>,
-    _: &dyn Clock,
-    _: &Field,
-    _: &NamesRequest,
-) -> Result<TagValues, Error> {
-    unfinished()
-}
 
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ const ERROR: i32 = 2;
 pub(super) fn detail(
     parts: &Parts<'_>,
     program: &Program,
-    found: Vec<Found>,
+    found: &[Found],
     spans_max: usize,
 ) -> Result<Vec<TraceMatch>, Error> {
     let want = Want::judging(program).shown();
@@ -53,7 +53,7 @@ pub(super) fn detail(
             }
         }
     }
-    for (slot, found) in shown.iter_mut().zip(&found) {
+    for (slot, found) in shown.iter_mut().zip(found) {
         if slot.is_none() {
             *slot = of_trace(parts, program, found, &want, spans_max)?;
         }

@@ -121,11 +121,11 @@ impl<'b> Access<'b> {
             }
             From::Event(attrs) => {
                 let events = &self.columns.events.row;
-                self.fold(events, attrs.test(test, &Rows::all(count(events.len()))))
+                self.fold(events, &attrs.test(test, &Rows::all(count(events.len()))))
             }
             From::Link(attrs) => {
                 let links = &self.columns.links.row;
-                self.fold(links, attrs.test(test, &Rows::all(count(links.len()))))
+                self.fold(links, &attrs.test(test, &Rows::all(count(links.len()))))
             }
             From::Elsewhere => Met::none(self.len),
         };
@@ -135,7 +135,7 @@ impl<'b> Access<'b> {
     }
 
     /// What holds for elements holds for their spans.
-    fn fold(&self, owners: &[u32], of: Met) -> Met {
+    fn fold(&self, owners: &[u32], of: &Met) -> Met {
         let mut met = Met::none(self.len);
         let owner = |at: u32| owners.get(at as usize).copied();
         of.fits.iter().filter_map(owner).for_each(|row| met.fits.set(row));
@@ -225,12 +225,12 @@ impl<'b> Access<'b> {
             From::Event(attrs) => {
                 let row = &self.columns.events.row;
                 let present = attrs.present(count(row.len()));
-                self.fold(row, Met { met: Rows::none(0), fits: present }).fits
+                self.fold(row, &Met { met: Rows::none(0), fits: present }).fits
             }
             From::Link(attrs) => {
                 let row = &self.columns.links.row;
                 let present = attrs.present(count(row.len()));
-                self.fold(row, Met { met: Rows::none(0), fits: present }).fits
+                self.fold(row, &Met { met: Rows::none(0), fits: present }).fits
             }
             From::Span(Intrinsic::Parent | Intrinsic::ParentId) => {
                 Rows::of(self.len, |row| self.batch.parent_id(row).is_some())
@@ -346,6 +346,18 @@ impl<'b> Access<'b> {
                 out.extend(ids.map(Static::Text));
             }
             _ => {}
+        }
+    }
+
+    /// Whether a row has at most one value, as far as is known without looking.
+    pub(super) fn is_single(&self) -> bool {
+        let one = |values: &[Vec<Static>]| values.iter().all(|values| values.len() < 2);
+        match &self.from {
+            From::Span(Intrinsic::Name) => true,
+            From::Attrs(attrs) => attrs.only_text().is_some(),
+            From::Resource(values) | From::Scope(values) => one(values),
+            From::Unscoped(attrs, values) => attrs.is_empty() && one(values),
+            _ => false,
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Fragment {
 /// A fragment that was read.
 pub(super) enum Read<'p> {
     Head(RwLockReadGuard<'p, Batch>, Vec<u32>),
-    File(Batch),
+    File(Box<Batch>),
 }
 
 impl Read<'_> {
@@ -91,7 +91,7 @@ pub(super) fn gather<'p>(
             let is_it = |batch: &Batch| batch.columns().trace_id.first() == Some(&id);
             if let Some(batch) = batch.filter(is_it) {
                 let unit = Unit { part: at, group: Some(group) };
-                found.push((Fragment { unit, rows }, Read::File(batch)));
+                found.push((Fragment { unit, rows }, Read::File(Box::new(batch))));
             }
         }
     }

@@ -119,7 +119,9 @@ impl Program {
         let groups = required.iter().map(|group| group.iter().filter_map(number).collect());
         let groups = groups.collect();
         let mut fields = compiler.fields;
-        more.iter().for_each(|field| drop(fields.number(field)));
+        for field in more {
+            fields.number(field);
+        }
         let filters = compiler.filters;
         let is_plain = match stages.as_slice() {
             [Step::Spanset(Spanset::Filter(at))] => {
@@ -193,7 +195,9 @@ impl<'q> Compiler<'q> {
             Stage::By(expr) => Step::By(Scalar::new(expr, &mut self.fields), format!("by({expr})")),
             Stage::Coalesce(_) => Step::Coalesce,
             Stage::Select(fields) => {
-                fields.iter().for_each(|field| drop(self.fields.number(field)));
+                for field in fields {
+                    self.fields.number(field);
+                }
                 return None;
             }
         })

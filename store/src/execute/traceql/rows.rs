@@ -82,30 +82,11 @@ impl Rows {
         self.words.iter().all(|word| *word == 0)
     }
 
-    pub(super) fn count(&self) -> u64 {
-        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
-    }
-
-    /// Whether a row of a range is in it.
-    pub(super) fn any_within(&self, rows: std::ops::Range<u32>) -> bool {
-        if rows.end - rows.start <= 64 {
-            return rows.into_iter().any(|row| self.contains(row));
-        }
-        self.from(rows.start).next().is_some_and(|row| row < rows.end)
-    }
-
     /// Ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
-        self.from(0)
-    }
-
-    /// Those from a row on, ascending.
-    pub(super) fn from(&self, row: u32) -> impl Iterator<Item = u32> {
-        let first = row as usize / 64;
-        let words = self.words.iter().enumerate().skip(first);
-        words.flat_map(move |(at, word)| {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
             let base = count(at * 64);
-            let mut left = if at == first { word & (u64::MAX << (row % 64)) } else { *word };
+            let mut left = *word;
             std::iter::from_fn(move || {
                 (left != 0).then(|| {
                     let bit = left.trailing_zeros();

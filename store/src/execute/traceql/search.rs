@@ -241,7 +241,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.told += due.len();
-        let shown = detail(self.parts, self.program, due, self.request.spans_per_set)?;
+        let shown = detail(self.parts, self.program, &due, self.request.spans_per_set)?;
         on_found(&shown, self.limits.inspected);
         traces.extend(shown);
         Ok(())

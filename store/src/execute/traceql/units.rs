@@ -101,7 +101,7 @@ impl<'p> Queue<'p> {
 pub(super) enum Loaded<'p> {
     /// Its writer waits while this is held.
     Head(RwLockReadGuard<'p, Batch>, u32),
-    File(Batch),
+    File(Box<Batch>),
 }
 
 impl Loaded<'_> {
@@ -125,7 +125,7 @@ pub(super) fn load<'p>(
     }
     let Some((reader, group)) = parts.reader(part).zip(unit.group) else { return Ok(None) };
     let rows = parts.rows(part, &reader, group);
-    Ok(read(parts, part, &reader, (group, rows), want).map(Loaded::File))
+    Ok(read(parts, part, &reader, (group, rows), want).map(|batch| Loaded::File(Box::new(batch))))
 }
 
 /// Reads rows of a row group.

@@ -23,14 +23,6 @@ impl Value {
             _ => Some(Self::Many(values)),
         }
     }
-
-    /// The first of several.
-    pub(super) fn into_first(self) -> Static {
-        match self {
-            Self::One(value) => value,
-            Self::Many(values) => values.into_iter().next().unwrap_or(Static::Nil),
-        }
-    }
 }
 
 /// An array of more elements is cut for queries.

@@ -212,7 +212,7 @@ fn literal() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn condition() -> impl Strategy<Value = String> {
+pub(super) fn condition() -> impl Strategy<Value = String> {
     let op = || prop::sample::select(vec!["=", "!=", "<", "<=", ">", ">="]);
     let math = prop::sample::select(vec!["+", "-", "*", "/", "%", "^"]);
     let regex = prop::sample::select(vec!["=~", "!~"]);
