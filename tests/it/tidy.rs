@@ -75,6 +75,7 @@ const STORE: &[&str] = &[
     "keep",
     "bare",
     "lib",
+    "query",
     "append",
     "upkeep",
     "status",

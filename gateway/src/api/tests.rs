@@ -3,7 +3,8 @@
 mod real;
 
 use std::io::Read;
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
+use std::time::Duration;
 
 use http::StatusCode;
 use model::{Faults, Nanos, TimeRange, TraceId};
@@ -14,7 +15,6 @@ use traceql::ast::{Field, Scope, Static};
 use super::*;
 
 /// Traces that answer what a test put there, and remember what was asked.
-#[derive(Default)]
 struct Shelf {
     trace: Option<Vec<u8>>,
     left_out: u64,
@@ -23,7 +23,27 @@ struct Shelf {
     found: engine::SearchAnswer,
     series: engine::MetricsAnswer,
     names: engine::AttributeNames,
+    /// Where a query that waits for its end meets the test.
+    started: Barrier,
+    cancelled: AtomicBool,
     asked: Mutex<Vec<(TenantId, TraceId, TimeRange)>>,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self {
+            trace: None,
+            left_out: 0,
+            partial: None,
+            fails: None,
+            found: engine::SearchAnswer::default(),
+            series: engine::MetricsAnswer::default(),
+            names: engine::AttributeNames::default(),
+            started: Barrier::new(2),
+            cancelled: AtomicBool::new(false),
+            asked: Mutex::default(),
+        }
+    }
 }
 
 impl Shelf {
@@ -57,10 +77,21 @@ impl Traces for Shelf {
 
     fn query(
         &self,
-        _: &TenantId,
-        _: &engine::SearchRequest,
+        tenant: &TenantId,
+        request: &engine::SearchRequest,
         on_found: &mut dyn FnMut(&[engine::TraceMatch], engine::Inspected),
     ) -> Result<engine::SearchAnswer, store::Error> {
+        if tenant.as_str() == "waits" {
+            self.started.wait();
+            // Ten seconds at most: then nobody has told it.
+            for _ in 0..10_000 {
+                if request.budget.is_cancelled() {
+                    self.cancelled.store(true, Ordering::Relaxed);
+                    break;
+                }
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        }
         on_found(&[], engine::Inspected::default());
         self.fails()?;
         Ok(engine::SearchAnswer { partial: self.partial.clone(), ..self.found.clone() })
@@ -406,6 +437,37 @@ async fn a_handler_that_panics_takes_nobody_along() {
     assert_eq!(response.status(), StatusCode::OK);
     let (_, stats) = rig.api.stats().find(|(path, _)| *path == "/api/search").unwrap();
     assert_eq!((stats.answered.get(), stats.failed.get(), stats.refused.get()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_query_ends_with_its_client() {
+    let rig = Rig::new(Shelf::default(), Tenancy::Header);
+    let request = Request::get("/api/search?q=%7B.a%3D1%7D").header("x-scope-orgid", "waits");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let mut answer = Box::pin(Arc::clone(&rig.api).answer(head, Listener::Query));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(answer.as_mut().poll(&mut context).is_pending());
+    rig.shelf.started.wait();
+    drop(answer);
+    rig.compute.close();
+    assert!(rig.shelf.cancelled.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_wherever_there_is_room() {
+    let partial = Some("a block is damaged: é".to_owned());
+    let rig = Rig::new(Shelf { partial, ..Shelf::default() }, Tenancy::Single);
+    for path in
+        ["/api/search?q=%7B.a%3D1%7D", "/api/metrics/query_range?q=%7B%7D%7Crate()&start=1&end=2"]
+    {
+        let response = rig.ask(Method::GET, path, Listener::Query, &[]).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let header = response.headers()["x-traceweir-partial"].to_str().unwrap();
+        assert_eq!(header, "a block is damaged: %C3%A9", "{path}");
+        let json: Value = serde_json::from_slice(response.body()).unwrap();
+        let is_range = path.contains("range");
+        assert_eq!(json["status"] == "PARTIAL", is_range, "{path}: {json}");
+    }
 }
 
 #[tokio::test]
