@@ -465,7 +465,7 @@ fn distinct(codes: &[u32], values: &[Vec<Static>], test: &Test, within: &Rows) -
 
 /// The values of an attribute in each resource or scope: the attributes are fields of this number
 /// in field 1 of a fragment. Of a key that is there twice the first counts.
-fn of_fragments(fragments: &Interner, number: u32, key: &str) -> Vec<Vec<Static>> {
+pub(super) fn of_fragments(fragments: &Interner, number: u32, key: &str) -> Vec<Vec<Static>> {
     let of = |fragment: &[u8]| {
         let mut values = Vec::new();
         let mut all = fields(fragment, 1).flat_map(|inner| fields(inner, number)).map(key_value);

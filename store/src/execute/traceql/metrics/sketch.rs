@@ -123,8 +123,12 @@ mod tests {
         ) {
             let at = split.index(values.len());
             let (mut one, mut other) = (Sketch::default(), Sketch::default());
-            values[..at].iter().for_each(|value| drop(one.add(*value)));
-            values[at..].iter().for_each(|value| drop(other.add(*value)));
+            for value in &values[..at] {
+                one.add(*value);
+            }
+            for value in &values[at..] {
+                other.add(*value);
+            }
             one.merge(&other);
             let mut sorted = values;
             sorted.sort_by(f64::total_cmp);

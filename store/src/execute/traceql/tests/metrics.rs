@@ -232,7 +232,7 @@ proptest! {
         let request = ask(&query);
         let answer = run(&world, &request);
         let (found, mut expected) = (table(&answer), expected(&world, &request.query));
-        let mut shown = found.clone();
+        let mut shown = found;
         // What has no sample is as good as not there.
         expected.retain(|_, samples| !samples.is_empty());
         shown.retain(|_, samples| !samples.is_empty());

@@ -250,3 +250,30 @@ fn what_costs_too_much_is_partial() {
     assert_eq!(over(cancelled), (0, true));
     assert_eq!(over(Budget::default()), (1, false));
 }
+
+#[test]
+fn row_groups_without_what_is_sought_are_not_read() {
+    let spans = |name, texts: [&'static str; 6]| {
+        (1..).zip(texts).map(move |(trace, text)| S {
+            trace,
+            name,
+            start: NOW - SECOND * u64::from(trace),
+            attrs: vec![("a", Attr::Text(text)), ("far.away", Attr::Text(text))],
+            id: trace,
+            ..S::default()
+        })
+    };
+    let world = World::at(Where::Block, spans("x", ["p", "q", "p", "q", "q", "r"]));
+    let units = |text: &str| {
+        let query = traceql::parse(text).unwrap();
+        run(&world, &ask(&query, 9)).inspected.units
+    };
+    assert_eq!(units("{ span.a = \"r\" }"), 1);
+    assert_eq!(units("{ .a = \"r\" }"), 1);
+    assert_eq!(units("{ span.far.away =~ \"p|r\" }"), 2);
+    assert_eq!(units("{ span.a = \"nobody\" }"), 0);
+    assert_eq!(units("{ span.nobody = \"x\" }"), 0);
+    assert_eq!(units("{ name = \"y\" } >> { }"), 0);
+    assert_eq!(units("{ resource.service.name = \"cart\" && span.a = \"p\" }"), 0);
+    assert_eq!(units("{ span.a != \"r\" }"), 2);
+}
