@@ -15,113 +15,45 @@
 mod admin;
 mod answer;
 mod call;
+mod config;
 mod error;
+mod hint;
+mod names;
+pub(crate) mod pb;
+mod prune;
+mod routes;
 mod search;
+mod series;
+mod stream;
 mod tempo;
 #[cfg(test)]
 mod tests;
+mod time;
+mod traces;
+mod value;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header, request};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request};
 use hyper::body::Incoming;
 use model::metric::{Counter, Histogram};
-use model::{Clock, Faults, TenantId, TimeRange, TraceId};
-use serde::{Deserialize, Serialize};
+use model::{Clock, Nanos, TenantId};
 use serde_json::Value;
 
-use crate::compute::{Compute, Weight};
-use crate::receiver::Tenancy;
+pub use config::Config;
+pub use routes::{Listener, ROUTES, Route};
+pub use stream::METHODS;
+pub use traces::Traces;
+
+use crate::compute::Compute;
+use crate::receiver::{Tenancy, is_grpc};
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
 use call::Call;
 use error::Fault;
-
-/// How the API behaves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// A path in front of every path of the API, such as `/tempo`, for proxies that do not take it
-    /// off. Paths without it go on to be served. Default none.
-    pub base_path: String,
-}
-
-impl Config {
-    /// Notes every value that is not accepted; `key` is the dotted key of this section.
-    pub fn check(&self, key: &str, faults: &mut Faults) {
-        let path = &self.base_path;
-        let odd = |byte: u8| !byte.is_ascii_graphic() || b"?#%".contains(&byte);
-        let slashes = !path.starts_with('/') || path.ends_with('/') || path.contains("//");
-        if !path.is_empty() && (slashes || path.bytes().any(odd)) {
-            let accepted = "a path such as /tempo, without a slash at its end";
-            faults.push(&format!("{key}.base_path"), path, accepted);
-        }
-    }
-}
-
-/// The port that a request came in by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listener {
-    /// The one for Grafana and people.
-    Query,
-    /// The one for operators.
-    Admin,
-}
-
-/// What the API reads traces from: the store, or a stand-in of a test.
-pub trait Traces: Send + Sync {
-    /// All spans of a trace, or `None`. Computes.
-    ///
-    /// # Errors
-    /// As [`store::Store::trace`].
-    fn trace(
-        &self,
-        tenant: &TenantId,
-        id: TraceId,
-        during: TimeRange,
-    ) -> Result<Option<store::Trace>, store::Error>;
-
-    /// Finds traces. Computes.
-    ///
-    /// # Errors
-    /// As [`store::Store::search`].
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error>;
-
-    /// Seals what is in memory, and merges what is sealed for [`store::Level::L1`]. Blocks.
-    ///
-    /// # Errors
-    /// As [`store::Store::flush`].
-    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error>;
-}
-
-impl Traces for store::Store {
-    fn trace(
-        &self,
-        tenant: &TenantId,
-        id: TraceId,
-        during: TimeRange,
-    ) -> Result<Option<store::Trace>, store::Error> {
-        Self::trace(self, tenant, id, during)
-    }
-
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error> {
-        Self::search(self, tenant, search)
-    }
-
-    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
-        Self::flush(self, level)
-    }
-}
 
 /// What the probes are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,8 +81,11 @@ pub struct Parts {
     pub traces: Arc<dyn Traces>,
     /// How tenants are told apart.
     pub tenancy: Tenancy,
-    /// Where computing happens.
+    /// Where computing happens that is quick.
     pub compute: Compute,
+    /// Where queries are evaluated: threads of their own, so that a long one holds up nobody's
+    /// spans and no probe.
+    pub queries: Compute,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What the probes are told.
@@ -167,125 +102,6 @@ impl fmt::Debug for Parts {
     }
 }
 
-/// One endpoint.
-pub struct Route {
-    /// The method; `HEAD` goes with `GET`.
-    pub method: Method,
-    /// The path; `{id}` stands for one segment.
-    pub path: &'static str,
-    /// What it answers, in one sentence.
-    pub doc: &'static str,
-    /// The ports that serve it.
-    pub listeners: &'static [Listener],
-    weight: Weight,
-    handler: fn(&Api, &Call) -> Result<Answer, Fault>,
-}
-
-impl fmt::Debug for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
-}
-
-const QUERY: &[Listener] = &[Listener::Query];
-const ADMIN: &[Listener] = &[Listener::Admin];
-const BOTH: &[Listener] = &[Listener::Query, Listener::Admin];
-
-/// Every endpoint. On the query port each path also works behind the base path and behind
-/// `/api/traces/v1/{tenant}/tempo`.
-pub const ROUTES: &[Route] = &[
-    Route {
-        method: Method::GET,
-        path: "/api/traces/{id}",
-        doc: "All spans of a trace, as Tempo's first version writes them: JSON with `batches`, or \
-              protobuf.",
-        listeners: QUERY,
-        weight: Weight::Heavy,
-        handler: tempo::trace_v1,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/v2/traces/{id}",
-        doc: "All spans of a trace, in an envelope with `trace` and `metrics`: JSON or protobuf.",
-        listeners: QUERY,
-        weight: Weight::Heavy,
-        handler: tempo::trace_v2,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/search",
-        doc: "Traces that match tags, durations and times, newest first.",
-        listeners: QUERY,
-        weight: Weight::Heavy,
-        handler: search::search,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/echo",
-        doc: "Says `echo`: Grafana's test of a data source.",
-        listeners: QUERY,
-        weight: Weight::Light,
-        handler: tempo::echo,
-    },
-    Route {
-        method: Method::GET,
-        path: "/api/status/buildinfo",
-        doc: "The version of Tempo whose contract this is, and our own.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: tempo::buildinfo,
-    },
-    Route {
-        method: Method::GET,
-        path: "/status/services",
-        doc: "The parts of the process and their state, as a list.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: admin::services,
-    },
-    Route {
-        method: Method::GET,
-        path: "/status",
-        doc: "What the process does: log, head, budgets, lag.",
-        listeners: ADMIN,
-        weight: Weight::Heavy,
-        handler: admin::status,
-    },
-    Route {
-        method: Method::POST,
-        path: "/flush",
-        doc: "Seals the head into L0 files (`level=l0`), and merges all of L0 into blocks \
-              (`level=l1`); answers when that is done.",
-        listeners: ADMIN,
-        weight: Weight::Blocking,
-        handler: admin::flush,
-    },
-    Route {
-        method: Method::GET,
-        path: "/ready",
-        doc: "200 when requests are welcome, else 503 and how far the start is.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: admin::ready,
-    },
-    Route {
-        method: Method::GET,
-        path: "/live",
-        doc: "200 while the process is of use, now or later.",
-        listeners: BOTH,
-        weight: Weight::Light,
-        handler: admin::live,
-    },
-    Route {
-        method: Method::GET,
-        path: "/metrics",
-        doc: "Metrics for Prometheus, as text or OpenMetrics.",
-        listeners: BOTH,
-        weight: Weight::Heavy,
-        handler: admin::metrics,
-    },
-];
-
 /// What the metrics page shows of one route.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -300,8 +116,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    fn count(&self, answer: &Answer, nanos: u64) {
-        let status = answer.status();
+    fn count(&self, status: StatusCode, nanos: u64) {
         match (status.is_server_error(), status.is_client_error()) {
             (true, _) => self.failed.inc(),
             (_, true) => self.refused.inc(),
@@ -317,6 +132,8 @@ pub struct Api {
     parts: Parts,
     /// By place in [`ROUTES`].
     stats: Vec<Stats>,
+    /// By place in [`METHODS`].
+    calls: Vec<Stats>,
     /// Requests that found no route.
     unknown: Counter,
 }
@@ -332,12 +149,21 @@ impl Api {
     #[must_use]
     pub fn new(config: Config, parts: Parts) -> Arc<Self> {
         let stats = ROUTES.iter().map(|_| Stats::default()).collect();
-        Arc::new(Self { config, parts, stats, unknown: Counter::new() })
+        let calls = METHODS.iter().map(|_| Stats::default()).collect();
+        Arc::new(Self { config, parts, stats, calls, unknown: Counter::new() })
     }
 
-    /// The counters of each route.
-    pub fn stats(&self) -> impl Iterator<Item = (&'static Route, &Stats)> {
-        ROUTES.iter().zip(&self.stats)
+    /// The counters of each route and each gRPC method, by its path.
+    pub fn stats(&self) -> impl Iterator<Item = (&'static str, &Stats)> {
+        let routes = ROUTES.iter().map(|route| route.path).zip(&self.stats);
+        routes.chain(METHODS.iter().map(|call| call.path).zip(&self.calls))
+    }
+
+    /// Counts a gRPC call that came in at `start`.
+    fn count_call(&self, place: usize, status: StatusCode, start: Nanos) {
+        if let Some(stats) = self.calls.get(place) {
+            stats.count(status, self.parts.clock.monotonic().minus(start).0);
+        }
     }
 
     /// How many requests found no route, or not by their method.
@@ -348,7 +174,7 @@ impl Api {
     /// Answers a request by its head; none of the routes reads a body.
     ///
     /// # Cancel safety
-    /// Dropped, a job that runs on the compute pool runs to its end; its answer is lost.
+    /// Dropped, a query is told to end early; its answer is lost.
     pub async fn answer(
         self: Arc<Self>,
         head: request::Parts,
@@ -380,7 +206,8 @@ impl Api {
             let Some(id) = path.matches(route.path) else { continue };
             let is_read = head.method == Method::HEAD && route.method == Method::GET;
             if head.method == route.method || is_read {
-                return Ok((place, route, Call::new(head, id, path.tenant)));
+                let budget = self.config.budget(self.parts.clock.monotonic(), None);
+                return Ok((place, route, Call::new(head, id, path.tenant, budget)));
             }
             allowed = Some(&route.method);
         }
@@ -393,14 +220,20 @@ impl Api {
     async fn run(self: Arc<Self>, place: usize, route: &'static Route, call: Call) -> Answer {
         let start = self.parts.clock.monotonic();
         let api = Arc::clone(&self);
+        let budget = call.budget();
+        let _unwanted = CancelOnDrop(Arc::clone(&budget.cancelled));
         let job = move || {
+            if budget.is_cancelled() {
+                return Fault::gone().into();
+            }
             let answer = (route.handler)(&api, &call).unwrap_or_else(Answer::from);
             if call.takes_gzip() { answer.packed() } else { answer }
         };
-        let done = self.parts.compute.run(route.weight, job).await;
+        let pool = if route.is_query() { &self.parts.queries } else { &self.parts.compute };
+        let done = pool.run(route.weight, job).await;
         let answer = done.unwrap_or_else(|error| Fault::from(error).into());
         if let Some(stats) = self.stats.get(place) {
-            stats.count(&answer, self.parts.clock.monotonic().minus(start).0);
+            stats.count(answer.status(), self.parts.clock.monotonic().minus(start).0);
         }
         answer
     }
@@ -421,6 +254,16 @@ impl Api {
     }
 }
 
+/// Tells a query that nobody wants its answer any more. After the answer that means nothing.
+#[derive(Debug)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One port's way into the API.
 #[derive(Debug)]
 pub struct Door {
@@ -438,6 +281,9 @@ impl Door {
 
 impl Handler for Door {
     fn handle(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Reply {
+        if self.listener == Listener::Query && is_grpc(request.headers()) {
+            return Box::pin(stream::handle(Arc::clone(&self.api), request));
+        }
         let (head, _) = request.into_parts();
         let answer = Arc::clone(&self.api).answer(head, self.listener);
         Box::pin(async move { answer.await.map(Body::from) })

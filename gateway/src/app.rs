@@ -37,6 +37,10 @@ use signals::Signals;
 /// Jobs that may wait for each compute thread: beyond about a second of work, waiting is worse
 /// than being told to come back.
 const JOBS_PER_THREAD_MAX: usize = 256;
+/// Queries that may wait for each of their threads.
+const QUERIES_PER_THREAD_MAX: usize = 64;
+/// With a single thread every quick query would wait for the long one before it.
+const QUERY_THREADS_MIN: usize = 2;
 /// Threads for what blocks outside of the compute pool; nothing on a request's path does.
 const BLOCKING_THREADS_MAX: usize = 4;
 /// How long the log may take to flush and close, after the ports are closed.
@@ -87,6 +91,7 @@ struct App {
     budget: Budget,
     store: Store,
     compute: Compute,
+    queries: Compute,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
     started: Nanos,
@@ -134,6 +139,10 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let threads = budget.threads();
     let compute = Compute::start(threads, threads.saturating_mul(JOBS_PER_THREAD_MAX))
         .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;
+    let query_threads = threads.max(QUERY_THREADS_MIN);
+    let queued = query_threads.saturating_mul(QUERIES_PER_THREAD_MAX);
+    let queries = Compute::named("query", query_threads, queued)
+        .map_err(|fault| Error::failed(format!("start the query threads: {fault}")))?;
     let runtime =
         runtime(threads).map_err(|fault| Error::failed(format!("start the runtime: {fault}")))?;
     let app = App {
@@ -141,6 +150,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         budget,
         store,
         compute: compute.clone(),
+        queries: queries.clone(),
         health: Arc::default(),
         started: clock.now(),
         clock,
@@ -149,6 +159,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let outcome = runtime.block_on(app.live());
     if outcome.is_ok() {
         compute.close();
+        queries.close();
     }
     // Nothing is waited for after a failure: what was acknowledged is on the disk.
     runtime.shutdown_background();
@@ -253,6 +264,7 @@ impl App {
             traces: Arc::new(self.store.clone()),
             tenancy: self.config.tenancy,
             compute: self.compute.clone(),
+            queries: self.queries.clone(),
             clock: Arc::clone(&self.clock),
             health: Arc::new(move || health.health()),
             metrics: Arc::new(move |accept| telemetry::page(&metrics, accept)),

@@ -11,6 +11,7 @@ mod demo;
 mod query;
 mod serve;
 mod status;
+mod table;
 mod version;
 
 use std::io::Write;
@@ -47,6 +48,7 @@ Examples:
   traceweir serve --data /var/lib/traceweir --config /etc/traceweir.yaml
   traceweir demo --seconds 10             send made-up traces to it
   traceweir query trace 4bf92f3577b34da6a3ce929d0e0e4736
+  traceweir query search '{ status = error }'
   traceweir status                        what a running server does
 
 Exit codes:

@@ -100,6 +100,14 @@ impl Compute {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(threads: usize, queue_max: usize) -> std::io::Result<Self> {
+        Self::named("compute", threads, queue_max)
+    }
+
+    /// The same, with another name of its threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn named(name: &'static str, threads: usize, queue_max: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { jobs: VecDeque::new(), open: true }),
             wake: Condvar::new(),
@@ -111,7 +119,7 @@ impl Compute {
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
             let thread = std::thread::Builder::new()
-                .name(format!("compute-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(move || shared.work())?;
             lock(&pool.shared.threads).push(thread);
         }

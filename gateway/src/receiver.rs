@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 pub use ingest::Sink;
+pub(crate) use otlp_grpc::is_grpc;
 pub use sample::LogSpans;
 pub use stats::Stats;
 pub use tenancy::Tenancy;
@@ -240,8 +241,12 @@ impl Port {
 
 impl Handler for Port {
     fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
-        if otlp_grpc::is_grpc(request.headers()) {
-            return Box::pin(otlp_grpc::handle(Arc::clone(&self.receiver), request));
+        if is_grpc(request.headers()) {
+            let is_ours = otlp_grpc::serves(&self.receiver, request.uri().path());
+            return match &self.rest {
+                Some(rest) if !is_ours => Arc::clone(rest).handle(request, peer),
+                _ => Box::pin(otlp_grpc::handle(Arc::clone(&self.receiver), request)),
+            };
         }
         if let Some(signal) = otlp_http::route(request.uri().path()) {
             return Box::pin(otlp_http::handle(Arc::clone(&self.receiver), signal, request));

@@ -9,6 +9,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod trace;
+pub mod traceql;
 
 use std::collections::HashMap;
 

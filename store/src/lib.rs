@@ -19,6 +19,7 @@ pub mod log;
 mod lru;
 pub mod manifest;
 mod merge;
+mod query;
 pub mod retention;
 mod seal;
 pub mod shelf;

@@ -82,6 +82,41 @@ fn labels_and_ports_of_the_manifests_fit_together() {
     assert_eq!(monitor["spec"]["endpoints"][0]["path"], "/metrics");
 }
 
+/// Grafana's data sources, in all variants: each has what its clients need, and no secret of its own.
+#[test]
+fn grafanas_data_sources_link_traces_with_logs_and_metrics() {
+    let all: Vec<(String, Value)> =
+        documents().into_iter().filter(|(name, _)| name.contains("deploy/grafana/")).collect();
+    assert_eq!(all.len(), 3);
+    for (name, document) in &all {
+        let source = &document["datasources"][0];
+        assert_eq!(
+            (&source["type"], &source["access"]),
+            (&"tempo".into(), &"proxy".into()),
+            "{name}"
+        );
+        let url = source["url"].as_str().expect("a url");
+        let data = &source["jsonData"];
+        for link in ["tracesToLogsV2", "tracesToMetrics", "serviceMap"] {
+            assert!(data[link]["datasourceUid"].is_string(), "{name}: {link}");
+        }
+        assert_eq!(data["nodeGraph"]["enabled"], true, "{name}");
+        assert_eq!(data["streamingEnabled"]["search"], true, "{name}");
+        let secrets = source["secureJsonData"].as_object().cloned().unwrap_or_default();
+        for (key, value) in secrets {
+            assert!(value.as_str().is_some_and(|text| text.contains('$')), "{name}: {key}");
+        }
+        // Streaming is encrypted with Basic auth only.
+        assert_eq!(url.starts_with("https:"), source["basicAuth"] == true, "{name}");
+    }
+    let header = |name: &str| {
+        let (_, document) = all.iter().find(|(path, _)| path.ends_with(name)).expect(name);
+        document["datasources"][0]["jsonData"]["httpHeaderName1"].clone()
+    };
+    assert_eq!(header("traceweir-jwt.yaml"), "Authorization");
+    assert_eq!(header("traceweir-basic.yaml"), "X-Scope-OrgID");
+}
+
 /// Both recipes start the server with arguments that it takes, and refuse to listen on all
 /// addresses without saying so.
 #[test]

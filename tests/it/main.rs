@@ -5,7 +5,11 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_contract;
+mod api_metrics;
+mod api_query;
 mod api_search;
+mod api_stream;
+mod api_tags;
 mod api_trace;
 mod block_cli;
 mod command_line;
@@ -22,6 +26,7 @@ mod json_bodies;
 mod kills;
 mod logs;
 mod ports;
+mod query_cli;
 mod refusals;
 mod roundtrip;
 mod tenancy;

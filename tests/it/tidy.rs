@@ -76,6 +76,7 @@ const STORE: &[&str] = &[
     "keep",
     "bare",
     "lib",
+    "query",
     "append",
     "upkeep",
     "status",

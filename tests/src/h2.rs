@@ -38,8 +38,10 @@ pub struct Answer {
     pub message: String,
     /// `grpc-status-details-bin`, decoded.
     pub details: Option<pb::Status>,
-    /// The first message of the answer.
+    /// The first message of the answer, and what follows it.
     pub body: Vec<u8>,
+    /// All messages of the answer.
+    pub messages: Vec<Vec<u8>>,
     /// Headers and trailers together.
     pub headers: Vec<(String, String)>,
 }
@@ -203,7 +205,24 @@ fn answer(reply: Reply) -> Result<Answer, String> {
         Some(None) => return Err(format!("details are no google.rpc.Status: {reply:?}")),
     };
     let body = reply.body.get(5..).unwrap_or_default().to_vec();
-    Ok(Answer { code, message, details, body, headers: reply.headers })
+    let messages = messages(&reply.body)?;
+    Ok(Answer { code, message, details, body, messages, headers: reply.headers })
+}
+
+/// Messages without their prefixes.
+fn messages(mut body: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let mut messages = Vec::new();
+    while !body.is_empty() {
+        let (prefix, rest) = body.split_first_chunk::<5>().ok_or("a prefix that is cut")?;
+        let [0, length @ ..] = *prefix else {
+            return Err("an answer is compressed".to_owned());
+        };
+        let length = u32::from_be_bytes(length) as usize;
+        let (message, rest) = rest.split_at_checked(length).ok_or("a message that is cut")?;
+        messages.push(message.to_vec());
+        body = rest;
+    }
+    Ok(messages)
 }
 
 /// Undoes the percent-encoding of `grpc-message`.

@@ -16,5 +16,6 @@ pub mod otlp;
 pub mod pb;
 pub mod random;
 pub mod spans;
+pub mod tempo;
 pub mod wait;
 pub mod wal;

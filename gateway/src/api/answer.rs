@@ -6,6 +6,12 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use prost::Message;
+use serde::Serialize;
+
+use super::call::Call;
+use super::error::Fault;
+use super::hint::{HINT_HEADER, PARTIAL_HEADER, escaped};
 
 /// Below this, in bytes, gzip saves no packet.
 const GZIP_BYTES_MIN: usize = 1 << 10;
@@ -36,6 +42,31 @@ impl Answer {
 
     pub(super) fn protobuf(message: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, "application/protobuf", message)
+    }
+
+    /// A message of Tempo's, in the form that the client asks for.
+    ///
+    /// # Errors
+    /// When it cannot be written, which no message of ours does.
+    pub(super) fn message<M: Message + Serialize>(call: &Call, message: &M) -> Result<Self, Fault> {
+        if call.takes_protobuf() {
+            return Ok(Self::protobuf(message.encode_to_vec()));
+        }
+        let json = serde_json::to_vec(message);
+        json.map(Self::json).map_err(|fault| Fault::internal(fault.to_string()))
+    }
+
+    /// The same answer, which says why it may miss something.
+    pub(super) fn with_partial(self, why: Option<&str>) -> Self {
+        match why {
+            None => self,
+            Some(why) => self.with(PARTIAL_HEADER, &escaped(why)),
+        }
+    }
+
+    /// The same answer with the hints for its query, where there are some.
+    pub(super) fn with_hints(self, hints: &str) -> Self {
+        if hints.is_empty() { self } else { self.with(HINT_HEADER, &escaped(hints)) }
     }
 
     /// Text of another type.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, header, request};
 use model::{Nanos, TenantId, TimeRange};
+use store::execute::traceql::Budget;
 
 use super::error::Fault;
 use super::lists;
@@ -40,20 +41,19 @@ impl<'a> Path<'a> {
         prefixed.unwrap_or(Self { rest, tenant: None })
     }
 
-    /// The decoded `{id}` of a pattern that fits (empty where it has none).
+    /// The decoded `{id}` of a pattern that fits (empty where it has none). One in the middle of a
+    /// pattern may have slashes: proxies decode those of an attribute's name.
     pub(super) fn matches(&self, pattern: &str) -> Option<String> {
         let path = self.rest.strip_suffix('/').unwrap_or(self.rest);
-        let mut id = String::new();
-        let mut segments = path.split('/');
-        for wanted in pattern.split('/') {
-            let segment = segments.next()?;
-            if wanted.starts_with('{') {
-                id = decode(segment, false)?.into_owned();
-            } else if wanted != segment {
-                return None;
-            }
+        let Some((before, after)) = pattern.split_once('{') else {
+            return (path == pattern).then(String::new);
+        };
+        let (_, after) = after.split_once('}')?;
+        let id = path.strip_prefix(before)?.strip_suffix(after)?;
+        if id.is_empty() || (after.is_empty() && id.contains('/')) {
+            return None;
         }
-        segments.next().is_none().then_some(id)
+        decode(id, false).map(Cow::into_owned)
     }
 }
 
@@ -64,11 +64,18 @@ pub(super) struct Call {
     tenant: Option<String>,
     query: String,
     headers: HeaderMap,
+    budget: Budget,
 }
 
 impl Call {
-    pub(super) fn new(head: &request::Parts, id: String, tenant: Option<&str>) -> Self {
+    pub(super) fn new(
+        head: &request::Parts,
+        id: String,
+        tenant: Option<&str>,
+        budget: Budget,
+    ) -> Self {
         Self {
+            budget,
             id,
             tenant: tenant.map(str::to_owned),
             query: head.uri.query().unwrap_or_default().to_owned(),
@@ -79,6 +86,11 @@ impl Call {
     /// The `{id}` of the path.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What the answer may cost.
+    pub(super) fn budget(&self) -> Budget {
+        self.budget.clone()
     }
 
     pub(super) const fn headers(&self) -> &HeaderMap {
@@ -144,18 +156,10 @@ impl Parameters<'_> {
     /// saying none is 0 for both). The second of the end is in the range as a whole: who asks
     /// until now means what has just come in, too.
     pub(super) fn during(&self) -> Result<TimeRange, Fault> {
-        let (start, end) = match (self.seconds("start")?, self.seconds("end")?) {
-            (None, None) | (Some(0), Some(0)) => return Ok(TimeRange::ALL),
-            (Some(start), Some(end)) => (start, end),
-            _ => return Err(Fault::invalid("start and end go together: give both or none")),
-        };
-        if start >= end {
-            return Err(Fault::invalid(format!("start ({start}) must be before end ({end})")));
-        }
-        let end = Nanos::from_secs(end).plus(Nanos(999_999_999));
-        Ok(TimeRange { start: Nanos::from_secs(start), end })
+        seconds_range(self.seconds("start")?, self.seconds("end")?)
     }
 
+    /// A moment in seconds.
     fn seconds(&self, name: &str) -> Result<Option<u64>, Fault> {
         let seconds = self.number(name)?;
         if seconds.is_some_and(|seconds| seconds > u64::from(u32::MAX)) {
@@ -163,6 +167,23 @@ impl Parameters<'_> {
         }
         Ok(seconds)
     }
+}
+
+/// A range of [`Parameters::during`].
+///
+/// # Errors
+/// When it is none.
+pub(super) fn seconds_range(start: Option<u64>, end: Option<u64>) -> Result<TimeRange, Fault> {
+    let (start, end) = match (start, end) {
+        (None, None) | (Some(0), Some(0)) => return Ok(TimeRange::ALL),
+        (Some(start), Some(end)) => (start, end),
+        _ => return Err(Fault::invalid("start and end go together: give both or none")),
+    };
+    if start >= end {
+        return Err(Fault::invalid(format!("start ({start}) must be before end ({end})")));
+    }
+    let end = Nanos::from_secs(end).plus(Nanos(999_999_999));
+    Ok(TimeRange { start: Nanos::from_secs(start), end })
 }
 
 /// Resolves `%XX`, and in queries `+`.
@@ -219,7 +240,18 @@ mod tests {
             matched("/api/traces/v1/t1/tempo/api/echo", "", "/api/echo"),
             found("", Some("t1"))
         );
-        for path in ["/api/traces", "/api/traces/a/b", "/api/traces/%zz", "/tempox/api/traces/a"] {
+        let values = "/api/search/tag/{tag}/values";
+        assert_eq!(matched("/api/search/tag/a%2Fb%25/values", "", values), found("a/b%", None));
+        assert_eq!(matched("/api/search/tag/a/b/values", "", values), found("a/b", None));
+        assert_eq!(matched("/api/search/tag/values", "", values), None);
+        assert_eq!(matched("/api/search/tag//values", "", values), None);
+        for path in [
+            "/api/traces",
+            "/api/traces/",
+            "/api/traces/a/b",
+            "/api/traces/%zz",
+            "/tempox/api/traces/a",
+        ] {
             assert_eq!(matched(path, "/tempo", trace), None, "{path}");
         }
     }

@@ -35,6 +35,42 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
+    /// The fault is ours.
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// The way in which it was asked is not known here.
+    pub(super) fn unimplemented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, message)
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn gone() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the client went away")
+    }
+
+    /// The status of the answer.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The code and the message of the same fault over gRPC.
+    pub(super) fn grpc(&self) -> (u32, &str) {
+        let code = match self.status {
+            StatusCode::REQUEST_TIMEOUT => 1,
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => 3,
+            StatusCode::GATEWAY_TIMEOUT => 4,
+            StatusCode::NOT_FOUND => 5,
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::TOO_MANY_REQUESTS => 8,
+            StatusCode::NOT_IMPLEMENTED => 12,
+            StatusCode::SERVICE_UNAVAILABLE => 14,
+            StatusCode::UNAUTHORIZED => 16,
+            _ => 13,
+        };
+        (code, &self.message)
+    }
+
     /// The path is known, but not with this method.
     pub(super) fn method(allowed: &'static Method) -> Self {
         let message = format!("only {allowed} is served here");
@@ -59,6 +95,12 @@ impl From<store::Error> for Fault {
             }
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<traceql::Error> for Fault {
+    fn from(error: traceql::Error) -> Self {
+        Self::invalid(format!("invalid TraceQL query: {error}"))
     }
 }
 

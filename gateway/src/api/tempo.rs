@@ -4,11 +4,13 @@ use http::{HeaderName, StatusCode};
 use model::TraceId;
 use model::json::{self, Flavour};
 use model::wire;
+use store::execute::traceql::SearchRequest;
 
+use super::Api;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
-use super::{Api, search};
+use super::prune::Prune;
 
 /// The version of Tempo whose contract this is. Grafana switches features on by it.
 const TEMPO_VERSION: &str = "3.0.2";
@@ -35,29 +37,21 @@ pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
         0 => answer,
         spans => answer.with(LEFT_OUT, &spans.to_string()),
     };
-    Ok(match damage {
-        None => answer,
-        Some(why) => answer.with(PARTIAL_HEADER, &why),
-    })
+    Ok(answer.with_partial(damage.as_deref()))
 }
-
-/// Why an answer may miss something: a part of the store that is damaged or cannot be read.
-pub(super) const PARTIAL_HEADER: HeaderName = HeaderName::from_static("x-traceweir-partial");
 
 /// How many spans an answer of the first version leaves out.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-traceweir-spans-left-out");
 
 /// `GET /api/v2/traces/{id}`.
 pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    if let Some(filter) = call.parameters()?.get("q")
-        && !search::is_everything(filter)
-    {
-        return Err(Fault::invalid(
-            "this version returns whole traces: leave q out, or make it {}",
-        ));
-    }
-    let trace = find(api, call)?;
-    let partial = partial(&trace);
+    let id = TraceId::parse(call.id())?;
+    let prune = Prune::read(&call.parameters()?, id)?;
+    let mut trace = find(api, call)?;
+    let partial = match prune {
+        None => partial(&trace),
+        Some(prune) => pruned(api, call, &prune, &mut trace)?,
+    };
     if call.takes_protobuf() {
         // tempopb.TraceByIDResponse: trace = 1, metrics = 2, status = 3, message = 4.
         let mut out = Vec::with_capacity(trace.otlp.len() + 256);
@@ -78,6 +72,31 @@ pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     }
     out.push('}');
     Ok(Answer::json(out))
+}
+
+/// Leaves what a request asks for, and says that it is a part.
+fn pruned(
+    api: &Api,
+    call: &Call,
+    prune: &Prune,
+    trace: &mut store::Trace,
+) -> Result<Option<String>, Fault> {
+    let request = SearchRequest {
+        query: prune.query.clone(),
+        during: call.parameters()?.during()?,
+        limit: 1,
+        spans_per_set: usize::MAX,
+        budget: call.budget(),
+    };
+    let found = api.parts.traces.query(&api.tenant(call)?, &request, &mut |_, _| {})?;
+    let sets = found.traces.iter().flat_map(|trace| &trace.spansets);
+    let matched = sets.flat_map(|set| &set.spans).map(|span| span.id).collect();
+    let all = trace.spans;
+    let whole = partial(trace);
+    (trace.otlp, trace.spans) = prune.apply(&trace.otlp, &matched)?;
+    let left = (trace.spans < all).then(|| format!("{} of {all} spans are asked for", trace.spans));
+    let parts: Vec<String> = [left, whole, found.partial].into_iter().flatten().collect();
+    Ok((!parts.is_empty()).then(|| parts.join("; ")))
 }
 
 /// Why a trace may not be whole, for people.

@@ -3,22 +3,53 @@
 mod real;
 
 use std::io::Read;
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
+use std::time::Duration;
 
 use http::StatusCode;
-use model::Nanos;
+use model::{Faults, Nanos, TimeRange, TraceId};
 use serde_json::json;
+use store::execute::traceql as engine;
+use traceql::ast::{Field, Scope, Static};
 
 use super::*;
 
 /// Traces that answer what a test put there, and remember what was asked.
-#[derive(Default)]
 struct Shelf {
     trace: Option<Vec<u8>>,
     left_out: u64,
     partial: Option<String>,
     fails: Option<store::Kind>,
+    found: engine::SearchAnswer,
+    series: engine::MetricsAnswer,
+    names: engine::AttributeNames,
+    /// Where a query that waits for its end meets the test.
+    started: Barrier,
+    cancelled: AtomicBool,
     asked: Mutex<Vec<(TenantId, TraceId, TimeRange)>>,
+}
+
+impl Default for Shelf {
+    fn default() -> Self {
+        Self {
+            trace: None,
+            left_out: 0,
+            partial: None,
+            fails: None,
+            found: engine::SearchAnswer::default(),
+            series: engine::MetricsAnswer::default(),
+            names: engine::AttributeNames::default(),
+            started: Barrier::new(2),
+            cancelled: AtomicBool::new(false),
+            asked: Mutex::default(),
+        }
+    }
+}
+
+impl Shelf {
+    fn fails(&self) -> Result<(), store::Error> {
+        self.fails.map_or(Ok(()), |kind| Err(store::Error::new(kind, "the shelf is broken")))
+    }
 }
 
 impl Traces for Shelf {
@@ -42,6 +73,59 @@ impl Traces for Shelf {
     fn search(&self, tenant: &TenantId, _: &store::Search) -> Result<store::Found, store::Error> {
         assert_ne!(tenant.as_str(), "panics", "a handler that panics");
         Ok(store::Found { partial: self.partial.clone(), ..store::Found::default() })
+    }
+
+    fn query(
+        &self,
+        tenant: &TenantId,
+        request: &engine::SearchRequest,
+        on_found: &mut dyn FnMut(&[engine::TraceMatch], engine::Inspected),
+    ) -> Result<engine::SearchAnswer, store::Error> {
+        if tenant.as_str() == "waits" {
+            self.started.wait();
+            // Ten seconds at most: then nobody has told it.
+            for _ in 0..10_000 {
+                if request.budget.is_cancelled() {
+                    self.cancelled.store(true, Ordering::Relaxed);
+                    break;
+                }
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        }
+        on_found(&[], engine::Inspected::default());
+        self.fails()?;
+        Ok(engine::SearchAnswer { partial: self.partial.clone(), ..self.found.clone() })
+    }
+
+    fn query_metrics(
+        &self,
+        _: &TenantId,
+        _: &engine::MetricsRequest,
+    ) -> Result<engine::MetricsAnswer, store::Error> {
+        self.fails()?;
+        Ok(engine::MetricsAnswer { partial: self.partial.clone(), ..self.series.clone() })
+    }
+
+    fn tags(
+        &self,
+        _: &TenantId,
+        _: Option<Scope>,
+        _: &engine::NamesRequest,
+    ) -> Result<engine::AttributeNames, store::Error> {
+        self.fails()?;
+        Ok(self.names.clone())
+    }
+
+    fn tag_values(
+        &self,
+        _: &TenantId,
+        field: &Field,
+        request: &engine::NamesRequest,
+    ) -> Result<engine::TagValues, store::Error> {
+        self.fails()?;
+        let filter = request.filter.as_ref().map(ToString::to_string).unwrap_or_default();
+        let values = [field.to_string(), filter].map(Static::Text).to_vec();
+        Ok(engine::TagValues { values, ..engine::TagValues::default() })
     }
 
     fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
@@ -94,6 +178,7 @@ impl Rig {
             traces,
             tenancy,
             compute: compute.clone(),
+            queries: compute.clone(),
             clock: Arc::new(Still),
             health: Arc::new(move || Health { live: true, ready, text: text.to_owned() }),
             metrics: Arc::new(|accept| Page {
@@ -102,7 +187,7 @@ impl Rig {
             }),
             status: Arc::new(|| json!({ "head": { "spans": 7 } })),
         };
-        let api = Api::new(Config { base_path: "/base".to_owned() }, parts);
+        let api = Api::new(Config { base_path: "/base".to_owned(), ..Config::default() }, parts);
         Self { api, shelf, compute }
     }
 
@@ -226,7 +311,8 @@ async fn what_is_wrong_with_a_trace_request_is_said() {
         ("/api/v2/traces/00".to_owned(), 400, "all zeros"),
         (format!("/api/traces/{ID}00"), 400, "too many"),
         (format!("/api/traces/{ID}?start=2&end=2"), 400, "before end"),
-        (format!("/api/v2/traces/{ID}?q=%7B.a%7D"), 400, "whole traces"),
+        (format!("/api/v2/traces/{ID}?q=%7B.a%7D%7Crate()"), 400, "single filter"),
+        (format!("/api/v2/traces/{ID}?q=%7B.a%7D&match_depth=-2"), 400, "match_depth"),
         ("/api/traces".to_owned(), 404, "nothing lives at"),
         ("/api/traces/a/b".to_owned(), 404, "nothing lives at"),
     ] {
@@ -349,8 +435,39 @@ async fn a_handler_that_panics_takes_nobody_along() {
     let tenant = [("x-scope-orgid", "fine")];
     let response = rig.ask(Method::GET, "/api/search", Listener::Query, &tenant).await;
     assert_eq!(response.status(), StatusCode::OK);
-    let (_, stats) = rig.api.stats().find(|(route, _)| route.path == "/api/search").unwrap();
+    let (_, stats) = rig.api.stats().find(|(path, _)| *path == "/api/search").unwrap();
     assert_eq!((stats.answered.get(), stats.failed.get(), stats.refused.get()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_query_ends_with_its_client() {
+    let rig = Rig::new(Shelf::default(), Tenancy::Header);
+    let request = Request::get("/api/search?q=%7B.a%3D1%7D").header("x-scope-orgid", "waits");
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let mut answer = Box::pin(Arc::clone(&rig.api).answer(head, Listener::Query));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(answer.as_mut().poll(&mut context).is_pending());
+    rig.shelf.started.wait();
+    drop(answer);
+    rig.compute.close();
+    assert!(rig.shelf.cancelled.load(Ordering::Relaxed));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_wherever_there_is_room() {
+    let partial = Some("a block is damaged: é".to_owned());
+    let rig = Rig::new(Shelf { partial, ..Shelf::default() }, Tenancy::Single);
+    for path in
+        ["/api/search?q=%7B.a%3D1%7D", "/api/metrics/query_range?q=%7B%7D%7Crate()&start=1&end=2"]
+    {
+        let response = rig.ask(Method::GET, path, Listener::Query, &[]).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let header = response.headers()["x-traceweir-partial"].to_str().unwrap();
+        assert_eq!(header, "a block is damaged: %C3%A9", "{path}");
+        let json: Value = serde_json::from_slice(response.body()).unwrap();
+        let is_range = path.contains("range");
+        assert_eq!(json["status"] == "PARTIAL", is_range, "{path}: {json}");
+    }
 }
 
 #[tokio::test]
@@ -383,7 +500,7 @@ async fn probes_tell_a_start_from_a_failure() {
 fn the_base_path_is_checked() {
     let faults = |path: &str| {
         let mut faults = Faults::default();
-        Config { base_path: path.to_owned() }.check("api", &mut faults);
+        Config { base_path: path.to_owned(), ..Config::default() }.check("api", &mut faults);
         faults.list().len()
     };
     for good in ["", "/tempo", "/a/b"] {

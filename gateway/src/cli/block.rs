@@ -6,7 +6,6 @@
 mod cat;
 mod inspect;
 mod ls;
-mod table;
 mod verify;
 
 use std::path::{Path, PathBuf};

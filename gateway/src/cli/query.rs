@@ -1,20 +1,27 @@
 //! `traceweir query`: asks a running server, and draws what it finds in the terminal.
 //!
-//! Speaks the same HTTP API as Grafana, so it works against a server elsewhere, too: `fetch` gets
-//! the protobuf, `read` takes it apart, `waterfall` makes a tree of it and draws that.
+//! Speaks the same HTTP API as Grafana, so it works against a server elsewhere, too: `server` and
+//! `fetch` get the answer; of a trace `read` takes it apart, and `waterfall` makes a tree of it and
+//! draws that.
 
 mod fetch;
+mod metrics;
 mod read;
+mod search;
+mod server;
+mod tags;
 mod waterfall;
 
 use std::io::IsTerminal;
 
+use model::TraceId;
 use model::json::{self, Flavour};
 use model::wire;
-use model::{TenantId, TraceId};
 
 use super::{Exit, complain, print};
-use fetch::{Answer, Target};
+use crate::clock::SystemClock;
+use fetch::{Answer, Form};
+use server::Server;
 use waterfall::Style;
 
 /// Look at traces of a running server.
@@ -28,6 +35,12 @@ pub(super) struct Args {
 enum What {
     /// Show one trace as a waterfall.
     Trace(TraceArgs),
+    /// Find traces.
+    Search(search::Args),
+    /// List names of attributes, or the values of one.
+    Tags(tags::Args),
+    /// Compute series over time.
+    Metrics(metrics::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -45,12 +58,8 @@ struct TraceArgs {
     /// The trace id in hex; short, 64-bit, upper-case and dashed ids do, too
     #[arg(value_name = "ID", value_parser = trace_id)]
     id: TraceId,
-    /// Where the query API is
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3200")]
-    url: Target,
-    /// The tenant, sent as X-Scope-OrgID
-    #[arg(long, value_name = "ID", value_parser = tenant)]
-    tenant: Option<TenantId>,
+    #[command(flatten)]
+    server: Server,
     /// Print OTLP/JSON
     #[arg(long, conflicts_with = "attributes")]
     json: bool,
@@ -63,13 +72,14 @@ fn trace_id(text: &str) -> Result<TraceId, String> {
     TraceId::parse(text).map_err(|fault| fault.to_string())
 }
 
-fn tenant(text: &str) -> Result<TenantId, String> {
-    TenantId::parse(text).map_err(|fault| fault.to_string())
-}
-
 pub(super) fn run(args: &Args) -> Exit {
-    let What::Trace(args) = &args.what;
-    match trace(args) {
+    let said = match &args.what {
+        What::Trace(args) => trace(args),
+        What::Search(args) => search::run(args, &SystemClock::new()),
+        What::Tags(args) => tags::run(args),
+        What::Metrics(args) => metrics::run(args, &SystemClock::new(), columns()),
+    };
+    match said {
         Ok(text) => print(&text),
         Err(message) => {
             complain(&message);
@@ -80,20 +90,19 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn trace(args: &TraceArgs) -> Result<String, String> {
     let path = format!("/api/v2/traces/{}", args.id);
-    let answer = match fetch::get(&args.url, &path, args.tenant.as_ref())? {
-        Answer { status: 200, body } => body,
+    let url = &args.server.url;
+    let answer = match fetch::get(&args.server, &path, Form::Protobuf)? {
+        Answer { status: 200, body, .. } => body,
         Answer { status: 404, .. } => {
-            return Err(format!("trace {} is not known to {}", args.id, args.url));
+            return Err(format!("trace {} is not known to {url}", args.id));
         }
-        Answer { status: 401, .. } => {
-            return Err(format!("{} has more than one tenant: name yours with --tenant", args.url));
-        }
-        Answer { status, body } => {
-            let text = String::from_utf8_lossy(&body);
-            return Err(format!("{} answered {status}: {}", args.url, text.trim()));
+        Answer { status: 401, .. } => return Err(args.server.unknown()),
+        Answer { status, body, .. } => {
+            let text = read::text(&body);
+            return Err(format!("{url} answered {status}: {}", text.trim()));
         }
     };
-    let foreign = |fault: wire::Fault| format!("{} sent no trace: {fault}", args.url);
+    let foreign = |fault: wire::Fault| format!("{url} sent no trace: {fault}");
     let Envelope { otlp, message } = envelope(&answer).map_err(foreign)?;
     if let Some(message) = message {
         complain(&format!("the trace is not whole: {}", read::text(message)));

@@ -5,11 +5,13 @@
 //! there. A field is written `name number type`, with `*` before the type where it is repeated and
 //! `?` before the name where it belongs to the message's one choice.
 
+mod tempo;
+
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
-    FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, OneofDescriptorProto,
-    ServiceDescriptorProto,
+    FileDescriptorProto, FileDescriptorSet, MessageOptions, MethodDescriptorProto,
+    OneofDescriptorProto, ServiceDescriptorProto,
 };
 
 struct File {
@@ -17,10 +19,20 @@ struct File {
     package: &'static str,
     imports: &'static [&'static str],
     messages: &'static [Message],
+    service: Option<Service>,
+}
+
+struct Service {
+    name: &'static str,
+    /// Name, request, response of each.
+    methods: &'static [[&'static str; 3]],
+    /// Whether the responses are streams.
+    is_streaming: bool,
 }
 
 struct Message {
-    /// Dotted where it is nested in another message of the file, which comes first.
+    /// Dotted where it is nested in another message of the file, which comes first. One that ends
+    /// in `Entry` is the pairs of a map.
     name: &'static str,
     choice: &'static str,
     fields: &'static [&'static str],
@@ -36,9 +48,10 @@ const RESOURCE: &str = "opentelemetry/proto/resource/v1/resource.proto";
 const TRACE: &str = "opentelemetry/proto/trace/v1/trace.proto";
 const SERVICE: &str = "opentelemetry/proto/collector/trace/v1/trace_service.proto";
 
-const FILES: [File; 4] = [
+const OTLP: [File; 4] = [
     File {
         path: COMMON,
+        service: None,
         package: "opentelemetry.proto.common.v1",
         imports: &[],
         messages: &[
@@ -84,6 +97,7 @@ const FILES: [File; 4] = [
     },
     File {
         path: RESOURCE,
+        service: None,
         package: "opentelemetry.proto.resource.v1",
         imports: &[COMMON],
         messages: &[message(
@@ -97,6 +111,7 @@ const FILES: [File; 4] = [
     },
     File {
         path: TRACE,
+        service: None,
         package: "opentelemetry.proto.trace.v1",
         imports: &[COMMON, RESOURCE],
         messages: &[
@@ -185,6 +200,11 @@ const FILES: [File; 4] = [
     },
     File {
         path: SERVICE,
+        service: Some(Service {
+            name: "TraceService",
+            methods: &[["Export", "ExportTraceServiceRequest", "ExportTraceServiceResponse"]],
+            is_streaming: false,
+        }),
         package: "opentelemetry.proto.collector.trace.v1",
         imports: &[TRACE],
         messages: &[
@@ -208,7 +228,12 @@ const FILES: [File; 4] = [
 
 /// The set that reflection serves.
 pub(super) fn set() -> FileDescriptorSet {
-    FileDescriptorSet { file: FILES.iter().map(file).collect() }
+    FileDescriptorSet { file: files().map(file).collect() }
+}
+
+fn files() -> impl Iterator<Item = &'static File> {
+    static FILES: [File; 4] = OTLP;
+    FILES.iter().chain([&tempo::FILE])
 }
 
 fn file(file: &File) -> FileDescriptorProto {
@@ -228,22 +253,21 @@ fn file(file: &File) -> FileDescriptorProto {
             None => built.message_type.push(descriptor),
         }
     }
-    if file.path == SERVICE {
-        built.service.push(service(file.package));
-    }
+    built.service.extend(file.service.as_ref().map(|of| service(of, file.package)));
     built
 }
 
-fn service(package: &str) -> ServiceDescriptorProto {
-    let export = MethodDescriptorProto {
-        name: Some("Export".to_owned()),
-        input_type: Some(format!(".{package}.ExportTraceServiceRequest")),
-        output_type: Some(format!(".{package}.ExportTraceServiceResponse")),
+fn service(service: &Service, package: &str) -> ServiceDescriptorProto {
+    let method = |[name, input, output]: &[&str; 3]| MethodDescriptorProto {
+        name: Some((*name).to_owned()),
+        input_type: Some(format!(".{package}.{input}")),
+        output_type: Some(format!(".{package}.{output}")),
+        server_streaming: service.is_streaming.then_some(true),
         ..MethodDescriptorProto::default()
     };
     ServiceDescriptorProto {
-        name: Some("TraceService".to_owned()),
-        method: vec![export],
+        name: Some(service.name.to_owned()),
+        method: service.methods.iter().map(method).collect(),
         ..ServiceDescriptorProto::default()
     }
 }
@@ -254,8 +278,10 @@ fn descriptor(message: &Message) -> DescriptorProto {
         name: Some(message.choice.to_owned()),
         ..OneofDescriptorProto::default()
     };
+    let map = MessageOptions { map_entry: Some(true), ..MessageOptions::default() };
     DescriptorProto {
         name: Some(name.to_owned()),
+        options: name.ends_with("Entry").then_some(map),
         field: message.fields.iter().filter_map(|text| field(text)).collect(),
         enum_type: message.enums.iter().map(|(name, values)| enumeration(name, values)).collect(),
         oneof_decl: if message.choice.is_empty() { Vec::new() } else { vec![choice] },
@@ -274,6 +300,7 @@ fn field(text: &str) -> Option<FieldDescriptorProto> {
         "bool" => (Type::Bool, None),
         "int64" => (Type::Int64, None),
         "uint32" => (Type::Uint32, None),
+        "uint64" => (Type::Uint64, None),
         "double" => (Type::Double, None),
         "fixed32" => (Type::Fixed32, None),
         "fixed64" => (Type::Fixed64, None),
@@ -316,7 +343,7 @@ mod tests {
         let set = set();
         let mut known = Vec::new();
         let mut named = Vec::new();
-        for (file, built) in FILES.iter().zip(&set.file) {
+        for (file, built) in files().zip(&set.file) {
             let fields: usize = file.messages.iter().map(|message| message.fields.len()).sum();
             let mut all: Vec<_> =
                 built.message_type.iter().map(|m| (file.package.to_owned(), m)).collect();

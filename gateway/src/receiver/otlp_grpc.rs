@@ -24,8 +24,17 @@ const SERVICES: [(&str, Signal); 4] = [
     ("opentelemetry.proto.collector.profiles.v1development.ProfilesService", Signal::Profiles),
 ];
 
+/// Whether a path is a method of a service of ours.
+pub(super) fn serves(receiver: &Receiver, path: &str) -> bool {
+    let service = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    service.is_some_and(|(service, _)| {
+        SERVICES.iter().any(|(name, _)| *name == service)
+            || receiver.services.call(service).is_some()
+    })
+}
+
 /// Whether the content type says gRPC.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let essence = essence(headers).unwrap_or_default();
     essence.eq_ignore_ascii_case(b"application/grpc")
         || essence.eq_ignore_ascii_case(b"application/grpc+proto")

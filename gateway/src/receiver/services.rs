@@ -30,7 +30,8 @@ impl fmt::Debug for Services {
 }
 
 /// The services whose health is told; the empty name is the whole server.
-const HEALTHY: [&str; 2] = ["", "opentelemetry.proto.collector.trace.v1.TraceService"];
+const HEALTHY: [&str; 3] =
+    ["", "opentelemetry.proto.collector.trace.v1.TraceService", "tempopb.StreamingQuerier"];
 
 impl Services {
     pub(super) fn new() -> Self {

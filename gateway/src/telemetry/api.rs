@@ -13,10 +13,10 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Requests of the query API, by route and by how they ended: answered, refused (4xx) or failed (5xx).",
         labels: &["route", "end"],
         read: |sources, emit| {
-            for (route, stats) in api(sources).iter().flat_map(|api| api.stats()) {
-                emit.labelled(&[route.path, "answered"], stats.answered.get());
-                emit.labelled(&[route.path, "refused"], stats.refused.get());
-                emit.labelled(&[route.path, "failed"], stats.failed.get());
+            for (path, stats) in api(sources).iter().flat_map(|api| api.stats()) {
+                emit.labelled(&[path, "answered"], stats.answered.get());
+                emit.labelled(&[path, "refused"], stats.refused.get());
+                emit.labelled(&[path, "failed"], stats.failed.get());
             }
         },
     },
@@ -26,10 +26,10 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Time to answer a request of the query API, waiting for a compute thread included, in seconds.",
         labels: &["route"],
         read: |sources, emit| {
-            for (route, stats) in api(sources).iter().flat_map(|api| api.stats()) {
+            for (path, stats) in api(sources).iter().flat_map(|api| api.stats()) {
                 // A route that nobody asked is seventeen lines of zeros.
                 if stats.time.counts().iter().any(|count| *count > 0) {
-                    emit.histogram(&[route.path], &stats.time);
+                    emit.histogram(&[path], &stats.time);
                 }
             }
         },

@@ -98,6 +98,7 @@ fn api(sources: &Sources) -> Arc<Api> {
         traces: Arc::new(sources.store.clone()),
         tenancy: Tenancy::Single,
         compute: Compute::start(1, 1).unwrap(),
+        queries: Compute::start(1, 1).unwrap(),
         clock: Arc::clone(&sources.clock),
         health: Arc::new(crate::api::Health::default),
         metrics: Arc::new(|_| Page { content_type: "", text: String::new() }),

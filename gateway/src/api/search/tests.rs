@@ -1,15 +1,38 @@
 //! What a search may say, and what its answer looks like.
 
-use model::{SpanId, TimeRange, TraceId};
+use std::collections::BTreeMap;
+
+use model::{SpanId, TraceId};
+use store::execute::traceql::{
+    Inspected, ServiceStats, SpanMatch, SpansetMatch, TraceMatch, Value,
+};
+use store::{Found as ByTags, MatchedSpan, TraceSummary};
+use traceql::ast::Static;
 
 use super::*;
 
-fn parse(query: &str) -> Result<Search, String> {
+fn wanted(query: &str) -> Result<Wanted, String> {
     let (head, ()) =
         http::Request::builder().uri(format!("/api/search?{query}")).body(()).unwrap().into_parts();
-    let call = Call::new(&head, String::new(), None);
-    let parameters = call.parameters().map_err(|fault| fault.to_string())?;
-    read(&parameters).map_err(|fault| fault.to_string())
+    let call = Call::new(&head, String::new(), None, Budget::default());
+    let read = || Terms::read(&call.parameters()?)?.wanted(&Config::default(), call.budget());
+    read().map_err(|fault| fault.to_string())
+}
+
+/// A search by tags.
+fn parse(query: &str) -> Result<Search, String> {
+    match wanted(query)? {
+        Wanted::Tags(search) => Ok(search),
+        Wanted::Query(request) => Err(format!("a query: {}", request.query)),
+    }
+}
+
+/// A search by a query.
+fn query(query: &str) -> Result<SearchRequest, String> {
+    match wanted(query)? {
+        Wanted::Query(request) => Ok(*request),
+        Wanted::Tags(search) => Err(format!("tags: {:?}", search.tags)),
+    }
 }
 
 #[test]
@@ -54,25 +77,7 @@ fn the_end_of_a_range_includes_its_second() {
 }
 
 #[test]
-fn durations_are_those_of_go() {
-    for (text, nanos) in [
-        ("100ms", 100_000_000),
-        ("1.5s", 1_500_000_000),
-        ("1h2m3.004s", 3_723_004_000_000),
-        ("10us", 10_000),
-        ("10µs", 10_000),
-        ("10μs", 10_000),
-        (".5ms", 500_000),
-        ("1.ms", 1_000_000),
-        ("1.0000000001s", 1_000_000_000),
-        ("0", 0),
-        ("+7ns", 7),
-    ] {
-        assert_eq!(go_duration(text), Some(Nanos(nanos)), "{text}");
-    }
-    for text in ["", "5", "s", ".s", "-1s", "1d", "1 s", "1e3s", "99999999999h", "1ss"] {
-        assert_eq!(go_duration(text), None, "{text}");
-    }
+fn durations_bound_the_trace() {
     let search = parse("minDuration=1ms&maxDuration=1s&q={}").unwrap();
     assert_eq!(
         (search.duration_min, search.duration_max),
@@ -84,7 +89,7 @@ fn durations_are_those_of_go() {
 
 #[test]
 fn tags_are_logfmt() {
-    let tags = |text: &str| logfmt(text).map_err(|fault| fault.to_string());
+    let tags = |text: &str| logfmt::read(text).map_err(|fault| fault.to_string());
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(
         tags(r#"service.name=shop  http.url="a \"b\" c=d\u00e9" error x= "#),
@@ -105,13 +110,101 @@ fn tags_are_logfmt() {
 }
 
 #[test]
+fn queries_come_with_their_limits() {
+    let request = query("q=%7B.a%3D1%7D&limit=7&spss=0&start=10&end=20").unwrap();
+    assert_eq!(request.query.to_string(), "{ .a = 1 }");
+    assert_eq!((request.limit, request.spans_per_set), (7, 100));
+    assert_eq!(request.during.end, Nanos(20_999_999_999));
+    // The pipeline of a metrics query is a query, too.
+    assert!(query("q=%7B%7D+%7C+rate()").is_ok());
+    let bounded = query("q=%7B.a%3D1%7D&minDuration=10ms&maxDuration=1s").unwrap();
+    let text = "{ .a = 1 } | { traceDuration >= 10ms } | { traceDuration <= 1s }";
+    assert_eq!(bounded.query.to_string(), text);
+}
+
+#[test]
 fn what_is_not_understood_is_refused_in_plain_words() {
-    let refusal = parse("q=%7B.a%3D1%7D").unwrap_err();
-    assert!(refusal.contains("{}") && refusal.contains("tags"), "{refusal}");
-    assert!(parse("q=%7B%7D&tags=a%3Db").unwrap_err().contains("combined"));
-    assert!(parse("q=%zz").unwrap_err().contains('%'));
-    assert!(parse("tags=%FF").is_err());
-    assert!(parse("q=%7B%7D+%7C+rate()").is_err());
+    let refusal = wanted("q=%7B+service.name+%3D+%22x%22+%7D").unwrap_err();
+    for word in ["TraceQL", "line 1, column 3", "did you mean: { resource.service.name = \"x\" }"] {
+        assert!(refusal.contains(word), "{refusal}");
+    }
+    assert!(wanted("q=%7B.a%3D1%7D&tags=a%3Db").unwrap_err().contains("combined"));
+    assert!(wanted("q=%7B%7D&tags=a%3Db").unwrap_err().contains("combined"));
+    assert!(wanted("q=%zz").unwrap_err().contains('%'));
+    assert!(wanted("tags=%FF").is_err());
+    let terms = Terms {
+        during: TimeRange { start: Nanos(0), end: Nanos::from_secs(100) },
+        ..Terms::default()
+    };
+    let config = Config { search_range_max: model::Wait::secs(60), ..Config::default() };
+    let refusal = terms.wanted(&config, Budget::default()).unwrap_err().to_string();
+    assert_eq!(refusal, "the range is 100s long, api.search_range_max is 1m");
+}
+
+#[test]
+fn what_a_query_finds_is_tempos_to_the_letter() {
+    let field = |text: &str| traceql::field(text).unwrap();
+    let one = |value| Value::One(value);
+    let span = SpanMatch {
+        id: SpanId::parse("00f067aa0ba902b7").unwrap(),
+        name: "GET /".to_owned(),
+        start: Nanos(5),
+        duration: Nanos(7),
+        attributes: vec![
+            (field("resource.service.name"), one(Static::Text("shop".to_owned()))),
+            (field("nestedSetParent"), one(Static::Int(-1))),
+            (field("duration"), one(Static::Duration(7))),
+        ],
+    };
+    let named = SpanMatch {
+        attributes: vec![(field("name"), one(Static::Text("GET /".to_owned())))],
+        ..span.clone()
+    };
+    let set = |span: SpanMatch| SpansetMatch {
+        spans: vec![span],
+        matched: 3,
+        attributes: vec![("by(span.a)".to_owned(), one(Static::Nil))],
+    };
+    let trace = TraceMatch {
+        id: TraceId::parse("463ac35c9f6413ad").unwrap(),
+        root_service: String::new(),
+        root_name: String::new(),
+        start: Nanos(5),
+        duration: Nanos(2_500_000),
+        spansets: vec![set(span), set(named)],
+        services: BTreeMap::from([("shop".to_owned(), ServiceStats { spans: 4, errors: 0 })]),
+    };
+    let json = serde_json::to_string(&found::trace(&trace)).unwrap();
+    let by = r#"[{"key":"by(span.a)","value":{"stringValue":"nil"}}]"#;
+    let first = concat!(
+        r#"{"spans":[{"spanID":"00f067aa0ba902b7","startTimeUnixNano":"5","durationNanos":"7","#,
+        r#""attributes":[{"key":"service.name","value":{"stringValue":"shop"}},"#,
+        r#"{"key":"nestedSetParent","value":{"intValue":"-1"}}]}],"matched":3,"attributes":"#
+    );
+    let second = concat!(
+        r#"{"spans":[{"spanID":"00f067aa0ba902b7","name":"GET /","startTimeUnixNano":"5","#,
+        r#""durationNanos":"7"}],"matched":3,"attributes":"#
+    );
+    let expected = format!(
+        concat!(
+            r#"{{"traceID":"463ac35c9f6413ad","rootServiceName":"<root span not yet received>","#,
+            r#""startTimeUnixNano":"5","durationMs":2,"spanSet":{first}{by}}},"#,
+            r#""spanSets":[{first}{by}}},{second}{by}}}],"#,
+            r#""serviceStats":{{"shop":{{"spanCount":4}}}}}}"#
+        ),
+        first = first,
+        second = second,
+        by = by
+    );
+    assert_eq!(json, expected);
+    let looked = Inspected { bytes: 1, spans: 2, traces: 3, units: 4, units_total: 5 };
+    assert_eq!(
+        serde_json::to_string(&metrics(looked)).unwrap(),
+        concat!(
+            r#"{"inspectedTraces":3,"inspectedBytes":"1","completedJobs":4,"totalJobs":5,"#,
+            r#""inspectedSpans":"2"}"#
+        )
+    );
 }
 
 #[test]
@@ -135,14 +228,14 @@ fn the_answer_is_tempos_to_the_letter() {
         }],
         services: vec![("shop".to_owned(), 3, 1), ("db".to_owned(), 1, 0)],
     };
-    let found = Found {
+    let found = ByTags {
         partial: None,
         traces: vec![trace("shop"), trace("")],
         inspected_spans: 4,
         inspected_bytes: 1 << 40,
         inspected_traces: 2,
     };
-    let json = serde_json::to_string(&Response::try_from(&found).unwrap()).unwrap();
+    let json = serde_json::to_string(&found::by_tags(&found).unwrap()).unwrap();
     let set = concat!(
         r#"{"spans":[{"spanID":"00f067aa0ba902b7","name":"GET /","#,
         r#""startTimeUnixNano":"1700000000000000001","#,
@@ -169,6 +262,6 @@ fn the_answer_is_tempos_to_the_letter() {
             expected(r#""rootServiceName":"<root span not yet received>""#)
         )
     );
-    let empty = serde_json::to_string(&Response::try_from(&Found::default()).unwrap()).unwrap();
+    let empty = serde_json::to_string(&found::by_tags(&ByTags::default()).unwrap()).unwrap();
     assert_eq!(empty, r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":1}}"#);
 }

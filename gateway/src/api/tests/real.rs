@@ -49,6 +49,7 @@ impl Real {
             traces: Arc::new(store.clone()),
             tenancy: Tenancy::Header,
             compute: compute.clone(),
+            queries: compute.clone(),
             clock,
             health: Arc::new(Health::default),
             metrics: Arc::new(|_| Page { content_type: "text/plain", text: String::new() }),

@@ -9,7 +9,7 @@ use store::block::reader::Reader;
 use store::block::schema::{Schema, Source, Why};
 use store::block::section::SECTIONS;
 
-use super::table::{Table, ratio, time};
+use crate::cli::table::{Table, ratio, time};
 
 /// One column over all row groups.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use store::Error;
 use store::bare::{Found, Listed, Standing};
 
-use super::table::{Table, ratio, time};
 use super::{Exit, complain, level, print};
+use crate::cli::table::{Table, ratio, time};
 
 /// Lists what was found; what cannot be read is listed with the reason.
 pub(super) fn ls(found: &Found, as_json: bool) -> Result<Exit, Error> {

@@ -10,9 +10,9 @@ use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use model::TenantId;
 use tokio::net::TcpStream;
 
+use super::server::Server;
 use crate::clock;
 use crate::receiver::tenancy::TENANT_HEADER;
 
@@ -61,17 +61,34 @@ impl FromStr for Target {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Bytes,
+    /// What the server says about the query, decoded.
+    pub(super) hint: Option<String>,
+    /// Why the answer is not whole, decoded.
+    pub(super) partial: Option<String>,
 }
 
-/// Gets `path` as protobuf. Blocks.
+/// In which form an answer is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Form {
+    Protobuf,
+    Json,
+}
+
+impl Form {
+    const fn accept(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/protobuf",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// Gets `path`. Blocks.
 ///
 /// # Errors
 /// Says who did not answer, and why.
-pub(super) fn get(
-    target: &Target,
-    path: &str,
-    tenant: Option<&TenantId>,
-) -> Result<Answer, String> {
+pub(super) fn get(server: &Server, path: &str, form: Form) -> Result<Answer, String> {
+    let target = &server.url;
     let silent = |why: &dyn fmt::Display| format!("no server answers at {target}: {why}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -79,10 +96,13 @@ pub(super) fn get(
         .map_err(|fault| silent(&fault))?;
     let mut request = Request::get(format!("{}{path}", target.base))
         .header(header::HOST, &target.authority)
-        .header(header::ACCEPT, "application/protobuf")
+        .header(header::ACCEPT, form.accept())
         .header(header::USER_AGENT, concat!("traceweir/", env!("CARGO_PKG_VERSION")));
-    if let Some(tenant) = tenant {
+    if let Some(tenant) = &server.tenant {
         request = request.header(TENANT_HEADER, tenant.as_str());
+    }
+    if let Some(token) = &server.token {
+        request = request.header(header::AUTHORIZATION, token.bearer());
     }
     let request = request.body(Empty::new()).map_err(|fault| silent(&fault))?;
     let answer = clock::timeout(ANSWER_WAIT, exchange(&target.authority, request));
@@ -100,11 +120,37 @@ async fn exchange(authority: &str, request: Request<Empty<Bytes>>) -> Result<Ans
     let answer = async move {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
+        let told = |name: &str| {
+            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+            value.map(unescaped)
+        };
+        let (hint, partial) = (told("x-traceweir-hint"), told("x-traceweir-partial"));
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?;
-        Ok::<_, Fault>(Answer { status, body: body.to_bytes() })
+        Ok::<_, Fault>(Answer { status, body: body.to_bytes(), hint, partial })
     };
     // The connection ends once the sender is gone; what it fails with shows in the answer.
     let ended = async { Ok::<_, Infallible>(connection.await.is_ok()) };
     let (answer, _) = tokio::join!(answer, ended);
     answer
+}
+
+/// Resolves `%XX`; what is no such thing stays.
+fn unescaped(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        rest = match rest {
+            [b'%', high, low, tail @ ..] if digit(high).is_some() && digit(low).is_some() => {
+                let (high, low) = (digit(high).unwrap_or(0), digit(low).unwrap_or(0));
+                out.push(high << 4 | low);
+                tail
+            }
+            [byte, tail @ ..] => {
+                out.push(*byte);
+                tail
+            }
+            [] => return String::from_utf8_lossy(&out).into_owned(),
+        };
+    }
 }

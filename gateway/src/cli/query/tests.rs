@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
+use super::fetch::Target;
 use super::read::Trace;
 use super::*;
 
@@ -200,8 +201,11 @@ fn answering(answer: Vec<u8>) -> (Target, std::thread::JoinHandle<String>) {
 fn args(url: Target, json: bool) -> TraceArgs {
     TraceArgs {
         id: TraceId::parse("5b8efff798038103d269b633813fc60c").unwrap(),
-        url,
-        tenant: Some(TenantId::parse("team-a").unwrap()),
+        server: Server {
+            url,
+            tenant: Some(model::TenantId::parse("team-a").unwrap()),
+            token: Some("secret".parse().unwrap()),
+        },
         json,
         attributes: false,
     }
@@ -228,6 +232,7 @@ fn a_trace_is_fetched_and_printed_as_json() {
         request.starts_with("get /base/api/v2/traces/5b8efff798038103d269b633813fc60c http/1.1")
     );
     assert!(request.contains("x-scope-orgid: team-a\r\n"), "{request}");
+    assert!(request.contains("authorization: bearer secret\r\n"), "{request}");
     assert!(request.contains("accept: application/protobuf\r\n"), "{request}");
 }
 

@@ -403,7 +403,7 @@ fn hex(id: &[u8]) -> String {
 }
 
 /// A length of time in at most nine characters.
-fn duration(nanos: u64) -> String {
+pub(super) fn duration(nanos: u64) -> String {
     let scaled = |unit: u64, name: &str| {
         let (whole, hundredths) = (nanos / unit, nanos % unit * 100 / unit);
         match whole {

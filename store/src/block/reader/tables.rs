@@ -23,6 +23,12 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// The distinct resources, as [`model::Batch::resources`].
+    #[must_use]
+    pub fn resources(&self) -> &Interner {
+        &self.resources
+    }
+
     /// Heap bytes held.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

@@ -1,0 +1,194 @@
+//! Every endpoint, in one table.
+
+use std::fmt;
+
+use http::Method;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::error::Fault;
+use super::{Api, admin, names, search, series, tempo};
+use crate::compute::Weight;
+
+/// The port that a request came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// The one for Grafana and people.
+    Query,
+    /// The one for operators.
+    Admin,
+}
+
+/// One endpoint.
+pub struct Route {
+    /// The method; `HEAD` goes with `GET`.
+    pub method: Method,
+    /// The path; `{id}` stands for one segment, or for several in the middle.
+    pub path: &'static str,
+    /// What it answers, in one sentence.
+    pub doc: &'static str,
+    /// The ports that serve it.
+    pub listeners: &'static [Listener],
+    pub(super) weight: Weight,
+    pub(super) handler: fn(&Api, &Call) -> Result<Answer, Fault>,
+}
+
+impl Route {
+    /// Whether it reads what is stored, which may take long: such jobs have threads of their own.
+    pub(super) fn is_query(&self) -> bool {
+        self.listeners == QUERY && self.weight == Weight::Heavy
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+const QUERY: &[Listener] = &[Listener::Query];
+const ADMIN: &[Listener] = &[Listener::Admin];
+const BOTH: &[Listener] = &[Listener::Query, Listener::Admin];
+
+/// Every endpoint. On the query port each path also works behind the base path and behind
+/// `/api/traces/v1/{tenant}/tempo`.
+pub const ROUTES: &[Route] = &[
+    Route {
+        method: Method::GET,
+        path: "/api/traces/{id}",
+        doc: "All spans of a trace, as Tempo's first version writes them: JSON with `batches`, or \
+              protobuf.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: tempo::trace_v1,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/v2/traces/{id}",
+        doc: "All spans of a trace, in an envelope with `trace` and `metrics`: JSON or protobuf.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: tempo::trace_v2,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/search",
+        doc: "Traces that match a TraceQL query or tags, durations and times, newest first.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: search::search,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/search/tags",
+        doc: "Names of attributes, without their scopes.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: names::tags_v1,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/v2/search/tags",
+        doc: "Names of attributes by their scopes, and the intrinsics.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: names::tags_v2,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/search/tag/{tag}/values",
+        doc: "Values of an attribute, of whatever scope, as text.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: names::values_v1,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/v2/search/tag/{scoped}/values",
+        doc: "Values of an attribute of one scope or of an intrinsic, with their types.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: names::values_v2,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/metrics/query_range",
+        doc: "Series over time, of a TraceQL metrics query.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: series::range,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/metrics/query",
+        doc: "One number for each series, of a TraceQL metrics query over the whole range.",
+        listeners: QUERY,
+        weight: Weight::Heavy,
+        handler: series::instant,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/echo",
+        doc: "Says `echo`: Grafana's test of a data source.",
+        listeners: QUERY,
+        weight: Weight::Light,
+        handler: tempo::echo,
+    },
+    Route {
+        method: Method::GET,
+        path: "/api/status/buildinfo",
+        doc: "The version of Tempo whose contract this is, and our own.",
+        listeners: BOTH,
+        weight: Weight::Light,
+        handler: tempo::buildinfo,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/services",
+        doc: "The parts of the process and their state, as a list.",
+        listeners: BOTH,
+        weight: Weight::Light,
+        handler: admin::services,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status",
+        doc: "What the process does: log, head, budgets, lag.",
+        listeners: ADMIN,
+        weight: Weight::Heavy,
+        handler: admin::status,
+    },
+    Route {
+        method: Method::POST,
+        path: "/flush",
+        doc: "Seals the head into L0 files (`level=l0`), and merges all of L0 into blocks \
+              (`level=l1`); answers when that is done.",
+        listeners: ADMIN,
+        weight: Weight::Blocking,
+        handler: admin::flush,
+    },
+    Route {
+        method: Method::GET,
+        path: "/ready",
+        doc: "200 when requests are welcome, else 503 and how far the start is.",
+        listeners: BOTH,
+        weight: Weight::Light,
+        handler: admin::ready,
+    },
+    Route {
+        method: Method::GET,
+        path: "/live",
+        doc: "200 while the process is of use, now or later.",
+        listeners: BOTH,
+        weight: Weight::Light,
+        handler: admin::live,
+    },
+    Route {
+        method: Method::GET,
+        path: "/metrics",
+        doc: "Metrics for Prometheus, as text or OpenMetrics.",
+        listeners: BOTH,
+        weight: Weight::Heavy,
+        handler: admin::metrics,
+    },
+];

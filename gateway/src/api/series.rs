@@ -1,0 +1,253 @@
+//! `GET /api/metrics/query_range` and `GET /api/metrics/query`: series over time, and single
+//! numbers.
+
+use model::{Nanos, TenantId, TimeRange, TraceId};
+use store::execute::traceql::{self as engine, Budget, MetricsRequest};
+
+use super::answer::Answer;
+use super::call::{Call, Parameters};
+use super::error::Fault;
+use super::pb::{
+    Exemplar, InstantSeries, PartialStatus, QueryInstantResponse, QueryRangeResponse, Sample,
+    TimeSeries,
+};
+use super::{Api, Config, hint, search, time, value};
+
+/// How far back a query looks where the request does not say.
+const SINCE: Nanos = Nanos(3_600 * Nanos::SECOND.0);
+
+/// The most intervals of a range.
+const INTERVALS_MAX: u64 = 10_000;
+
+/// Series of an answer where the request does not say.
+const SERIES: u64 = 1_000;
+
+/// The most series of an answer.
+const SERIES_MAX: u64 = 10_000;
+
+/// The most exemplars of an answer.
+const EXEMPLARS_MAX: u64 = 10_000;
+
+/// `GET /api/metrics/query_range`.
+pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    let tenant = api.tenant(call)?;
+    let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
+    let request = terms.range(&api.config, call.budget())?;
+    let response = query_range(api, &tenant, &request)?;
+    let partial = (!response.message.is_empty()).then_some(&*response.message);
+    let answer = Answer::message(call, &response)?.with_partial(partial);
+    Ok(answer.with_hints(&hint::of(&terms.query)))
+}
+
+/// `GET /api/metrics/query`.
+pub(super) fn instant(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    let tenant = api.tenant(call)?;
+    let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
+    let request = terms.instant(&api.config, call.budget())?;
+    let response = query_instant(api, &tenant, &request)?;
+    let partial = (!response.message.is_empty()).then_some(&*response.message);
+    let answer = Answer::message(call, &response)?.with_partial(partial);
+    Ok(answer.with_hints(&hint::of(&terms.query)))
+}
+
+/// What a client says.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) query: String,
+    pub(super) start: Nanos,
+    pub(super) end: Nanos,
+    /// 0 is what fits the range.
+    pub(super) step: Nanos,
+    pub(super) exemplars: u64,
+    /// 0 is what is usual.
+    pub(super) series_max: u64,
+}
+
+impl Terms {
+    fn read(parameters: &Parameters<'_>, now: Nanos) -> Result<Self, Fault> {
+        let moment = |name: &str| {
+            let Some(text) = parameters.get(name) else { return Ok(None) };
+            let refuse = || {
+                Fault::invalid(format!(
+                    "{name}: {text:?} is no time: give seconds or nanoseconds since 1970, or \
+                     RFC 3339"
+                ))
+            };
+            time::moment(text).map(Some).ok_or_else(refuse)
+        };
+        let length = |name: &str, read: fn(&str) -> Option<Nanos>| {
+            let Some(text) = parameters.get(name) else { return Ok(None) };
+            let refuse = || Fault::invalid(format!("{name}: {text:?} is no duration such as 30s"));
+            read(text).map(Some).ok_or_else(refuse)
+        };
+        let since = length("since", time::duration)?.unwrap_or(SINCE);
+        let end = moment("end")?.unwrap_or(now);
+        let start = moment("start")?.unwrap_or_else(|| end.min(now).minus(since));
+        let query = parameters.get("q").or_else(|| parameters.get("query"));
+        Ok(Self {
+            query: query.unwrap_or_default().to_owned(),
+            start,
+            end,
+            step: length("step", time::step)?.unwrap_or_default(),
+            exemplars: parameters.number("exemplars")?.unwrap_or(0),
+            series_max: parameters.number("maxSeries")?.unwrap_or(0),
+        })
+    }
+
+    /// A query over a range, both of whose ends may be 0: the last hour then.
+    pub(super) fn of(query: String, start: u64, end: u64, now: Nanos) -> Self {
+        let (start, end) = match (start, end) {
+            (0, 0) => (now.minus(SINCE), now),
+            (start, end) => (Nanos(start), Nanos(end)),
+        };
+        Self { query, start, end, step: Nanos(0), exemplars: 0, series_max: 0 }
+    }
+
+    /// A range in steps.
+    ///
+    /// # Errors
+    /// Says which of the terms cannot be.
+    pub(super) fn range(&self, config: &Config, budget: Budget) -> Result<MetricsRequest, Fault> {
+        let mut request = self.instant(config, budget)?;
+        let step =
+            if self.step == Nanos(0) { usual_step(self.end.minus(self.start)) } else { self.step };
+        let intervals = self.end.minus(self.start).0.div_ceil(step.0);
+        if intervals > INTERVALS_MAX {
+            return Err(Fault::invalid(format!(
+                "the step makes {intervals} intervals of the range, at most {INTERVALS_MAX} are \
+                 computed: make the step longer"
+            )));
+        }
+        request.step = Some(step);
+        Ok(request)
+    }
+
+    /// A range as one.
+    ///
+    /// # Errors
+    /// Says which of the terms cannot be.
+    pub(super) fn instant(&self, config: &Config, budget: Budget) -> Result<MetricsRequest, Fault> {
+        let (start, end) = (self.start, self.end);
+        if start >= end {
+            return Err(Fault::invalid(format!(
+                "start ({}) must be before end ({}), in nanoseconds",
+                start.0, end.0
+            )));
+        }
+        let during = TimeRange { start, end };
+        config.check_range("api.metrics_range_max", config.metrics_range_max, during)?;
+        if self.query.is_empty() {
+            return Err(Fault::invalid("there is no query: give one as q"));
+        }
+        let query = traceql::parse(&self.query)?;
+        if !query.is_metrics() {
+            return Err(Fault::invalid(
+                "the query finds spans and is no metrics query: put a function behind it, such \
+                 as | rate()",
+            ));
+        }
+        let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let series = if self.series_max == 0 { SERIES } else { self.series_max.min(SERIES_MAX) };
+        Ok(MetricsRequest {
+            query,
+            start,
+            end,
+            step: None,
+            exemplars: size(self.exemplars.min(EXEMPLARS_MAX)),
+            series_max: size(series),
+            budget,
+        })
+    }
+}
+
+/// Steps that people read easily.
+const STEPS: [u64; 17] =
+    [1, 2, 5, 10, 15, 30, 60, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800];
+
+/// The step of a range where the request does not say: the longest of [`STEPS`] that makes 240
+/// intervals, as Tempo has it (1 s for 5 min, 15 s for an hour, 1 min for 6 h, 5 min for a day).
+fn usual_step(range: Nanos) -> Nanos {
+    let fits = |secs: &&u64| **secs <= range.0 / 240 / Nanos::SECOND.0;
+    Nanos::from_secs(STEPS.iter().rev().find(fits).copied().unwrap_or(1))
+}
+
+/// Asks the store for a range.
+///
+/// # Errors
+/// As the store says.
+pub(super) fn query_range(
+    api: &Api,
+    tenant: &TenantId,
+    request: &MetricsRequest,
+) -> Result<QueryRangeResponse, Fault> {
+    let answer = api.parts.traces.query_metrics(tenant, request)?;
+    Ok(QueryRangeResponse {
+        series: answer.series.iter().map(series).collect(),
+        metrics: Some(search::metrics(answer.inspected)),
+        status: status(answer.partial.as_ref()),
+        message: answer.partial.unwrap_or_default(),
+    })
+}
+
+/// Asks the store for single numbers.
+///
+/// # Errors
+/// As the store says.
+pub(super) fn query_instant(
+    api: &Api,
+    tenant: &TenantId,
+    request: &MetricsRequest,
+) -> Result<QueryInstantResponse, Fault> {
+    let answer = api.parts.traces.query_metrics(tenant, request)?;
+    let instant = |series: &engine::Series| {
+        // Without a sample there is nothing to say.
+        let sample = series.samples.last()?;
+        Some(InstantSeries { labels: labels(series), value: sample.value })
+    };
+    Ok(QueryInstantResponse {
+        series: answer.series.iter().filter_map(instant).collect(),
+        metrics: Some(search::metrics(answer.inspected)),
+        status: status(answer.partial.as_ref()),
+        message: answer.partial.unwrap_or_default(),
+    })
+}
+
+fn status(partial: Option<&String>) -> i32 {
+    match partial {
+        None => PartialStatus::Complete.into(),
+        Some(_) => PartialStatus::Partial.into(),
+    }
+}
+
+fn labels(series: &engine::Series) -> Vec<super::pb::KeyValue> {
+    series.labels.iter().map(|(name, of)| value::pair(name.as_str(), value::one(of))).collect()
+}
+
+fn series(series: &engine::Series) -> TimeSeries {
+    let sample =
+        |sample: &engine::Sample| Sample { timestamp_ms: millis(sample.at), value: sample.value };
+    TimeSeries {
+        labels: labels(series),
+        samples: series.samples.iter().map(sample).collect(),
+        exemplars: series.exemplars.iter().map(exemplar).collect(),
+    }
+}
+
+fn exemplar(exemplar: &engine::Exemplar) -> Exemplar {
+    let trace: TraceId = exemplar.trace;
+    Exemplar {
+        labels: vec![
+            value::pair("trace:id", value::text(trace.trimmed())),
+            value::pair("span:id", value::text(exemplar.span.to_string())),
+        ],
+        value: exemplar.value,
+        timestamp_ms: millis(exemplar.at),
+    }
+}
+
+fn millis(at: Nanos) -> i64 {
+    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

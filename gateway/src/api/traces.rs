@@ -1,0 +1,139 @@
+//! What the API reads from: the store, or a stand-in of a test.
+
+use model::{TenantId, TimeRange, TraceId};
+use store::execute::traceql::{
+    AttributeNames, Inspected, MetricsAnswer, MetricsRequest, NamesRequest, SearchAnswer,
+    SearchRequest, TagValues, TraceMatch,
+};
+use traceql::ast::{Field, Scope};
+
+/// What the API reads traces from: the store, or a stand-in of a test.
+pub trait Traces: Send + Sync {
+    /// All spans of a trace, or `None`. Computes.
+    ///
+    /// # Errors
+    /// As [`store::Store::trace`].
+    fn trace(
+        &self,
+        tenant: &TenantId,
+        id: TraceId,
+        during: TimeRange,
+    ) -> Result<Option<store::Trace>, store::Error>;
+
+    /// Finds traces by tags. Computes.
+    ///
+    /// # Errors
+    /// As [`store::Store::search`].
+    fn search(
+        &self,
+        tenant: &TenantId,
+        search: &store::Search,
+    ) -> Result<store::Found, store::Error>;
+
+    /// Finds traces by a query, and tells them as they are found. Computes.
+    ///
+    /// # Errors
+    /// As [`store::Store::query`].
+    fn query(
+        &self,
+        tenant: &TenantId,
+        request: &SearchRequest,
+        on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
+    ) -> Result<SearchAnswer, store::Error>;
+
+    /// Computes series. Computes.
+    ///
+    /// # Errors
+    /// As [`store::Store::query_metrics`].
+    fn query_metrics(
+        &self,
+        tenant: &TenantId,
+        request: &MetricsRequest,
+    ) -> Result<MetricsAnswer, store::Error>;
+
+    /// Names of attributes. Computes.
+    ///
+    /// # Errors
+    /// As [`store::Store::tags`].
+    fn tags(
+        &self,
+        tenant: &TenantId,
+        scope: Option<Scope>,
+        request: &NamesRequest,
+    ) -> Result<AttributeNames, store::Error>;
+
+    /// Values of a field. Computes.
+    ///
+    /// # Errors
+    /// As [`store::Store::tag_values`].
+    fn tag_values(
+        &self,
+        tenant: &TenantId,
+        field: &Field,
+        request: &NamesRequest,
+    ) -> Result<TagValues, store::Error>;
+
+    /// Seals what is in memory, and merges what is sealed for [`store::Level::L1`]. Blocks.
+    ///
+    /// # Errors
+    /// As [`store::Store::flush`].
+    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error>;
+}
+
+impl Traces for store::Store {
+    fn trace(
+        &self,
+        tenant: &TenantId,
+        id: TraceId,
+        during: TimeRange,
+    ) -> Result<Option<store::Trace>, store::Error> {
+        Self::trace(self, tenant, id, during)
+    }
+
+    fn search(
+        &self,
+        tenant: &TenantId,
+        search: &store::Search,
+    ) -> Result<store::Found, store::Error> {
+        Self::search(self, tenant, search)
+    }
+
+    fn query(
+        &self,
+        tenant: &TenantId,
+        request: &SearchRequest,
+        on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
+    ) -> Result<SearchAnswer, store::Error> {
+        Self::query(self, tenant, request, on_found)
+    }
+
+    fn query_metrics(
+        &self,
+        tenant: &TenantId,
+        request: &MetricsRequest,
+    ) -> Result<MetricsAnswer, store::Error> {
+        Self::query_metrics(self, tenant, request)
+    }
+
+    fn tags(
+        &self,
+        tenant: &TenantId,
+        scope: Option<Scope>,
+        request: &NamesRequest,
+    ) -> Result<AttributeNames, store::Error> {
+        Self::tags(self, tenant, scope, request)
+    }
+
+    fn tag_values(
+        &self,
+        tenant: &TenantId,
+        field: &Field,
+        request: &NamesRequest,
+    ) -> Result<TagValues, store::Error> {
+        Self::tag_values(self, tenant, field, request)
+    }
+
+    fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
+        Self::flush(self, level)
+    }
+}

@@ -1,0 +1,62 @@
+//! TraceQL over what a view holds: spansets, series, and the names and values of attributes.
+//!
+//! One evaluator for live data and blocks alike. A part of a view is read a *unit* at a time (a
+//! segment of the head, a row group of a file), newest first; conditions are evaluated once per
+//! distinct value and become sets of rows; spans of a trace that stands in several units are
+//! brought together before anything is judged that takes a whole trace. Storage only narrows.
+//!
+//! | file | what |
+//! |---|---|
+//! | `value`, `field` | values of spans, and the columns that they are read from |
+//! | `expr` | conditions and arithmetic over one span, as sets of rows |
+//! | `tree`, `judge` | a trace: who is whose parent, and what a pipeline makes of it |
+//! | `units`, `gather` | what is read, in which order, and what belongs together |
+//! | `search`, `detail` | spansets, newest first; then what is shown of them |
+//! | `metrics` | series over time |
+//! | `names` | attributes and their values |
+
+mod answer;
+mod attrs;
+mod detail;
+mod expr;
+mod field;
+mod gather;
+mod judge;
+mod metrics;
+mod names;
+mod program;
+mod prune;
+mod request;
+mod rows;
+mod search;
+mod tree;
+mod units;
+mod value;
+mod want;
+
+pub use answer::{
+    AttributeName, AttributeNames, Exemplar, Inspected, MetricsAnswer, Sample, SearchAnswer,
+    Series, ServiceStats, SpanMatch, SpansetMatch, TagValues, TraceMatch,
+};
+pub(crate) use metrics::metrics;
+pub(crate) use names::{names, values};
+pub use request::{Budget, MetricsRequest, NamesRequest, SearchRequest};
+pub(crate) use search::search;
+pub use value::Value;
+
+use traceql::ast::{Key, Scope};
+use traceql::plan::Reads;
+
+/// The names of span attributes that a query reads.
+pub(crate) fn span_attributes(reads: &Reads) -> impl Iterator<Item = &str> {
+    reads.fields.iter().filter_map(|field| match &field.key {
+        Key::Attribute { scope: Scope::Span | Scope::Unscoped, name } => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The most intervals of a metrics query.
+pub const INTERVALS_MAX: u64 = 11_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The values of one key in a table of attributes (of spans, events or links).
+
+use model::attributes::Attributes;
+use model::batch::Batch;
+use model::column::{Column, Interner, Type, Values};
+use model::otlp::overflow;
+use traceql::ast::Static;
+
+use super::rows::Rows;
+use super::value::{Test, any_of, key_value, of_any};
+
+/// What a condition is for each row of a table: whether some value of the row meets it, and
+/// whether one has a type that fits it.
+#[derive(Clone, Debug)]
+pub(super) struct Met {
+    pub(super) met: Rows,
+    pub(super) fits: Rows,
+}
+
+impl Met {
+    pub(super) fn none(len: u32) -> Self {
+        Self { met: Rows::none(len), fits: Rows::none(len) }
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, row: u32, is: Option<bool>) {
+        if let Some(is) = is {
+            self.fits.set(row);
+            if is {
+                self.met.set(row);
+            }
+        }
+    }
+}
+
+/// The columns of a key.
+#[derive(Clone, Debug)]
+pub(super) struct Attrs<'b> {
+    key: &'b str,
+    columns: Vec<&'b Column>,
+}
+
+impl<'b> Attrs<'b> {
+    /// The columns of `key` in a table of a batch, and the one of attributes without a column.
+    pub(super) fn new(batch: &'b Batch, table: &'b Attributes, key: &'b str) -> Self {
+        let is_one = |column: &&Column| {
+            let is_searchable = !matches!(column.kind, Type::Empty | Type::Bytes);
+            let is_key = batch.keys().get(column.key) == key.as_bytes();
+            is_searchable && !column.rows.is_empty() && (is_key || column.kind == Type::Overflow)
+        };
+        Self { key, columns: table.columns().iter().filter(is_one).collect() }
+    }
+
+    /// Whether no row has a value.
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Its only column, if that is of texts.
+    pub(super) fn only_text(&self) -> Option<(&'b [u32], &'b [u32], &'b Interner)> {
+        match self.columns.as_slice() {
+            [Column { kind: Type::String, rows, values: Values::Codes(codes, texts), .. }] => {
+                Some((rows, codes, texts))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a test is for the rows of `within`. It runs once per distinct value.
+    pub(super) fn test(&self, test: &Test, within: &Rows) -> Met {
+        let mut found = Met::none(within.len());
+        for column in &self.columns {
+            match &column.values {
+                Values::Codes(codes, values) => {
+                    let mut known = vec![UNKNOWN; values.len()];
+                    for (row, code) in column.rows.iter().zip(codes) {
+                        if !within.contains(*row) {
+                            continue;
+                        }
+                        let Some(state) = known.get_mut(*code as usize) else { continue };
+                        if *state == UNKNOWN {
+                            *state = state_of(self.meets(column.kind, values.get(*code), test));
+                        }
+                        found.note(*row, met_of(*state));
+                    }
+                }
+                // No number and no truth value meets a text, so there is nothing to note.
+                Values::Words(_) if test.is_text() => {}
+                Values::Words(words) => {
+                    for (row, word) in column.rows.iter().zip(words) {
+                        if within.contains(*row) {
+                            let value = word_value(column.kind, *word);
+                            found.note(*row, value.and_then(|value| test.meets(&value)));
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn meets(&self, kind: Type, bytes: &[u8], test: &Test) -> Option<bool> {
+        if kind == Type::String {
+            return test.meets_text(std::str::from_utf8(bytes).unwrap_or_default());
+        }
+        let mut values = Vec::new();
+        self.decode(kind, bytes, &mut values);
+        any_of(values.iter().map(|value| test.meets(value)), false)
+    }
+
+    fn decode(&self, kind: Type, bytes: &[u8], out: &mut Vec<Static>) {
+        match kind {
+            Type::String => out.push(Static::Text(String::from_utf8_lossy(bytes).into_owned())),
+            Type::Any => of_any(bytes, out),
+            Type::Overflow => {
+                for kv in overflow(bytes) {
+                    let (key, value) = key_value(kv);
+                    if key == self.key.as_bytes() {
+                        of_any(value, out);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The rows that have a value.
+    pub(super) fn present(&self, len: u32) -> Rows {
+        let mut present = Rows::none(len);
+        let mut decoded = Vec::new();
+        for column in &self.columns {
+            let Values::Codes(codes, values) = &column.values else {
+                column.rows.iter().for_each(|row| present.set(*row));
+                continue;
+            };
+            if column.kind == Type::String {
+                column.rows.iter().for_each(|row| present.set(*row));
+                continue;
+            }
+            let mut known = vec![UNKNOWN; values.len()];
+            for (row, code) in column.rows.iter().zip(codes) {
+                let Some(state) = known.get_mut(*code as usize) else { continue };
+                if *state == UNKNOWN {
+                    decoded.clear();
+                    self.decode(column.kind, values.get(*code), &mut decoded);
+                    *state = state_of(Some(!decoded.is_empty()));
+                }
+                if *state == MET {
+                    present.set(*row);
+                }
+            }
+        }
+        present
+    }
+
+    /// The values of a row.
+    pub(super) fn values(&self, row: u32, out: &mut Vec<Static>) {
+        for column in &self.columns {
+            for at in column.positions(row) {
+                match &column.values {
+                    Values::Words(words) => {
+                        out.extend(words.get(at).and_then(|word| word_value(column.kind, *word)));
+                    }
+                    Values::Codes(codes, values) => {
+                        let Some(code) = codes.get(at) else { continue };
+                        self.decode(column.kind, values.get(*code), out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+const UNKNOWN: u8 = 0;
+const NEITHER: u8 = 1;
+const UNMET: u8 = 2;
+const MET: u8 = 3;
+
+pub(super) fn state_of(met: Option<bool>) -> u8 {
+    match met {
+        None => NEITHER,
+        Some(false) => UNMET,
+        Some(true) => MET,
+    }
+}
+
+pub(super) fn met_of(state: u8) -> Option<bool> {
+    match state {
+        MET => Some(true),
+        UNMET => Some(false),
+        _ => None,
+    }
+}
+
+fn word_value(kind: Type, word: u64) -> Option<Static> {
+    Some(match kind {
+        Type::Bool => Static::Bool(word != 0),
+        Type::Int => Static::Int(word.cast_signed()),
+        Type::Double => Static::Float(f64::from_bits(word)),
+        _ => return None,
+    })
+}

@@ -1,0 +1,232 @@
+//! What is shown of traces that were found: read for these only, and together where many stand in
+//! one row group.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::column::count;
+use model::{Nanos, SpanId};
+use traceql::ast::Static;
+
+use super::answer::{ServiceStats, SpanMatch, SpansetMatch, TraceMatch};
+use super::expr::Spans as _;
+use super::field::duration;
+use super::gather::{Fragment, Read, gather, with_spans};
+use super::judge::{Piece, Place, TraceSpans};
+use super::program::Program;
+use super::search::{Found, FoundSet};
+use super::units::{Unit, read};
+use super::value::Value;
+use super::want::Want;
+use crate::error::Error;
+use crate::execute::Parts;
+
+/// So many traces of one row group are read together.
+const TOGETHER_MIN: usize = 4;
+
+/// The OTLP status code of an error.
+const ERROR: i32 = 2;
+
+/// What is shown of these traces, in their order. One that cannot be read any more is left out, and
+/// noted.
+pub(super) fn detail(
+    parts: &Parts<'_>,
+    program: &Program,
+    found: &[Found],
+    spans_max: usize,
+) -> Result<Vec<TraceMatch>, Error> {
+    let want = Want::judging(program).shown();
+    let mut by_unit: HashMap<Unit, Vec<usize>> = HashMap::new();
+    for (at, found) in found.iter().enumerate() {
+        if let [Fragment { unit: unit @ Unit { group: Some(_), .. }, .. }] =
+            found.fragments.as_slice()
+        {
+            by_unit.entry(*unit).or_default().push(at);
+        }
+    }
+    let mut shown: Vec<Option<TraceMatch>> = found.iter().map(|_| None).collect();
+    for (unit, members) in by_unit {
+        let members: Vec<_> =
+            members.into_iter().filter_map(|at| Some((at, found.get(at)?))).collect();
+        for (at, trace) in of_unit(parts, program, unit, &members, &want, spans_max) {
+            if let Some(slot) = shown.get_mut(at) {
+                *slot = Some(trace);
+            }
+        }
+    }
+    for (slot, found) in shown.iter_mut().zip(found) {
+        if slot.is_none() {
+            *slot = of_trace(parts, program, found, &want, spans_max)?;
+        }
+    }
+    Ok(shown.into_iter().flatten().collect())
+}
+
+/// Shows traces of one row group.
+fn of_unit(
+    parts: &Parts<'_>,
+    program: &Program,
+    unit: Unit,
+    members: &[(usize, &Found)],
+    want: &Want,
+    spans_max: usize,
+) -> Vec<(usize, TraceMatch)> {
+    let part = parts.view.parts.get(unit.part);
+    let Some((part, group)) = part.zip(unit.group) else { return Vec::new() };
+    let Some(reader) = parts.reader(part) else { return Vec::new() };
+    let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
+    let show = |batch: &model::Batch, base: u32, found: &Found| {
+        let rows = rows_of(found)?;
+        let pieces = [Piece::plain(program, batch)];
+        let rows = rows.start - base..rows.end - base;
+        let places = rows.map(|row| Place { piece: 0, row }).collect();
+        let spans = TraceSpans::new(program, &pieces, places);
+        let locate = |(_, row): (u32, u32)| Some(Place { piece: 0, row: row.checked_sub(base)? });
+        Some(trace_match(program, found, &spans, spans_max, locate))
+    };
+    if members.len() >= TOGETHER_MIN {
+        let first = members.iter().filter_map(|(_, found)| Some(rows_of(found)?.start)).min();
+        let end = members.iter().filter_map(|(_, found)| Some(rows_of(found)?.end)).max();
+        let Some((first, end)) = first.zip(end) else { return Vec::new() };
+        let Some(batch) = read(parts, part, &reader, (group, first..end), want) else {
+            return Vec::new();
+        };
+        let pieces = [Piece::plain(program, &batch)];
+        let all = members.iter().filter_map(|(at, found)| {
+            let rows = rows_of(found)?;
+            let places =
+                (rows.start - first..rows.end - first).map(|row| Place { piece: 0, row }).collect();
+            let spans = TraceSpans::new(program, &pieces, places);
+            let locate =
+                |(_, row): (u32, u32)| Some(Place { piece: 0, row: row.checked_sub(first)? });
+            Some((*at, trace_match(program, found, &spans, spans_max, locate)))
+        });
+        return all.collect();
+    }
+    let each = members.iter().filter_map(|(at, found)| {
+        let rows = rows_of(found)?;
+        let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
+        Some((*at, show(&batch, rows.start, found)?))
+    });
+    each.collect()
+}
+
+/// Shows a trace that stands in several places, or in the head.
+fn of_trace(
+    parts: &Parts<'_>,
+    program: &Program,
+    found: &Found,
+    want: &Want,
+    spans_max: usize,
+) -> Result<Option<TraceMatch>, Error> {
+    let read: Vec<(Fragment, Read<'_>)> = gather(parts, found.id, want)?;
+    let mut shown = None;
+    with_spans(program, &read, false, |spans, fragments| {
+        let locate = |(fragment, row): (u32, u32)| {
+            let wanted = found.fragments.get(fragment as usize)?;
+            let same = |at: &&usize| {
+                let (known, _) = &read[**at];
+                known.unit == wanted.unit
+                    && (known.unit.group.is_none() || known.rows.contains(&row))
+            };
+            let at = fragments.iter().find(same)?;
+            let (known, read) = &read[*at];
+            let row = match read {
+                Read::Head(..) => row,
+                Read::File(_) => row.checked_sub(known.rows.start)?,
+            };
+            Some(Place { piece: count(*at), row })
+        };
+        // Of a huge trace the part is shown that matched.
+        let whole = trace_match(program, found, spans, spans_max, locate);
+        if shown.is_none() && whole.spansets.iter().any(|set| !set.spans.is_empty()) {
+            shown = Some(whole);
+        }
+    });
+    Ok(shown)
+}
+
+fn trace_match(
+    program: &Program,
+    found: &Found,
+    spans: &TraceSpans<'_>,
+    spans_max: usize,
+    locate: impl Fn((u32, u32)) -> Option<Place>,
+) -> TraceMatch {
+    let (mut start, mut end) = (Nanos(u64::MAX), Nanos(0));
+    let mut services: BTreeMap<&str, ServiceStats> = BTreeMap::new();
+    let mut root: Option<((Nanos, SpanId, i32), u32)> = None;
+    for span in 0..count(spans.places().len()) {
+        let (batch, row) = spans.batch(span);
+        start = start.min(batch.start(row));
+        end = end.max(batch.end(row));
+        let service = services.entry(batch.service(row)).or_default();
+        service.spans += 1;
+        service.errors += u64::from(batch.status(row) == ERROR);
+        let key = (batch.start(row), batch.span_id(row), batch.kind(row));
+        if batch.parent_id(row).is_none() && root.is_none_or(|(first, _)| key < first) {
+            root = Some((key, span));
+        }
+    }
+    let root = root.map(|(_, span)| spans.batch(span));
+    let set = |set: &FoundSet| spanset(program, set, spans, spans_max, &locate);
+    let mut spansets: Vec<_> = found.sets.iter().filter_map(set).collect();
+    // In the order of their first spans, wherever those were read.
+    spansets.sort_by_key(|(first, _)| *first);
+    TraceMatch {
+        id: found.id,
+        root_service: root.map(|(batch, row)| batch.service(row).to_owned()).unwrap_or_default(),
+        root_name: root.map(|(batch, row)| batch.name(row).to_owned()).unwrap_or_default(),
+        start,
+        duration: end.minus(start),
+        spansets: spansets.into_iter().map(|(_, set)| set).collect(),
+        services: services.into_iter().map(|(name, stats)| (name.to_owned(), stats)).collect(),
+    }
+}
+
+/// By start; ties are broken so that the order is the same on every run.
+type First = (Nanos, SpanId, i32);
+
+fn spanset(
+    program: &Program,
+    set: &FoundSet,
+    spans: &TraceSpans<'_>,
+    spans_max: usize,
+    locate: impl Fn((u32, u32)) -> Option<Place>,
+) -> Option<(First, SpansetMatch)> {
+    let place = |at: &(u32, u32)| {
+        let place = locate(*at)?;
+        let by = |known: &Place| (known.piece, known.row).cmp(&(place.piece, place.row));
+        let span = count(spans.places().binary_search_by(by).ok()?);
+        let (batch, row) = spans.batch(span);
+        Some(((batch.start(row), batch.span_id(row), batch.kind(row)), span))
+    };
+    let mut order: Vec<(First, u32)> = set.spans.iter().filter_map(place).collect();
+    order.sort_unstable();
+    let first = order.first()?.0;
+    order.truncate(spans_max);
+    let spans = order.into_iter().map(|(_, span)| span_match(program, spans, span));
+    Some((
+        first,
+        SpansetMatch {
+            spans: spans.collect(),
+            matched: set.spans.len() as u64,
+            attributes: set.attributes.clone(),
+        },
+    ))
+}
+
+fn span_match(program: &Program, spans: &TraceSpans<'_>, span: u32) -> SpanMatch {
+    let (batch, row) = spans.batch(span);
+    let attribute = |field: &usize| {
+        let mut values: Vec<Static> = Vec::new();
+        spans.values(*field, span, &mut values);
+        Some((program.fields.get(*field).clone(), Value::of(values)?))
+    };
+    SpanMatch {
+        id: batch.span_id(row),
+        name: batch.name(row).to_owned(),
+        start: batch.start(row),
+        duration: Nanos(duration(batch, row).unsigned_abs()),
+        attributes: program.shown.iter().filter_map(attribute).collect(),
+    }
+}

@@ -1,0 +1,213 @@
+//! Which row groups can have what a query asks for: it only narrows.
+//!
+//! Asked are the sorted terms and the filters of text columns, the keys of attributes without a
+//! column, and the distinct resources. What none of them knows may be there.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+use model::column::{Type, count};
+use traceql::ast::{Field, FieldExpr, Intrinsic, Key, Scope, Whose};
+use traceql::plan::{Condition, Test as Planned, implied};
+
+use super::field::{is_id, of_fragments};
+use super::program::{Filter, Program};
+use super::value::{Test, any_of};
+use crate::block::reader::Reader;
+use crate::block::schema::{Id as Column, Source, Table};
+use crate::block::section::terms::{self, decode, decode_filters, hash};
+use crate::block::section::{Id, Level};
+use crate::execute::Parts;
+
+/// What a row group must have for something of a query to match in it.
+pub(super) struct Prune {
+    /// For each filter, clauses all of which hold where it is true: each is texts of fields of
+    /// which one is there. A filter that lets everything through has none; nothing at all where
+    /// any trace may match.
+    filters: Option<Vec<Vec<Vec<Sought>>>>,
+    /// By groups of filters: of each group one filter has to match in the trace.
+    groups: Vec<Vec<usize>>,
+    /// Whether a trace never stands in several row groups.
+    is_alone: bool,
+    known: RefCell<HashMap<(u64, u64, u32), Option<Known>>>,
+}
+
+/// Texts of which a field must have one.
+struct Sought {
+    field: Field,
+    test: Test,
+    texts: Vec<String>,
+}
+
+impl Sought {
+    /// The name of the attribute.
+    fn name(&self) -> Option<&[u8]> {
+        match &self.field.key {
+            Key::Attribute { name, .. } => Some(name.as_bytes()),
+            Key::Intrinsic(_) => None,
+        }
+    }
+}
+
+/// In place of a column: the keys of attributes without one.
+const REST: u32 = u32::MAX;
+
+/// What a block says of the values of a column: row groups of the texts that were sought, and
+/// filters.
+struct Known {
+    postings: HashMap<Vec<u8>, Vec<u32>>,
+    filters: Vec<terms::Filter>,
+}
+
+impl Prune {
+    pub(super) fn new(program: &Program, parts: &Parts<'_>) -> Self {
+        let of = |filter: &Filter| filter.source.as_ref().map(clauses).unwrap_or_default();
+        let all = || program.filters.iter().map(of).collect();
+        let filters = (!program.groups.is_empty()).then(all);
+        let is_alone = parts.view.parts.len() < 2;
+        let groups = program.groups.clone();
+        Self { filters, groups, is_alone, known: RefCell::default() }
+    }
+
+    /// Whether a span of a row group may matter.
+    pub(super) fn may_match(&self, reader: &Reader, group: u32) -> bool {
+        let Some(filters) = &self.filters else { return true };
+        let header = &reader.directory().header;
+        if header.level != Level::L1 {
+            return true;
+        }
+        let may = |clauses: &Vec<Vec<Sought>>| {
+            clauses.iter().all(|any| any.iter().any(|sought| self.has(reader, group, sought)))
+        };
+        if self.is_alone && !header.oversized {
+            let of = |filter: &usize| filters.get(*filter).is_none_or(may);
+            return self.groups.iter().all(|group| group.iter().any(of));
+        }
+        // Another filter may be true for a span of the trace that stands elsewhere.
+        filters.iter().any(may)
+    }
+
+    fn has(&self, reader: &Reader, group: u32, sought: &Sought) -> bool {
+        match &sought.field.key {
+            Key::Intrinsic(Intrinsic::Name) => {
+                self.column(reader, group, sought, &Source::Fixed(Column::Name))
+            }
+            Key::Intrinsic(_) => true,
+            Key::Attribute { scope: Scope::Span, name } => self.span(reader, group, sought, name),
+            Key::Attribute { scope: Scope::Resource, name } => {
+                resource(reader, group, sought, name)
+            }
+            Key::Attribute { scope: Scope::Unscoped, name } => {
+                self.span(reader, group, sought, name) || resource(reader, group, sought, name)
+            }
+            Key::Attribute { .. } => true,
+        }
+    }
+
+    /// Whether spans may have one of the texts as an attribute.
+    fn span(&self, reader: &Reader, group: u32, sought: &Sought, name: &str) -> bool {
+        let attributes = (0..).zip(reader.directory().schema.of(Table::Span));
+        let own = attributes.filter(|(_, (attribute, _))| attribute.key == name);
+        for (place, (attribute, _)) in own {
+            let may = match attribute.kind {
+                Type::String => {
+                    self.column(reader, group, sought, &Source::Attribute(Table::Span, place))
+                }
+                // Arrays have texts, too.
+                Type::Any | Type::Overflow => true,
+                _ => false,
+            };
+            if may {
+                return true;
+            }
+        }
+        self.rest_has(reader, group, name)
+    }
+
+    /// Whether attributes without a column may have this key.
+    fn rest_has(&self, reader: &Reader, group: u32, name: &str) -> bool {
+        let header = &reader.directory().header;
+        let mut known = self.known.borrow_mut();
+        let known = known.entry((header.writer, header.number, REST)).or_insert_with(|| {
+            let bytes = reader.section(Id::RestKeys, 0).ok()??;
+            let mut postings = HashMap::new();
+            let names = self.filters.iter().flatten().flatten().flatten();
+            let names: HashSet<&[u8]> = names.filter_map(|sought| sought.name()).collect();
+            decode(&bytes, |key, groups| {
+                if names.contains(key) {
+                    postings.insert(key.to_vec(), groups.to_vec());
+                }
+                true
+            })
+            .ok()?;
+            Some(Known { postings, filters: Vec::new() })
+        });
+        let Some(known) = known else { return true };
+        let groups = known.postings.get(name.as_bytes());
+        groups.is_some_and(|groups| groups.binary_search(&group).is_ok())
+    }
+
+    /// Whether a column may have one of the texts.
+    fn column(&self, reader: &Reader, group: u32, sought: &Sought, source: &Source) -> bool {
+        let leaf = reader.leaves().iter().position(|leaf| leaf.source == *source);
+        let Some(leaf) = leaf.map(count) else { return false };
+        let header = &reader.directory().header;
+        let mut known = self.known.borrow_mut();
+        let known = known
+            .entry((header.writer, header.number, leaf))
+            .or_insert_with(|| self.read(reader, leaf));
+        let Some(known) = known else { return true };
+        if let Some(filter) = known.filters.iter().find(|filter| filter.row_group == group) {
+            return sought.texts.iter().any(|text| filter.may_hold(hash(text.as_bytes())));
+        }
+        sought.texts.iter().any(|text| {
+            let groups = known.postings.get(text.as_bytes());
+            groups.is_some_and(|groups| groups.binary_search(&group).is_ok())
+        })
+    }
+
+    /// What a block says of a column; nothing where it cannot be read, which is noted when its
+    /// values are.
+    fn read(&self, reader: &Reader, leaf: u32) -> Option<Known> {
+        let filters = match reader.section(Id::Filters, leaf).ok()? {
+            Some(bytes) => decode_filters(&bytes).ok()?,
+            None => Vec::new(),
+        };
+        let mut postings = HashMap::new();
+        if let Some(bytes) = reader.section(Id::Terms, leaf).ok()? {
+            let sought = self.filters.iter().flatten().flatten().flatten();
+            let texts: HashSet<&[u8]> =
+                sought.flat_map(|sought| &sought.texts).map(|text| text.as_bytes()).collect();
+            let note = |term: &[u8], groups: &[u32]| {
+                if texts.contains(term) {
+                    postings.insert(term.to_vec(), groups.to_vec());
+                }
+                true
+            };
+            decode(&bytes, note).ok()?;
+        }
+        Some(Known { postings, filters })
+    }
+}
+
+/// The clauses of a filter that storage can tell something of.
+fn clauses(filter: &FieldExpr) -> Vec<Vec<Sought>> {
+    let sought = |condition: &Condition| {
+        let Planned::Compare(op, value) = &condition.test else { return None };
+        let is_told = condition.field.whose == Whose::Own && !is_id(&condition.field);
+        let test = Test::new(*op, value, false).filter(|_| is_told)?;
+        let texts = test.texts()?.into_iter().map(str::to_owned).collect();
+        Some(Sought { field: condition.field.clone(), test, texts })
+    };
+    let all = implied(filter);
+    // A clause of which one condition is not told says nothing.
+    all.iter().filter_map(|clause| clause.iter().map(sought).collect()).collect()
+}
+
+/// Whether a resource has what is sought.
+fn resource(reader: &Reader, group: u32, sought: &Sought, name: &str) -> bool {
+    let Ok(tables) = reader.tables(group) else { return true };
+    of_fragments(tables.resources(), 1, name).iter().any(|values| {
+        any_of(values.iter().map(|value| sought.test.meets(value)), false) == Some(true)
+    })
+}

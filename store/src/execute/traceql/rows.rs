@@ -1,0 +1,141 @@
+//! Sets of rows, a bit each, and conditions that are true, false or neither.
+
+use model::column::count;
+
+/// Rows of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    words: Vec<u64>,
+    len: u32,
+}
+
+impl Rows {
+    pub(super) fn none(len: u32) -> Self {
+        Self { words: vec![0; (len as usize).div_ceil(64)], len }
+    }
+
+    pub(super) fn all(len: u32) -> Self {
+        let mut rows = Self { words: vec![u64::MAX; (len as usize).div_ceil(64)], len };
+        rows.trim();
+        rows
+    }
+
+    /// The rows for which a test is true.
+    pub(super) fn of(len: u32, mut test: impl FnMut(u32) -> bool) -> Self {
+        let mut rows = Self::none(len);
+        for (at, word) in rows.words.iter_mut().enumerate() {
+            let first = count(at * 64);
+            for bit in 0..64.min(len - first) {
+                *word |= u64::from(test(first + bit)) << bit;
+            }
+        }
+        rows
+    }
+
+    /// The rows of a set for which a test is true.
+    pub(super) fn filter(&self, mut test: impl FnMut(u32) -> bool) -> Self {
+        let mut rows = Self::none(self.len);
+        self.iter().filter(|row| test(*row)).for_each(|row| rows.set(row));
+        rows
+    }
+
+    fn trim(&mut self) {
+        let over = self.len % 64;
+        if let (Some(last), true) = (self.words.last_mut(), over > 0) {
+            *last &= (1 << over) - 1;
+        }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, row: u32) {
+        if let Some(word) = self.words.get_mut(row as usize / 64) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, row: u32) -> bool {
+        self.words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    pub(super) fn and(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+        self
+    }
+
+    pub(super) fn or(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
+        self
+    }
+
+    /// Without the rows of another set.
+    pub(super) fn minus(mut self, other: &Self) -> Self {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= !other);
+        self
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// Ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            let base = count(at * 64);
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                (left != 0).then(|| {
+                    let bit = left.trailing_zeros();
+                    left &= left - 1;
+                    base + bit
+                })
+            })
+        })
+    }
+}
+
+/// For which rows something is true, and for which it is false. For others it is neither: a field
+/// is missing, or of a type that does not fit. (The logic is Kleene's.)
+#[derive(Clone, Debug)]
+pub(super) struct Truth {
+    pub(super) yes: Rows,
+    pub(super) no: Rows,
+}
+
+impl Truth {
+    pub(super) fn always(value: bool, len: u32) -> Self {
+        let (all, none) = (Rows::all(len), Rows::none(len));
+        if value { Self { yes: all, no: none } } else { Self { yes: none, no: all } }
+    }
+
+    pub(super) fn never(len: u32) -> Self {
+        Self { yes: Rows::none(len), no: Rows::none(len) }
+    }
+
+    /// True for some rows, false for all others.
+    pub(super) fn exact(yes: Rows) -> Self {
+        let no = Rows::all(yes.len()).minus(&yes);
+        Self { yes, no }
+    }
+
+    /// The same, for some rows only.
+    pub(super) fn within(self, rows: &Rows) -> Self {
+        Self { yes: self.yes.and(rows), no: self.no.and(rows) }
+    }
+
+    pub(super) fn not(self) -> Self {
+        Self { yes: self.no, no: self.yes }
+    }
+
+    pub(super) fn and(self, other: &Self) -> Self {
+        Self { yes: self.yes.and(&other.yes), no: self.no.or(&other.no) }
+    }
+
+    pub(super) fn or(self, other: &Self) -> Self {
+        Self { yes: self.yes.or(&other.yes), no: self.no.and(&other.no) }
+    }
+}

@@ -1,0 +1,8 @@
+//! The evaluator against a plain one, and each trap of the language.
+
+mod metrics;
+mod names;
+mod oracle;
+mod search;
+mod traps;
+mod world;

@@ -1,0 +1,84 @@
+//! Names of attributes, and their values.
+
+use model::TimeRange;
+use traceql::ast::{Scope, Static};
+
+use super::world::{Attr, S, Still, Where, World};
+use crate::execute::traceql::{Budget, NamesRequest, names, values};
+
+fn world(place: Where) -> World {
+    let one = S {
+        attrs: vec![
+            ("a", Attr::Text("x")),
+            ("n", Attr::Int(2)),
+            ("list", Attr::Array(vec![Attr::Text("p"), Attr::Text("q")])),
+        ],
+        events: vec![("log", 5, vec![("e", Attr::Bool(true))])],
+        ..S::default()
+    };
+    let two = S {
+        trace: 2,
+        name: "y",
+        attrs: vec![("a", Attr::Text("y")), ("n", Attr::Float(1.5)), ("many.more", Attr::Int(1))],
+        resource: vec![("service.name", Attr::Text("cart")), ("r", Attr::Text("z"))],
+        ..S::default()
+    };
+    World::at(place, [one, two])
+}
+
+fn ask(filter: &str) -> NamesRequest {
+    NamesRequest {
+        filter: traceql::incomplete(filter),
+        during: TimeRange::ALL,
+        limit: 100,
+        budget: Budget::default(),
+    }
+}
+
+fn values_of(world: &World, field: &str, filter: &str) -> Vec<String> {
+    let field = traceql::field(field).unwrap();
+    let found = world.look(|parts| values(parts, &Still, &field, &ask(filter))).unwrap();
+    found.values.iter().map(Static::to_string).collect()
+}
+
+#[test]
+fn names_come_by_scope_and_filter() {
+    for place in [Where::Block, Where::L0, Where::Head] {
+        let world = world(place);
+        let names_of = |scope, filter| {
+            let found = world.look(|parts| names(parts, &Still, scope, &ask(filter))).unwrap();
+            found.names.into_iter().map(|name| name.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names_of(Some(Scope::Span), ""), ["a", "list", "many.more", "n"], "{place:?}");
+        assert_eq!(names_of(Some(Scope::Resource), ""), ["r", "service.name"]);
+        assert_eq!(names_of(Some(Scope::Resource), "{ name = \"x\" }"), ["service.name"]);
+        assert_eq!(names_of(Some(Scope::Span), "{ name = \"x\" && .b = }"), ["a", "list", "n"]);
+        assert_eq!(names_of(Some(Scope::Event), ""), ["e"]);
+        assert_eq!(names_of(Some(Scope::Event), "{ name = \"y\" }"), [""; 0]);
+        assert_eq!(names_of(None, "").len(), 8);
+    }
+}
+
+#[test]
+fn values_come_typed_and_filtered() {
+    for place in [Where::Block, Where::L0, Where::Head] {
+        let world = world(place);
+        for (field, filter, expected) in [
+            (".a", "", &["\"x\"", "\"y\""][..]),
+            ("span.a", "{ name = \"y\" }", &["\"y\""]),
+            ("span.n", "", &["2", "1.5"]),
+            ("span.list", "", &["\"p\"", "\"q\""]),
+            ("span.many.more", "", &["1"]),
+            ("resource.service.name", "", &["\"cart\"", "\"shop\""]),
+            ("resource.service.name", "{ .a = \"x\" && }", &["\"shop\""]),
+            ("name", "", &["\"x\"", "\"y\""]),
+            ("event:name", "", &["\"log\""]),
+            ("event.e", "", &["true"]),
+            ("rootName", "{ .a = \"y\" }", &["\"y\""]),
+            ("status", "{ .a = \"nobody\" }", &["unset", "ok", "error"]),
+            ("span.nobody", "", &[]),
+        ] {
+            assert_eq!(values_of(&world, field, filter), expected, "{place:?} {field} {filter}");
+        }
+    }
+}

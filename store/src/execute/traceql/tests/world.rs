@@ -1,0 +1,384 @@
+//! Spans in words of a test, and views of them: head, L0 files and blocks in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::batch::{Batch, Limits};
+use model::{Clock, Nanos, TenantId, TraceId};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Otlp;
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use proptest::prelude::*;
+use prost::Message as _;
+
+use crate::backend::{Backend, Upload};
+use crate::block::cache::Cache;
+use crate::block::order::{self, Ordered, Orderer};
+use crate::block::section::{Header, Level, Sort};
+use crate::block::tests::Bytes;
+use crate::block::writer::promote::Candidates;
+use crate::block::writer::{Options, Writer, cut};
+use crate::disk::File;
+use crate::error::Error;
+use crate::execute::Parts;
+use crate::head::{Config, Head};
+use crate::l0::L0;
+use crate::manifest::BlockMeta;
+use crate::shelf::{Block, Part, Readers, View};
+
+pub(super) const SECOND: u64 = 1_000_000_000;
+/// When everything is received.
+pub(super) const NOW: u64 = 100_000 * SECOND;
+
+/// A value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Attr {
+    Text(&'static str),
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Array(Vec<Self>),
+    Map,
+}
+
+pub(super) type Attrs = Vec<(&'static str, Attr)>;
+
+/// A span.
+#[derive(Clone, Debug)]
+pub(super) struct S {
+    pub(super) trace: u8,
+    pub(super) id: u8,
+    pub(super) parent: u8,
+    pub(super) kind: i32,
+    pub(super) name: &'static str,
+    pub(super) status: i32,
+    pub(super) message: &'static str,
+    pub(super) start: u64,
+    pub(super) duration: u64,
+    pub(super) attrs: Attrs,
+    pub(super) resource: Attrs,
+    pub(super) scope: &'static str,
+    pub(super) events: Vec<(&'static str, u64, Attrs)>,
+    pub(super) links: Vec<(u8, u8, Attrs)>,
+}
+
+impl Default for S {
+    fn default() -> Self {
+        Self {
+            trace: 1,
+            id: 1,
+            parent: 0,
+            kind: 1,
+            name: "x",
+            status: 0,
+            message: "",
+            start: NOW - 10 * SECOND,
+            duration: SECOND,
+            attrs: Vec::new(),
+            resource: vec![("service.name", Attr::Text("shop"))],
+            scope: "lib",
+            events: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+}
+
+pub(super) fn trace_id(trace: u8) -> TraceId {
+    let mut id = [0; 16];
+    id[14] = 7;
+    id[15] = trace;
+    TraceId::from_array(id)
+}
+
+pub(super) fn span_id(id: u8) -> [u8; 8] {
+    [0, 0, 0, 0, 0, 0, 0, id]
+}
+
+fn any_value(value: &Attr) -> AnyValue {
+    let value = match value {
+        Attr::Text(text) => Otlp::StringValue((*text).to_owned()),
+        Attr::Int(int) => Otlp::IntValue(*int),
+        Attr::Float(float) => Otlp::DoubleValue(*float),
+        Attr::Bool(bool) => Otlp::BoolValue(*bool),
+        Attr::Array(values) => {
+            Otlp::ArrayValue(ArrayValue { values: values.iter().map(any_value).collect() })
+        }
+        Attr::Map => Otlp::KvlistValue(KeyValueList { values: pairs(&vec![("x", Attr::Int(1))]) }),
+    };
+    AnyValue { value: Some(value) }
+}
+
+fn pairs(attrs: &Attrs) -> Vec<KeyValue> {
+    let pair = |(key, value): &(&str, Attr)| KeyValue {
+        key: (*key).to_owned(),
+        value: Some(any_value(value)),
+        key_strindex: 0,
+    };
+    attrs.iter().map(pair).collect()
+}
+
+impl S {
+    fn otlp(&self) -> ResourceSpans {
+        let event = |(name, offset, attrs): &(&str, u64, Attrs)| Event {
+            time_unix_nano: self.start + offset,
+            name: (*name).to_owned(),
+            attributes: pairs(attrs),
+            dropped_attributes_count: 0,
+        };
+        let link = |(trace, span, attrs): &(u8, u8, Attrs)| Link {
+            trace_id: trace_id(*trace).as_bytes().to_vec(),
+            span_id: span_id(*span).to_vec(),
+            attributes: pairs(attrs),
+            ..Link::default()
+        };
+        let span = Span {
+            trace_id: trace_id(self.trace).as_bytes().to_vec(),
+            span_id: span_id(self.id).to_vec(),
+            parent_span_id: match self.parent {
+                0 => Vec::new(),
+                parent => span_id(parent).to_vec(),
+            },
+            name: self.name.to_owned(),
+            kind: self.kind,
+            start_time_unix_nano: self.start,
+            end_time_unix_nano: self.start + self.duration,
+            attributes: pairs(&self.attrs),
+            events: self.events.iter().map(event).collect(),
+            links: self.links.iter().map(link).collect(),
+            status: Some(Status { code: self.status, message: self.message.to_owned() }),
+            ..Span::default()
+        };
+        let scope = InstrumentationScope {
+            name: self.scope.to_owned(),
+            attributes: pairs(&vec![("a", Attr::Text("x"))]),
+            ..InstrumentationScope::default()
+        };
+        ResourceSpans {
+            resource: Some(Resource { attributes: pairs(&self.resource), ..Resource::default() }),
+            scope_spans: vec![ScopeSpans {
+                scope: Some(scope),
+                spans: vec![span],
+                ..ScopeSpans::default()
+            }],
+            ..ResourceSpans::default()
+        }
+    }
+
+    /// What it is ordered by, held to what clocks may be off.
+    pub(super) fn effective(&self) -> u64 {
+        self.start.clamp(NOW - 3_600 * SECOND, NOW + 120 * SECOND)
+    }
+}
+
+fn request(spans: &[S]) -> Vec<u8> {
+    let resource_spans = spans.iter().map(S::otlp).collect();
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+/// Where spans are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Where {
+    Block,
+    L0,
+    Head,
+}
+
+#[derive(Debug)]
+struct Memory(HashMap<String, Arc<dyn File>>);
+
+impl Backend for Memory {
+    fn begin(&self, _: &str) -> Result<Box<dyn Upload>, Error> {
+        unreachable!("it is only read")
+    }
+    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
+        self.0.get(name).cloned().ok_or_else(|| Error::new(crate::Kind::Io, "not there"))
+    }
+    fn list(&self, _: &str) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+    fn remove(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    fn set_aside(&self, _: &str, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    fn settle(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+pub(super) struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Nanos {
+        Nanos(NOW)
+    }
+    fn monotonic(&self) -> Nanos {
+        Nanos(1)
+    }
+}
+
+/// A view of spans, and what is needed to read it.
+pub(super) struct World {
+    view: View,
+    tenant: TenantId,
+    readers: Readers,
+    /// All spans in the order of the view.
+    pub(super) spans: Vec<S>,
+}
+
+fn file(spans: &[S], number: u64, level: Level, group_rows: u32) -> (Vec<u8>, BlockMeta) {
+    let tenant = TenantId::single();
+    let mut batch = Batch::new(Limits { keys_per_tenant_max: 3, ..Limits::default() }, 3);
+    batch.append(&tenant, Nanos(NOW), &request(spans), &[]).unwrap();
+    let mut ordered = Ordered::default();
+    let rows = u32::try_from(batch.len()).unwrap();
+    let runs = order::tenants(&mut Orderer::default(), &batch, rows, &mut ordered);
+    let mut candidates = Candidates::default();
+    candidates.add_batch(&batch);
+    let header = Header {
+        level,
+        sort: Sort::Normal,
+        tenant: (level == Level::L1).then(|| tenant.as_str().to_owned()),
+        writer: 1,
+        number,
+        created_at: NOW,
+        sequence: number,
+        consumed: Vec::new(),
+        rows: 0,
+        traces: 0,
+        starts: (0, 0),
+        received: (NOW, NOW),
+        oversized: false,
+    };
+    let options = if level == Level::L1 { Options::L1 } else { Options::L0 };
+    let mut writer = Writer::new(Vec::new(), header, candidates.choose(), options).unwrap();
+    for group in cut(&ordered.traces, group_rows) {
+        writer.row_group(&[&batch], &ordered, group).unwrap();
+    }
+    if level == Level::L0 {
+        for (_, rows) in runs {
+            writer.run(crate::block::section::terms::Run {
+                tenant: tenant.clone(),
+                first_row: rows.start,
+                rows: rows.end - rows.start,
+                received: (NOW, NOW),
+            });
+        }
+    }
+    let (bytes, written) = writer.finish().unwrap();
+    (bytes, BlockMeta::of(&written))
+}
+
+impl World {
+    /// Spans, each where it is: spans of one number stand together.
+    pub(super) fn new(mut spans: Vec<(S, Where, u8)>) -> Self {
+        // As views are: blocks, L0 files, head.
+        spans.sort_by_key(|(_, place, number)| (*place, *number));
+        let tenant = TenantId::single();
+        let cache = Arc::new(Cache::new(1 << 20));
+        let (mut files, mut parts) = (HashMap::new(), Vec::new());
+        let groups = spans.chunk_by(|a, b| (a.1, a.2) == (b.1, b.2));
+        for (number, group) in (1..).zip(groups) {
+            let of: Vec<S> = group.iter().map(|(span, ..)| span.clone()).collect();
+            match group.first().map(|(_, place, _)| *place) {
+                Some(Where::Block) => {
+                    // Small, so that there are several row groups.
+                    let (bytes, meta) = file(&of, number, Level::L1, 4);
+                    let block = Block::new(&tenant, Arc::new(meta));
+                    let file: Arc<dyn File> = Arc::new(Bytes(bytes));
+                    files.insert(block.name.clone(), file);
+                    parts.push(Part::Block(Arc::new(block)));
+                }
+                Some(Where::L0) => {
+                    let (bytes, _) = file(&of, number, Level::L0, 1 << 20);
+                    let l0 = L0::open(Arc::new(Bytes(bytes)), "l0".to_owned(), &cache).unwrap();
+                    parts.push(Part::L0(Arc::new(l0)));
+                }
+                _ => {
+                    let head = Head::new(Config { keys_max: 3, ..Config::default() }, 42);
+                    let mut turn = head.turn().unwrap();
+                    let (_, rows) = turn.append(&tenant, Nanos(NOW), &request(&of), &[]).unwrap();
+                    rows.publish();
+                    drop(turn);
+                    let segments = head.view().unwrap().parts.into_iter();
+                    parts.extend(segments.map(|(segment, visible)| Part::Head(segment, visible)));
+                }
+            }
+        }
+        let readers = Readers::new(Arc::new(Memory(files)), cache);
+        let spans = spans.into_iter().map(|(span, ..)| span).collect();
+        Self { view: View { parts, damage: Vec::new() }, tenant, readers, spans }
+    }
+
+    /// All in one place.
+    pub(super) fn at(place: Where, spans: impl IntoIterator<Item = S>) -> Self {
+        Self::new(spans.into_iter().map(|span| (span, place, 0)).collect())
+    }
+
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Parts<'_>) -> T) -> T {
+        let parts = Parts::new(&self.view, &self.tenant, &self.readers);
+        let found = look(&parts);
+        let problems = parts.into_problems();
+        assert!(problems.is_empty(), "{problems:?}");
+        found
+    }
+}
+
+fn attr() -> impl Strategy<Value = Attr> {
+    let leaf = prop_oneof![
+        3 => prop::sample::select(vec!["x", "y", "xy", ""]).prop_map(Attr::Text),
+        3 => (-1i64..4).prop_map(Attr::Int),
+        1 => prop::sample::select(vec![1.0, 1.5, 2.0, f64::NAN]).prop_map(Attr::Float),
+        1 => any::<bool>().prop_map(Attr::Bool),
+    ];
+    prop_oneof![
+        8 => leaf.clone(),
+        1 => prop::collection::vec(leaf, 0..3).prop_map(Attr::Array),
+        1 => Just(Attr::Map),
+    ]
+}
+
+fn attrs(keys: &'static [&'static str]) -> impl Strategy<Value = Attrs> {
+    prop::collection::btree_map(prop::sample::select(keys), attr(), 0..3)
+        .prop_map(|attrs| attrs.into_iter().collect())
+}
+
+prop_compose! {
+    pub(super) fn span()(
+        ids in (1u8..5, 1u8..9, 0u8..9, 0i32..6),
+        names in (prop::sample::select(vec!["x", "y", "GET /"]),
+            prop::sample::select(vec!["", "", "oops"]), prop::sample::select(vec!["", "lib"])),
+        status in 0i32..3,
+        times in (0u64..2_000, 0u64..2_000, 0u8..30),
+        attrs_of in attrs(&["a", "b", "c", "service.name", "far.away"]),
+        resource in (attrs(&["a", "d"]), prop::option::of(
+            prop::sample::select(vec!["shop", "cart"]))),
+        events in prop::collection::vec(
+            (prop::sample::select(vec!["x", "log"]), 0u64..3_000_000, attrs(&["a", "e"])), 0..3),
+        links in prop::collection::vec((1u8..4, 1u8..4, attrs(&["a", "l"])), 0..2),
+    ) -> S {
+        let (trace, id, parent, kind) = ids;
+        let (name, message, scope) = names;
+        let (start, duration, odd) = times;
+        let (mut resource, service) = resource;
+        resource.extend(service.map(|service| ("service.name", Attr::Text(service))));
+        // Now and then a clock that is off.
+        let start = if odd == 0 { start } else { NOW - SECOND + start * 1_000_000 };
+        S { trace, id, parent, kind, name, status, message, start, duration: duration * 1_000_000,
+            attrs: attrs_of, resource, scope, events, links }
+    }
+}
+
+/// Spans over all kinds of places.
+pub(super) fn scattered() -> impl Strategy<Value = Vec<(S, Where, u8)>> {
+    let place = prop::sample::select(vec![Where::Block, Where::L0, Where::Head]);
+    prop::collection::vec((span(), place, 0u8..2), 1..24)
+}

@@ -1,0 +1,108 @@
+//! TraceQL on a store: spansets, series, names and values of attributes.
+//!
+//! Each takes a view of what is there, computes over it ([`crate::execute::traceql`]) and tells in
+//! the answer what could not be read. All of them compute, and read pages of files where they must:
+//! run them on the compute pool.
+
+use model::TenantId;
+use traceql::ast::{Field, Scope};
+
+use crate::error::Error;
+use crate::execute::Parts;
+use crate::execute::traceql::{
+    self as engine, AttributeNames, Inspected, MetricsAnswer, MetricsRequest, NamesRequest,
+    SearchAnswer, SearchRequest, TagValues, TraceMatch,
+};
+use crate::{Inner, Store};
+
+impl Store {
+    /// Finds the newest traces that leave the pipeline of a query.
+    ///
+    /// `on_found` is called now and then with the traces that were found since, newest first, and
+    /// with what was looked at until then: together they are the traces of the answer, in its
+    /// order.
+    ///
+    /// # Errors
+    /// `Unavailable` while replaying.
+    pub fn query(
+        &self,
+        tenant: &TenantId,
+        request: &SearchRequest,
+        on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
+    ) -> Result<SearchAnswer, Error> {
+        let mut answer = self.ask(tenant, &traceql::plan::reads(&request.query), |parts| {
+            engine::search(parts, &*self.0.clock, request, on_found)
+        })?;
+        answer.0.partial = answer.1.or(answer.0.partial);
+        Ok(answer.0)
+    }
+
+    /// Computes the series of a metrics query.
+    ///
+    /// # Errors
+    /// `Unavailable` while replaying. `Invalid` when the query asks for spans, not for series,
+    /// or for more than [`engine::INTERVALS_MAX`] intervals.
+    pub fn query_metrics(
+        &self,
+        tenant: &TenantId,
+        request: &MetricsRequest,
+    ) -> Result<MetricsAnswer, Error> {
+        let mut answer = self.ask(tenant, &traceql::plan::reads(&request.query), |parts| {
+            engine::metrics(parts, &*self.0.clock, request)
+        })?;
+        answer.0.partial = answer.1.or(answer.0.partial);
+        Ok(answer.0)
+    }
+
+    /// The names of attributes, of one scope or of all.
+    ///
+    /// # Errors
+    /// `Unavailable` while replaying.
+    pub fn tags(
+        &self,
+        tenant: &TenantId,
+        scope: Option<Scope>,
+        request: &NamesRequest,
+    ) -> Result<AttributeNames, Error> {
+        let reads = traceql::plan::Reads::default();
+        let mut answer =
+            self.ask(tenant, &reads, |parts| engine::names(parts, &*self.0.clock, scope, request))?;
+        answer.0.partial = answer.1.or(answer.0.partial);
+        Ok(answer.0)
+    }
+
+    /// The values of a field ([`traceql::field`] reads its name).
+    ///
+    /// # Errors
+    /// `Unavailable` while replaying.
+    pub fn tag_values(
+        &self,
+        tenant: &TenantId,
+        field: &Field,
+        request: &NamesRequest,
+    ) -> Result<TagValues, Error> {
+        let reads = traceql::plan::Reads::default();
+        let mut answer = self
+            .ask(tenant, &reads, |parts| engine::values(parts, &*self.0.clock, field, request))?;
+        answer.0.partial = answer.1.or(answer.0.partial);
+        Ok(answer.0)
+    }
+
+    /// Asks a view; what could not be read of it comes beside the answer.
+    fn ask<T>(
+        &self,
+        tenant: &TenantId,
+        reads: &traceql::plan::Reads,
+        ask: impl FnOnce(&Parts<'_>) -> Result<T, Error>,
+    ) -> Result<(T, Option<String>), Error> {
+        self.readable()?;
+        let inner: &Inner = &self.0;
+        inner.stats.searches.inc();
+        engine::span_attributes(reads).for_each(|key| inner.keep.asked_for(key));
+        let view = inner.keep.shelf.view(&inner.head, tenant)?;
+        let parts = Parts::new(&view, tenant, &inner.keep.readers);
+        let answer = ask(&parts);
+        let partial = inner.partial(tenant, &view, parts.into_problems());
+        Ok((answer?, partial))
+    }
+}
