@@ -76,6 +76,7 @@ const STORE: &[&str] = &[
     "bare",
     "lib",
     "append",
+    "query",
     "upkeep",
     "status",
 ];
