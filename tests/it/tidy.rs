@@ -78,6 +78,7 @@ const STORE: &[&str] = &[
     "lib",
     "query",
     "append",
+    "query",
     "upkeep",
     "status",
 ];
