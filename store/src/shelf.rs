@@ -4,6 +4,7 @@
 //! ([`Shelf::change`]), so that no reader sees them twice or not at all. What a view refers to is
 //! not removed: files that nobody needs wait in the graveyard until the last view is gone.
 
+pub(crate) mod places;
 mod readers;
 
 use std::collections::{BTreeMap, HashMap};

@@ -90,6 +90,10 @@ pub struct Batch {
     pub(crate) links: Links,
     /// Effective starts where they are known, not computed: in what was read from a block.
     effective: Vec<Nanos>,
+    /// Where parents stand, in what was read from a block.
+    parent_distance: Vec<u32>,
+    /// Rows of a batch that was read from a block, where columns may be missing; 0 in others.
+    rows: usize,
     tenants: Vec<TenantId>,
     by_tenant: HashMap<TenantId, u16>,
     tenant_keys: Vec<usize>,
@@ -139,6 +143,8 @@ impl Batch {
             events: Events::new(seed),
             links: Links::new(seed),
             effective: Vec::new(),
+            parent_distance: Vec::new(),
+            rows: 0,
             tenants: Vec::new(),
             by_tenant: HashMap::new(),
             tenant_keys: Vec::new(),
@@ -158,13 +164,13 @@ impl Batch {
     /// Rows, one per span.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.trace_id.len()
+        self.trace_id.len().max(self.rows)
     }
 
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.trace_id.is_empty()
+        self.len() == 0
     }
 
     /// The tenants that have rows here.
@@ -250,50 +256,74 @@ impl Batch {
         if let Some(known) = self.effective.get(row as usize) {
             return *known;
         }
-        self.limits.effective(self.start[row as usize], self.request(row).received_at)
+        if self.rows > 0 {
+            // It was read, and where a clock is off that would have been, too.
+            return self.start(row);
+        }
+        self.limits.effective(self.start(row), self.request(row).received_at)
     }
 
     /// The row's trace.
     #[must_use]
     pub fn trace_id(&self, row: u32) -> TraceId {
-        self.trace_id[row as usize]
+        let id = self.trace_id.get(row as usize).copied();
+        id.unwrap_or(TraceId::from_array([0; 16]))
     }
 
     /// The row's span id.
     #[must_use]
     pub fn span_id(&self, row: u32) -> SpanId {
-        self.span_id[row as usize]
+        self.span_id.get(row as usize).copied().unwrap_or(NO_SPAN)
     }
 
     /// The row's parent, or `None` at a root.
     #[must_use]
     pub fn parent_id(&self, row: u32) -> Option<SpanId> {
-        let parent = self.parent_id[row as usize];
-        (parent.as_bytes() != &[0; 8]).then_some(parent)
+        self.parent_id.get(row as usize).copied().filter(|parent| *parent != NO_SPAN)
+    }
+
+    /// Whether the row has a parent, here or elsewhere.
+    #[must_use]
+    pub fn has_parent(&self, row: u32) -> bool {
+        value(&self.parent_distance, row) > 0 || self.parent_id(row).is_some()
+    }
+
+    /// Whether the row names a parent that was not found when the block was written, or that is in
+    /// a circle with it.
+    #[must_use]
+    pub fn is_parent_named(&self, row: u32) -> bool {
+        value(&self.parent_distance, row) == 0 && self.parent_id(row).is_some()
+    }
+
+    /// How many rows before each its parent stands, of a batch that was read from a block: 0 at a
+    /// root, and where the parent is only named ([`Batch::is_parent_named`]). Empty in others.
+    #[must_use]
+    pub fn parent_distances(&self) -> &[u32] {
+        &self.parent_distance
     }
 
     /// The span's own start.
     #[must_use]
     pub fn start(&self, row: u32) -> Nanos {
-        self.start[row as usize]
+        value(&self.start, row)
     }
 
     /// The span's own end.
     #[must_use]
     pub fn end(&self, row: u32) -> Nanos {
-        self.end[row as usize]
+        value(&self.end, row)
     }
 
     /// The span's name.
     #[must_use]
     pub fn name(&self, row: u32) -> &str {
-        self.names.text(self.name[row as usize])
+        self.names.text(self.name_code(row))
     }
 
     /// The number of the span's name among [`Batch::names`].
     #[must_use]
     pub fn name_code(&self, row: u32) -> u32 {
-        self.name[row as usize]
+        value(&self.name, row)
     }
 
     /// All span names.
@@ -305,19 +335,19 @@ impl Batch {
     /// The OTLP kind, 0 to 5 (others bit for bit).
     #[must_use]
     pub fn kind(&self, row: u32) -> i32 {
-        widen_enum(self.kind[row as usize], &self.odd_kind, row)
+        widen_enum(value(&self.kind, row), &self.odd_kind, row)
     }
 
     /// The OTLP status code, 0 to 2 (others bit for bit).
     #[must_use]
     pub fn status(&self, row: u32) -> i32 {
-        widen_enum(self.status[row as usize], &self.odd_status, row)
+        widen_enum(value(&self.status, row), &self.odd_status, row)
     }
 
     /// The number of the row's resource.
     #[must_use]
     pub fn resource(&self, row: u32) -> u32 {
-        self.resource[row as usize]
+        value(&self.resource, row)
     }
 
     /// All distinct resources, each as the fields `resource` (1) and `schema_url` (3) of an
@@ -330,7 +360,7 @@ impl Batch {
     /// `service.name` of the row's resource; empty where it has none.
     #[must_use]
     pub fn service(&self, row: u32) -> &str {
-        self.names.text(self.services[self.resource[row as usize] as usize])
+        self.services.get(self.resource(row) as usize).map_or("", |name| self.names.text(*name))
     }
 
     /// The attribute keys.
@@ -348,29 +378,49 @@ impl Batch {
     /// Heap bytes held; costs a look at each column.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let dense = size_of::<TraceId>() + 4 * size_of::<u64>() + 2 + 4 * size_of::<u32>();
+        let words = [self.span_id.capacity(), self.parent_id.capacity()].into_iter().sum::<usize>()
+            + self.start.capacity()
+            + self.end.capacity()
+            + self.effective.capacity();
+        let codes = [
+            &self.flags,
+            &self.name,
+            &self.resource,
+            &self.scope,
+            &self.services,
+            &self.parent_distance,
+        ];
+        let dense = self.trace_id.capacity() * size_of::<TraceId>()
+            + words * size_of::<u64>()
+            + self.kind.capacity()
+            + self.status.capacity()
+            + codes.into_iter().map(Vec::capacity).sum::<usize>() * size_of::<u32>();
         let interners =
             [&self.keys, &self.names, &self.texts, &self.resources, &self.scopes].into_iter();
         let sparse = [&self.status_message, &self.trace_state, &self.odd_kind, &self.odd_status];
         let tables = [&self.spans, &self.events.attributes, &self.links.attributes];
-        self.trace_id.capacity() * dense
+        dense
             + interners.map(Interner::heap_bytes).sum::<usize>()
             + sparse.into_iter().chain(&self.dropped).map(Sparse::heap_bytes).sum::<usize>()
             + tables.into_iter().map(Attributes::heap_bytes).sum::<usize>()
-            + (self.services.capacity() + 2 * self.effective.capacity()) * 4
             + self.events.row.capacity() * 16
             + self.links.row.capacity() * 28
             + self.traces.heap_bytes()
             + self.requests.capacity() * size_of::<Request>()
     }
 
-    /// Appends the kind and the status of a row; what does not fit a byte goes beside.
+    /// Appends the kind of a row; what does not fit a byte goes beside.
     #[inline]
-    pub(crate) fn push_enums(&mut self, row: u32, kind: i32, status: i32) {
+    pub(crate) fn push_kind(&mut self, row: u32, kind: i32) {
         self.kind.push(narrow_enum(kind));
         if narrow_enum(kind) == ODD {
             self.odd_kind.put(row, kind.cast_unsigned());
         }
+    }
+
+    /// Appends the status of a row likewise.
+    #[inline]
+    pub(crate) fn push_status(&mut self, row: u32, status: i32) {
         self.status.push(narrow_enum(status));
         if narrow_enum(status) == ODD {
             self.odd_status.put(row, status.cast_unsigned());
@@ -466,6 +516,15 @@ impl Limits {
         let earliest = received_at.minus(self.clock_behind_max);
         start.clamp(earliest, received_at.plus(self.clock_ahead_max))
     }
+}
+
+/// What a root names as its parent.
+const NO_SPAN: SpanId = SpanId::from_array([0; 8]);
+
+/// The value of a row; nothing where the column was not read.
+#[inline]
+fn value<T: Copy + Default>(column: &[T], row: u32) -> T {
+    column.get(row as usize).copied().unwrap_or_default()
 }
 
 /// Marks an enumeration value that does not fit its byte; its bits stand in a sparse column.

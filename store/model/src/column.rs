@@ -23,7 +23,7 @@ const DICTIONARY_TRIAL: usize = 2048;
 ///
 /// While most values repeat it is a dictionary. Where they do not, it turns *plain*: every value
 /// gets a number of its own and equal values may have several.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Interner {
     table: HashTable<Slot>,
     ends: Vec<u32>,
@@ -36,7 +36,7 @@ pub struct Interner {
     last: Option<u32>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     hash: u32,
     code: u32,

@@ -475,7 +475,8 @@ impl Batch {
         self.parent_id.push(dense.parent_id);
         self.start.push(dense.start);
         self.end.push(dense.end);
-        self.push_enums(row, dense.kind, dense.status);
+        self.push_kind(row, dense.kind);
+        self.push_status(row, dense.status);
         self.flags.push(dense.flags);
         self.name.push(dense.name);
         self.resource.push(place.resource);

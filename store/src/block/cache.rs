@@ -1,5 +1,5 @@
-//! What was read last of row groups, bounded by its bytes: their tables, and dictionaries of their
-//! columns.
+//! What was read last of row groups, bounded by its bytes: their tables, the summaries of their
+//! traces, and dictionaries of their columns.
 //!
 //! A look-up by id needs where the pages of a row group stand, its resources and its shapes, and
 //! of each dictionary a few values: all the same for every trace in it, and costly to unpack.
@@ -11,6 +11,7 @@ use model::metric::{Counter, Gauge};
 
 use super::page::{Decoder, Owned};
 use super::reader::Tables;
+use super::section::summary::Summary;
 use crate::error::Error;
 use crate::lru::Lru;
 
@@ -22,8 +23,16 @@ pub type BlockKey = (u8, u64, u64);
 pub(super) struct Key {
     pub(super) block: BlockKey,
     pub(super) row_group: u32,
-    /// The place of the leaf whose dictionary it is; `None` for the tables.
-    pub(super) leaf: Option<u32>,
+    pub(super) what: What,
+}
+
+/// What is kept of a row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum What {
+    Tables,
+    Summary,
+    /// Of the leaf at this place.
+    Dictionary(u32),
 }
 
 /// What an item takes besides itself, about.
@@ -48,6 +57,7 @@ pub struct Cache {
 #[derive(Clone, Debug)]
 enum Item {
     Tables(Arc<Tables>),
+    Summary(Arc<Summary>),
     Dictionary(Arc<Owned>),
 }
 
@@ -68,19 +78,30 @@ impl Cache {
     pub(super) fn tables(&self, key: Key) -> Option<Arc<Tables>> {
         match self.get(key)? {
             Item::Tables(tables) => Some(tables),
-            Item::Dictionary(_) => None,
+            _ => None,
+        }
+    }
+
+    pub(super) fn summary(&self, key: Key) -> Option<Arc<Summary>> {
+        match self.get(key)? {
+            Item::Summary(summary) => Some(summary),
+            _ => None,
         }
     }
 
     pub(super) fn dictionary(&self, key: Key) -> Option<Arc<Owned>> {
         match self.get(key)? {
             Item::Dictionary(values) => Some(values),
-            Item::Tables(_) => None,
+            _ => None,
         }
     }
 
     pub(super) fn put_tables(&self, key: Key, tables: &Arc<Tables>) {
         self.put(key, Item::Tables(Arc::clone(tables)), tables.heap_bytes());
+    }
+
+    pub(super) fn put_summary(&self, key: Key, summary: &Arc<Summary>) {
+        self.put(key, Item::Summary(Arc::clone(summary)), summary.heap_bytes());
     }
 
     pub(super) fn put_dictionary(&self, key: Key, values: &Arc<Owned>) {
@@ -140,7 +161,7 @@ mod tests {
     use super::*;
 
     fn key(number: u64, leaf: u32) -> Key {
-        Key { block: (1, 7, number), row_group: 0, leaf: Some(leaf) }
+        Key { block: (1, 7, number), row_group: 0, what: What::Dictionary(leaf) }
     }
 
     /// So many bytes, about.

@@ -19,7 +19,7 @@ use model::column::count;
 use model::{TenantId, TraceId};
 use zstd::bulk::Decompressor;
 
-use super::cache::{BlockKey, Cache, Key};
+use super::cache::{BlockKey, Cache, Key, What};
 use super::footer;
 use super::page::{ChunkMeta, Decoder, Owned};
 use super::schema::{self, Leaf, Schema, Source};
@@ -37,12 +37,12 @@ pub use tables::Tables;
 /// The longest section that is decompressed.
 const SECTION_BYTES_MAX: u32 = 512 << 20;
 
-/// Which columns a read wants; the others are empty or zero in what it returns.
+/// Which columns a read wants; the others are empty in what it returns.
 #[derive(Clone, Copy)]
 pub enum Wanted<'w> {
     /// All of them.
     All,
-    /// Those for which this is true. Resources always are.
+    /// Those for which this is true.
     Some(&'w dyn Fn(&Leaf, &Schema) -> bool),
 }
 
@@ -209,6 +209,20 @@ impl Reader {
         Ok(summary)
     }
 
+    /// The same, from the cache where it is there, and kept in it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub(crate) fn summary_kept(&self, row_group: u32) -> Result<Arc<Summary>, Error> {
+        let key = self.key(row_group, What::Summary);
+        if let Some(summary) = self.cache.summary(key) {
+            return Ok(summary);
+        }
+        let summary = Arc::new(self.summary(row_group)?);
+        self.cache.put_summary(key, &summary);
+        Ok(summary)
+    }
+
     /// The ids of a row group's traces in the order of their rows: the dictionary of that column.
     fn trace_ids(&self, row_group: u32) -> Result<Vec<[u8; 16]>, Error> {
         let tables = self.tables(row_group)?;
@@ -304,7 +318,7 @@ impl Reader {
     /// # Errors
     /// `Corrupt`, `Io`.
     pub fn tables(&self, row_group: u32) -> Result<Arc<Tables>, Error> {
-        let key = self.key(row_group, None);
+        let key = self.key(row_group, What::Tables);
         if let Some(tables) = self.cache.tables(key) {
             return Ok(tables);
         }
@@ -345,8 +359,8 @@ impl Reader {
         (u8::from(header.level == Level::L1), header.writer, header.number)
     }
 
-    fn key(&self, row_group: u32, leaf: Option<u32>) -> Key {
-        Key { block: self.block_key(), row_group, leaf }
+    fn key(&self, row_group: u32, what: What) -> Key {
+        Key { block: self.block_key(), row_group, what }
     }
 
     fn needed(&self, id: Id, part: u32) -> Result<Vec<u8>, Error> {

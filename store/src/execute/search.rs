@@ -222,7 +222,7 @@ impl Run<'_> {
 /// Whether the tags need this column.
 fn is_wanted(tags: &[Tag], leaf: &Leaf, schema: &Schema) -> bool {
     match leaf.source {
-        Source::Fixed(Id::TraceId | Id::Start | Id::Effective) => true,
+        Source::Fixed(Id::TraceId | Id::Start | Id::Effective | Id::Resource) => true,
         Source::Fixed(Id::Name) => tags.iter().any(|tag| matches!(tag, Tag::Name(_))),
         Source::Fixed(Id::Status) => tags.iter().any(|tag| matches!(tag, Tag::Status(_))),
         Source::Fixed(Id::RestKey | Id::RestText | Id::RestValue) => {

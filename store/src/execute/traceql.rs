@@ -18,6 +18,7 @@
 mod answer;
 mod attrs;
 mod detail;
+mod elsewhere;
 mod expr;
 mod field;
 mod gather;
@@ -28,7 +29,9 @@ mod program;
 mod prune;
 mod request;
 mod rows;
+mod scan;
 mod search;
+mod traces;
 mod tree;
 mod units;
 mod value;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::metric::{Counter, Gauge};
 
 use super::Block;
+use super::places::Places;
 use crate::backend::Backend;
 use crate::block::cache::{BlockKey, Cache};
 use crate::block::reader::Reader;
@@ -22,6 +23,8 @@ pub struct Readers {
     backend: Arc<dyn Backend>,
     cache: Arc<Cache>,
     held: Mutex<Lru<BlockId, Arc<Reader>>>,
+    /// In how many files traces stand.
+    pub(crate) places: Places,
     /// Blocks that are open.
     pub open: Gauge,
     /// Times that a block was opened.
@@ -32,7 +35,14 @@ impl Readers {
     /// Opens blocks of a backend; what is read of them goes through the cache.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, cache: Arc<Cache>) -> Self {
-        Self { backend, cache, held: Mutex::default(), open: Gauge::new(), opened: Counter::new() }
+        Self {
+            backend,
+            cache,
+            held: Mutex::default(),
+            places: Places::default(),
+            open: Gauge::new(),
+            opened: Counter::new(),
+        }
     }
 
     /// The cache of what is read.

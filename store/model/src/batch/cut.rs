@@ -44,6 +44,7 @@ impl Batch {
         let (spans, event_attributes, link_attributes) =
             (build(spans)?, build(event_attributes)?, build(link_attributes)?);
         let parts = Parts {
+            rows: range.len(),
             tenant: tenant.clone(),
             received_at: self.request(rows.start).received_at,
             spans,
@@ -58,6 +59,7 @@ impl Batch {
             trace_id: self.trace_id[range.clone()].to_vec(),
             span_id: self.span_id[range.clone()].to_vec(),
             parent_id: self.parent_id[range.clone()].to_vec(),
+            parent_distance: Vec::new(),
             start: self.start[range.clone()].to_vec(),
             end: self.end[range.clone()].to_vec(),
             effective: all().map(|row| self.effective_start(row)).collect(),

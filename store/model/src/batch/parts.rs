@@ -8,7 +8,8 @@ use crate::attributes::Attributes;
 use crate::column::{Interner, Sparse, count};
 use crate::{Nanos, SpanId, TenantId, TraceId};
 
-/// All columns of a batch, lent. Dense ones have a value for each row.
+/// All columns of a batch, lent. Dense ones have a value for each row, or none at all where they
+/// were not read.
 #[derive(Clone, Copy, Debug)]
 pub struct Columns<'b> {
     /// Attribute keys.
@@ -59,6 +60,8 @@ pub struct Columns<'b> {
 /// All columns of a batch of one tenant, owned; as [`Columns`], and what a batch computes else.
 #[derive(Debug)]
 pub struct Parts {
+    /// How many rows there are. Dense columns have as many values, or none: those were not read.
+    pub rows: usize,
     /// Whose spans these are.
     pub tenant: TenantId,
     /// When the first of them was received.
@@ -81,11 +84,13 @@ pub struct Parts {
     pub span_id: Vec<SpanId>,
     /// Its parent; zeros at a root.
     pub parent_id: Vec<SpanId>,
+    /// How many rows before it its parent stands, 0 where it is only named or there is none.
+    pub parent_distance: Vec<u32>,
     /// Its own start.
     pub start: Vec<Nanos>,
     /// Its own end.
     pub end: Vec<Nanos>,
-    /// Its effective start.
+    /// Its effective start; nothing where each is its own start.
     pub effective: Vec<Nanos>,
     /// OTLP kind, with all 32 bits.
     pub kind: Vec<i32>,
@@ -158,19 +163,20 @@ impl Batch {
     pub fn from_parts(parts: Parts, indexed: Indexed) -> Result<Self, &'static str> {
         parts.check()?;
         let mut batch = Self::new(Limits::default(), 0);
-        let rows = parts.trace_id.len();
-        for (row, (kind, status)) in parts.kind.iter().zip(&parts.status).enumerate() {
-            batch.push_enums(count(row), *kind, *status);
-        }
+        let rows = parts.rows;
+        (0..).zip(&parts.kind).for_each(|(row, kind)| batch.push_kind(row, *kind));
+        (0..).zip(&parts.status).for_each(|(row, status)| batch.push_status(row, *status));
         batch.enter_tenant(&parts.tenant);
         let Parts { received_at, .. } = parts;
         batch.requests.push(Request { first_row: 0, tenant: 0, received_at });
         if indexed == Indexed::Yes {
             batch.traces = TraceIndex::new(0);
-            for row in 0..rows {
-                batch.traces.add(0, parts.trace_id[row], count(row), parts.effective[row]);
+            let starts = if parts.effective.is_empty() { &parts.start } else { &parts.effective };
+            for (row, (id, start)) in (0..).zip(parts.trace_id.iter().zip(starts)) {
+                batch.traces.add(0, *id, row, *start);
             }
         }
+        batch.rows = rows;
         batch.keys = parts.keys;
         batch.names = parts.names;
         batch.texts = parts.texts;
@@ -180,6 +186,7 @@ impl Batch {
         batch.trace_id = parts.trace_id;
         batch.span_id = parts.span_id;
         batch.parent_id = parts.parent_id;
+        batch.parent_distance = parts.parent_distance;
         batch.start = parts.start;
         batch.end = parts.end;
         batch.effective = parts.effective;
@@ -200,10 +207,12 @@ impl Batch {
 impl Parts {
     /// Whether everything points at what is there.
     fn check(&self) -> Result<(), &'static str> {
-        let rows = self.trace_id.len();
+        let rows = self.rows;
         let dense = [
+            (self.trace_id.len(), "trace_id"),
             (self.span_id.len(), "span_id"),
             (self.parent_id.len(), "parent_id"),
+            (self.parent_distance.len(), "parent_distance"),
             (self.start.len(), "start"),
             (self.end.len(), "end"),
             (self.effective.len(), "effective"),
@@ -213,10 +222,13 @@ impl Parts {
             (self.name.len(), "name"),
             (self.resource.len(), "resource"),
             (self.scope.len(), "scope"),
-            (self.spans.len(), "attributes"),
         ];
-        if let Some((_, name)) = dense.into_iter().find(|(len, _)| *len != rows) {
+        let is_odd = |(len, _): &(usize, &str)| *len != rows && *len != 0;
+        if let Some((_, name)) = dense.into_iter().find(is_odd) {
             return Err(name);
+        }
+        if self.spans.len() != rows {
+            return Err("attributes");
         }
         let codes = [
             (&self.name, self.names.len(), "name"),

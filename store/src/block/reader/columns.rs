@@ -15,7 +15,7 @@ use super::growing::Growing;
 use super::leaf::{self, Extents, Values};
 use super::rows::sparse_of;
 use super::{Reader, Tables, Wanted};
-use crate::block::cache::Key;
+use crate::block::cache::{Key, What};
 use crate::block::page::{Decoder, Owned};
 use crate::block::schema::{Id, Leaf, Source, TABLES, Table};
 use crate::block::section::damaged;
@@ -118,20 +118,17 @@ impl<'r> Columns<'r> {
         self.values.get_mut(at)?.take()
     }
 
+    /// The values of a fixed column; none where it was not read.
     pub(super) fn words(&mut self, id: Id) -> Result<Vec<u64>, Error> {
-        self.take(id).map_or_else(|| Ok(vec![0; self.rows]), Values::words)
+        self.take(id).map_or_else(|| Ok(Vec::new()), Values::words)
     }
 
-    pub(super) fn words32_or(
-        &mut self,
-        id: Id,
-        other: impl Fn() -> Vec<u32>,
-    ) -> Result<Vec<u32>, Error> {
-        self.take(id).map_or_else(|| Ok(other()), Values::words32)
+    pub(super) fn words32(&mut self, id: Id) -> Result<Vec<u32>, Error> {
+        self.take(id).map_or_else(|| Ok(Vec::new()), Values::words32)
     }
 
     pub(super) fn fixed<const N: usize>(&mut self, id: Id) -> Result<Vec<[u8; N]>, Error> {
-        self.take(id).map_or_else(|| Ok(vec![[0; N]; self.rows]), Values::fixed)
+        self.take(id).map_or_else(|| Ok(Vec::new()), Values::fixed)
     }
 
     /// The rows of spans that have a value of a sparse column, and the values.
@@ -221,9 +218,7 @@ impl Task<'_> {
         let is_wanted = |leaf: &Leaf| match wanted {
             // What people read of services is the resources' own.
             Wanted::All => leaf.source != Source::Fixed(Id::Service),
-            Wanted::Some(wanted) => {
-                leaf.source == Source::Fixed(Id::Resource) || wanted(leaf, schema)
-            }
+            Wanted::Some(wanted) => wanted(leaf, schema),
         };
         let leaves = self.reader.leaves.iter().zip(&self.tables.chunks);
         let choose = leaves.map(|(leaf, chunk)| {
@@ -278,6 +273,6 @@ impl Task<'_> {
         let dictionary = self.tables.chunks.get(place)?.dictionary.as_ref()?;
         let leaf = u32::try_from(place).ok()?;
         let is_kept = self.is_few && dictionary.raw_len >= CACHED_BYTES_MIN;
-        is_kept.then(|| self.reader.key(self.row_group, Some(leaf)))
+        is_kept.then(|| self.reader.key(self.row_group, What::Dictionary(leaf)))
     }
 }

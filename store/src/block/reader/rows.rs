@@ -17,6 +17,9 @@ use crate::block::section::damaged;
 use crate::block::section::lists::Nodes;
 use crate::error::Error;
 
+/// Of fewer rows only what they use is kept of tables, to be looked at or shown.
+const FEW_ROWS: usize = 256;
+
 pub(super) fn read(
     reader: &Reader,
     (row_group, tables): (u32, &Tables),
@@ -27,33 +30,45 @@ pub(super) fn read(
 ) -> Result<Batch, Error> {
     let mut columns = Columns::read(reader, (row_group, tables), rows, wanted)?;
     let n = columns.rows;
-    let zeros = || vec![0u32; n];
     let nanos = |words: Vec<u64>| words.into_iter().map(Nanos).collect::<Vec<_>>();
 
     let trace_id = columns.fixed::<16>(Id::TraceId)?;
     let span_id = columns.fixed::<8>(Id::SpanId)?;
     let start = columns.words(Id::Start)?;
     let duration = columns.words(Id::Duration)?;
-    let end = start.iter().zip(&duration).map(|(start, length)| start.wrapping_add(*length));
-    let end = nanos(end.collect());
-    let mut effective = start.clone();
+    // Of durations alone, as if all began at zero.
+    let mut end = duration;
+    end.iter_mut().zip(&start).for_each(|(end, start)| *end = start.wrapping_add(*end));
+    let end = nanos(end);
     let (late_rows, late) = columns.sparse(Id::Effective, Values::words)?;
+    let mut effective = if late.is_empty() { Vec::new() } else { start.clone() };
     for (row, time) in late_rows.iter().zip(late) {
         *effective.get_mut(*row as usize).ok_or_else(|| damaged("effective starts"))? = time;
     }
-    let parent_id = columns.parents(&span_id)?;
+    let (parent_id, parent_distance) = columns.parents(&span_id)?;
 
     let (name, names) = match columns.take(Id::Name) {
         Some(values) => values.texts()?,
-        None => (zeros(), one_empty()),
+        None => (Vec::new(), one_empty()),
     };
     let mut names = Growing::from(names);
-    let resource = columns.words32_or(Id::Resource, zeros)?;
-    let (resource, resources, kept) = keep_used(resource, &tables.resources)?;
-    let services: Vec<u32> =
-        kept.iter().map(|code| names.push(tables.services.get(*code))).collect();
-    let scope = columns.words32_or(Id::Scope, zeros)?;
-    let (scope, scopes, _) = keep_used(scope, &tables.scopes)?;
+    let resource = columns.words32(Id::Resource)?;
+    let few = |rows: &[u32], items: &Interner| rows.len() < items.len().max(FEW_ROWS);
+    let (resource, resources, services) = if few(&resource, &tables.resources) {
+        let (resource, resources, kept) = keep_used(resource, &tables.resources)?;
+        let services = kept.iter().map(|code| names.push(tables.services.get(*code))).collect();
+        (resource, resources, services)
+    } else {
+        let services = tables.services.values().map(|name| names.push(name)).collect();
+        (resource, tables.resources.clone(), services)
+    };
+    let scope = columns.words32(Id::Scope)?;
+    let (scope, scopes) = if few(&scope, &tables.scopes) {
+        let (scope, scopes, _) = keep_used(scope, &tables.scopes)?;
+        (scope, scopes)
+    } else {
+        (scope, tables.scopes.clone())
+    };
 
     let mut texts = Growing::from(one_empty());
     let status_message = columns.sparse_text(Id::StatusMessage, &mut texts)?;
@@ -68,10 +83,10 @@ pub(super) fn read(
     let events = columns.events(reader, tables, &mut texts, &mut keys)?;
     let links = columns.links(reader, tables, &mut texts, &mut keys)?;
     let signed = |words: Vec<u32>| words.into_iter().map(u32::cast_signed).collect();
-    let (kind, status) =
-        (columns.words32_or(Id::Kind, zeros)?, columns.words32_or(Id::Status, zeros)?);
+    let (kind, status) = (columns.words32(Id::Kind)?, columns.words32(Id::Status)?);
     let keys = keys.done()?;
     let parts = Parts {
+        rows: n,
         tenant: tenant.clone(),
         received_at: Nanos(reader.directory.header.received.0),
         spans: spans.build(&keys)?,
@@ -100,12 +115,13 @@ pub(super) fn read(
         trace_id: trace_id.into_iter().map(TraceId::from_array).collect(),
         span_id: span_id.into_iter().map(SpanId::from_array).collect(),
         parent_id: parent_id.into_iter().map(SpanId::from_array).collect(),
+        parent_distance,
         start: nanos(start),
         end,
         effective: nanos(effective),
         kind: signed(kind),
         status: signed(status),
-        flags: columns.words32_or(Id::Flags, zeros)?,
+        flags: columns.words32(Id::Flags)?,
         name,
         resource,
         scope,
@@ -117,21 +133,32 @@ pub(super) fn read(
 }
 
 impl Columns<'_> {
-    /// Parents, from distances and from what is named.
-    fn parents(&mut self, span_id: &[[u8; 8]]) -> Result<Vec<[u8; 8]>, Error> {
-        let mut parents = vec![[0; 8]; self.rows];
+    /// Parents, from distances and from what is named (where no ids of spans were read, only
+    /// those that are named), and the distances.
+    fn parents(&mut self, span_id: &[[u8; 8]]) -> Result<(Vec<[u8; 8]>, Vec<u32>), Error> {
         let (rows, named) = self.sparse(Id::ParentId, Values::fixed::<8>)?;
+        let distances = self.words32(Id::ParentDistance)?;
+        let fault = || damaged("a parent stands before its rows");
+        if rows.is_empty() && span_id.is_empty() {
+            let far = |(row, distance): (usize, &u32)| *distance as usize > row;
+            if distances.iter().enumerate().any(far) {
+                return Err(fault());
+            }
+            return Ok((Vec::new(), distances));
+        }
+        let mut parents = vec![[0; 8]; self.rows];
         for (row, id) in rows.iter().zip(named) {
             *parents.get_mut(*row as usize).ok_or_else(|| damaged("parents"))? = id;
         }
-        let distances = self.words32_or(Id::ParentDistance, Vec::new)?;
         for (row, distance) in distances.iter().enumerate().filter(|(_, distance)| **distance > 0) {
-            let parent = row.checked_sub(*distance as usize).and_then(|at| span_id.get(at));
-            let slot = parents.get_mut(row).zip(parent);
-            let (slot, parent) = slot.ok_or_else(|| damaged("a parent stands before its rows"))?;
-            *slot = *parent;
+            let at = row.checked_sub(*distance as usize).ok_or_else(fault)?;
+            if !span_id.is_empty() {
+                let slot = parents.get_mut(row).zip(span_id.get(at));
+                let (slot, parent) = slot.ok_or_else(fault)?;
+                *slot = *parent;
+            }
         }
-        Ok(parents)
+        Ok((parents, distances))
     }
 
     /// Which span each element of a list is of, by the levels of a column that every one has.
@@ -221,7 +248,8 @@ impl Columns<'_> {
     ) -> Result<Unbuilt, Error> {
         let shape = shape_of(table);
         let has_shapes = self.has(shape);
-        let mut shapes = self.words32_or(shape, || vec![EMPTY_SHAPE; len])?;
+        let mut shapes = self.words32(shape)?;
+        shapes.resize(len, EMPTY_SHAPE);
         let attributes: Vec<_> = reader.directory.schema.of(table).collect();
         let mut columns = Vec::new();
         // Where each place among the table's columns is in the batch.

@@ -48,6 +48,14 @@ pub struct Summary {
     pub traces: Vec<Trace>,
 }
 
+impl Summary {
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.texts.heap_bytes() + self.traces.capacity() * size_of::<Trace>()
+    }
+}
+
 const OVERSIZED: u64 = 1;
 const OPEN: u64 = 2;
 const ROOT: u64 = 4;

@@ -34,7 +34,7 @@ pub(super) fn detail(
     found: &[Found],
     spans_max: usize,
 ) -> Result<Vec<TraceMatch>, Error> {
-    let want = Want::judging(program).shown();
+    let want = Want::judging(program).joined().shown();
     let mut by_unit: HashMap<Unit, Vec<usize>> = HashMap::new();
     for (at, found) in found.iter().enumerate() {
         if let [Fragment { unit: unit @ Unit { group: Some(_), .. }, .. }] =

@@ -233,7 +233,7 @@ impl<'b> Access<'b> {
                 self.fold(row, &Met { met: Rows::none(0), fits: present }).fits
             }
             From::Span(Intrinsic::Parent | Intrinsic::ParentId) => {
-                Rows::of(self.len, |row| self.batch.parent_id(row).is_some())
+                Rows::of(self.len, |row| self.batch.has_parent(row))
             }
             From::Span(Intrinsic::EventName | Intrinsic::EventTimeSinceStart) => {
                 self.owners(&self.columns.events.row)
@@ -314,7 +314,7 @@ impl<'b> Access<'b> {
             }
             Intrinsic::SpanId => out.push(text(batch.span_id(row).to_string().into())),
             // It has no value but is there: whoever asks only asks that.
-            Intrinsic::Parent => out.extend(batch.parent_id(row).map(|_| Static::Bool(true))),
+            Intrinsic::Parent => out.extend(batch.has_parent(row).then_some(Static::Bool(true))),
             Intrinsic::ParentId => {
                 out.extend(batch.parent_id(row).map(|id| text(id.to_string().into())));
             }

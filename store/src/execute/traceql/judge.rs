@@ -241,9 +241,25 @@ impl<'p> TraceSpans<'p> {
         aggregate(total.kind, numbers.filter(|value| value.of().is_number()))
     }
 
+    /// The tree of a trace in rows of a block, where parents are told by their places.
+    fn placed_tree(&self) -> Option<Tree> {
+        let (batch, first) = self.places.first().map(|_| self.batch(0))?;
+        let distances = batch.parent_distances();
+        let end = first as usize + self.places.len();
+        let last = self.places.last().map(|last| (last.piece, last.row as usize + 1));
+        last.filter(|last| *last == (self.place(0).piece, end))?;
+        let distances = distances.get(first as usize..end)?;
+        // Only ids tell whether it is in a circle.
+        let is_named = (first..).take(distances.len()).any(|row| batch.is_parent_named(row));
+        (!is_named).then(|| Tree::of_rows(distances))
+    }
+
     fn tree(&self) -> &Tree {
         self.tree.get_or_init(|| {
             let spans = 0..count(self.places.len());
+            if let Some(tree) = self.placed_tree() {
+                return tree;
+            }
             let nodes = spans.map(|span| {
                 let (batch, row) = self.batch(span);
                 Node {
@@ -262,11 +278,11 @@ impl<'p> TraceSpans<'p> {
         *self.root.get_or_init(|| {
             let roots = (0..count(self.places.len())).filter(|span| {
                 let (batch, row) = self.batch(*span);
-                batch.parent_id(row).is_none()
+                !batch.has_parent(row)
             });
             roots.min_by_key(|span| {
                 let (batch, row) = self.batch(*span);
-                (batch.start(row), batch.span_id(row), batch.kind(row))
+                (effective(batch, row), batch.span_id(row), batch.kind(row))
             })
         })
     }

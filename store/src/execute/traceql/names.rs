@@ -16,7 +16,8 @@ use super::program::Program;
 use super::prune::Prune;
 use super::request::NamesRequest;
 use super::rows::Rows;
-use super::units::{Limits, Loaded, Queue, Traces, load};
+use super::traces::Traces;
+use super::units::{Limits, Loaded, Queue, base, load};
 use super::value::{fields, key_value};
 use super::want::Want;
 use crate::error::Error;
@@ -127,8 +128,8 @@ pub(crate) fn values(
     let number = program.fields.number(field);
     let is_local = super::field::is_local(field);
     let want = match is_local {
-        true => Want::judging(&program),
-        false => Want::judging(&program).shown(),
+        true => Want::judging(&program).timed(),
+        false => Want::judging(&program).joined().shown(),
     };
     let mut found: BTreeMap<Sorted, Static> = BTreeMap::new();
     let limits = each(parts, clock, request, &program, &want, |piece, rows, traces, with| {
@@ -214,7 +215,7 @@ fn each<'r>(
         let Some(loaded) = load(parts, unit, want)? else { continue };
         let batch = loaded.batch();
         limits.read(batch);
-        let traces = Traces::new(parts, &loaded);
+        let traces = Traces::new(parts, &loaded, base(parts, unit));
         let mut within = traces.all();
         if matches!(loaded, Loaded::Head(..)) || request.filter.is_some() {
             let during = request.during;

@@ -82,6 +82,36 @@ impl Rows {
         self.words.iter().all(|word| *word == 0)
     }
 
+    /// The first row from `row` on.
+    pub(super) fn next_from(&self, row: u32) -> Option<u32> {
+        let mut at = row as usize / 64;
+        let mut word = self.words.get(at)? & (u64::MAX << (row % 64));
+        while word == 0 {
+            at += 1;
+            word = *self.words.get(at)?;
+        }
+        Some(count(at * 64) + word.trailing_zeros())
+    }
+
+    /// The rows of a range, ascending.
+    pub(super) fn within(&self, range: std::ops::Range<u32>) -> impl Iterator<Item = u32> {
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            let row = self.next_from(at).filter(|row| *row < range.end)?;
+            at = row + 1;
+            Some(row)
+        })
+    }
+
+    /// Takes out the rows of a range.
+    pub(super) fn clear(&mut self, range: std::ops::Range<u32>) {
+        for row in range {
+            if let Some(word) = self.words.get_mut(row as usize / 64) {
+                *word &= !(1 << (row % 64));
+            }
+        }
+    }
+
     /// Ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> {
         self.words.iter().enumerate().flat_map(|(at, word)| {

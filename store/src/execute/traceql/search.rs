@@ -8,13 +8,16 @@ use model::{Clock, Nanos, TimeRange, TraceId};
 
 use super::answer::{Inspected, SearchAnswer, TraceMatch};
 use super::detail::detail;
+use super::elsewhere::Elsewhere;
 use super::gather::{Fragment, gather, with_spans};
-use super::judge::{Piece, Place, Set, TraceSpans, first_of_each};
+use super::judge::{Piece, Place, Set, TraceSpans, effective};
 use super::program::Program;
 use super::prune::Prune;
 use super::request::SearchRequest;
 use super::rows::Rows;
-use super::units::{Elsewhere, Limits, Loaded, Queue, Traces, Unit, load};
+use super::scan::{Left, Scan, TRACES_STEP, Wants, is_within};
+use super::traces::Traces;
+use super::units::{Limits, Queue, Unit, base, load, starts};
 use super::value::Value;
 use super::want::Want;
 use crate::error::Error;
@@ -52,13 +55,12 @@ pub(crate) fn search(
     on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
 ) -> Result<SearchAnswer, Error> {
     let program = Program::new(&request.query);
-    let want = Want::judging(&program);
+    let wants = Wants::new(|| Want::judging(&program));
     let mut run = Run {
         parts,
         request,
         program: &program,
-        want_joined: Want::judging(&program).identified(),
-        want,
+        wants: &wants,
         elsewhere: Elsewhere::new(parts),
         joined: HashSet::new(),
         found: BTreeMap::new(),
@@ -86,8 +88,7 @@ struct Run<'r> {
     parts: &'r Parts<'r>,
     request: &'r SearchRequest,
     program: &'r Program,
-    want: Want,
-    want_joined: Want,
+    wants: &'r Wants,
     elsewhere: Elsewhere<'r>,
     /// Traces in several places that were judged.
     joined: HashSet<TraceId>,
@@ -99,17 +100,17 @@ struct Run<'r> {
     huge: Option<String>,
 }
 
-/// Between two looks at the budget, so many traces are judged.
-const TRACES_STEP: usize = 256;
-
 impl Run<'_> {
     fn unit(&mut self, unit: Unit) -> Result<(), Error> {
-        let Some(loaded) = load(self.parts, unit, &self.want)? else { return Ok(()) };
-        let several = self.unit_traces(unit, &loaded)?;
-        // Its writer may go on: gathering takes the segments of the head again.
-        drop(loaded);
-        for (step, id) in several.into_iter().enumerate() {
-            if step % TRACES_STEP == 0 && self.limits.is_over() {
+        let wants = self.wants;
+        let is_inside = is_within(&self.request.during, &starts(self.parts, unit));
+        let left = self.read(unit, if is_inside { &wants.lean } else { &wants.timed }, &[])?;
+        // Its writer goes on: gathering takes the segments of the head again.
+        if !left.unplaced.is_empty() {
+            self.read(unit, &wants.joined, &left.unplaced)?;
+        }
+        for (step, id) in left.several.into_iter().enumerate() {
+            if step.is_multiple_of(TRACES_STEP) && self.limits.is_over() {
                 break;
             }
             self.join(id)?;
@@ -117,65 +118,36 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Judges the traces of a unit that stand nowhere else, and returns the others that may match.
-    fn unit_traces(&mut self, unit: Unit, loaded: &Loaded<'_>) -> Result<Vec<TraceId>, Error> {
+    /// Judges traces of a unit: these, or where none are given all that stand nowhere else and can
+    /// be judged by what is read; the others that may match are returned.
+    fn read(&mut self, unit: Unit, want: &Want, only: &[u32]) -> Result<Left, Error> {
+        let (parts, program) = (self.parts, self.program);
+        let Some(loaded) = load(parts, unit, want)? else { return Ok(Left::default()) };
         let batch = loaded.batch();
         self.limits.read(batch);
-        let traces = Traces::new(self.parts, loaded);
-        let pieces = [Piece::new(self.program, batch, &traces.all())];
-        let [piece] = &pieces;
-        let mut several = Vec::new();
-        let mut done = Rows::none(traces.len());
-        for (step, row) in candidates(self.program, piece).iter().enumerate() {
-            if step % TRACES_STEP == 0 && self.limits.is_over() {
-                break;
-            }
-            let Some(trace) = traces.of_row(row).filter(|trace| !done.contains(*trace)) else {
-                continue;
-            };
-            done.set(trace);
-            self.limits.inspected.traces += 1;
-            let id = batch.trace_id(row);
-            if self.joined.contains(&id) {
-                continue;
-            }
-            if self.elsewhere.may_have(unit.part, id)? {
-                several.push(id);
-                continue;
-            }
-            let has = |filter: &usize| {
-                let rows = piece.narrow.get(*filter);
-                rows.is_some_and(|rows| traces.rows(trace).any(|row| rows.contains(row)))
-            };
-            if !self.program.groups.iter().all(|group| group.iter().any(has)) {
-                continue;
-            }
-            let mut places: Vec<Place> =
-                traces.rows(trace).map(|row| Place { piece: 0, row }).collect();
-            if matches!(loaded, Loaded::Head(..)) {
-                first_of_each(&mut places, &pieces);
-            }
-            let (first, end) = match (places.first(), places.last()) {
-                (Some(first), Some(last)) => (first.row, last.row + 1),
-                _ => continue,
-            };
-            // What is read of a file begins with the first row of the tenant.
-            let base = match loaded {
-                Loaded::Head(..) => 0,
-                Loaded::File(_) => self.base(unit),
-            };
-            let fragment = Fragment { unit, rows: base + first..base + end };
-            let spans = TraceSpans::new(self.program, &pieces, places);
-            self.judge(id, &spans, vec![fragment], |place| (0, base + place.row));
+        let base = base(parts, unit);
+        let traces = Traces::new(parts, &loaded, base);
+        let pieces = [Piece::new(program, batch, &traces.all())];
+        let scan = Scan::new(unit, &loaded, base, &traces, &pieces, program);
+        let mut finder = Finder {
+            request: self.request,
+            found: &mut self.found,
+            told: self.told,
+        };
+        if !only.is_empty() {
+            let ids = only.iter().filter_map(|trace| Some((*trace, traces.id(*trace)?)));
+            ids.for_each(|(trace, id)| finder.trace(&scan, trace, id));
+            return Ok(Left::default());
         }
-        Ok(several)
-    }
-
-    /// The first row that is read of a unit.
-    fn base(&self, unit: Unit) -> u32 {
-        let Some(part) = self.parts.view.parts.get(unit.part) else { return 0 };
-        let reader = self.parts.reader(part).zip(unit.group);
-        reader.map_or(0, |(reader, group)| self.parts.rows(part, &reader, group).start)
+        let candidates = candidates(program, scan.piece());
+        let joined = &self.joined;
+        scan.candidates(
+            &candidates,
+            &self.elsewhere,
+            &mut self.limits,
+            |id| joined.contains(&id),
+            |trace, id| finder.trace(&scan, trace, id),
+        )
     }
 
     /// Judges a trace that stands in several places.
@@ -183,7 +155,7 @@ impl Run<'_> {
         if !self.joined.insert(id) {
             return Ok(());
         }
-        let read = gather(self.parts, id, &self.want_joined)?;
+        let read = gather(self.parts, id, &self.wants.joined)?;
         let mut met = Vec::new();
         let is_huge = with_spans(self.program, &read, true, |spans, fragments| {
             let all: Vec<Fragment> = fragments.iter().map(|at| read[*at].0.clone()).collect();
@@ -192,35 +164,15 @@ impl Run<'_> {
                 let (fragment, read) = &read[place.piece as usize];
                 (place.piece - count(first), read.row_in_unit(fragment, place.row))
             };
-            met.extend(judged(id, spans, all, self.request.during, locate));
+            met.extend(judged(id, spans, all, self.request.during, None, locate));
         });
-        met.into_iter().for_each(|found| self.keep(found));
+        let mut finder =
+            Finder { request: self.request, found: &mut self.found, told: self.told };
+        met.into_iter().for_each(|found| finder.keep(found));
         if is_huge {
             self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
         }
         Ok(())
-    }
-
-    fn judge(
-        &mut self,
-        id: TraceId,
-        spans: &TraceSpans<'_>,
-        fragments: Vec<Fragment>,
-        locate: impl Fn(Place) -> (u32, u32),
-    ) {
-        if let Some(found) = judged(id, spans, fragments, self.request.during, locate) {
-            self.keep(found);
-        }
-    }
-
-    /// Keeps a trace while it is among the newest.
-    fn keep(&mut self, found: Found) {
-        let key = (Reverse(found.start), found.id);
-        // The parts of a huge trace are one trace; what the first of them has is shown.
-        self.found.entry(key).or_insert(found);
-        if self.told + self.found.len() > self.request.limit {
-            self.found.pop_last();
-        }
     }
 
     /// Tells the traces that are newer than all that may come.
@@ -248,24 +200,87 @@ impl Run<'_> {
     }
 }
 
-/// What a trace has that matches, if one span of it starts in the range.
+/// Keeps what is found.
+struct Finder<'f> {
+    request: &'f SearchRequest,
+    found: &'f mut BTreeMap<Key, Found>,
+    told: usize,
+}
+
+impl Finder<'_> {
+    /// Judges a trace that stands in one place.
+    fn trace(&mut self, scan: &Scan<'_>, trace: u32, id: TraceId) {
+        let summary = scan.traces.summary(trace);
+        if summary.is_some_and(|summary| self.is_late(summary.starts.start)) {
+            return;
+        }
+        let during = self.request.during;
+        let span = scan.traces.span(trace);
+        let row = |row: u32| scan.base + row;
+        let fragment = Fragment { unit: scan.unit, rows: row(span.start)..row(span.end) };
+        if let (true, Some(summary)) = (scan.program.is_plain, summary) {
+            let Some(rows) = scan.piece().narrow.first() else { return };
+            let batch = scan.batch();
+            let starts = |row: u32| during.contains(effective(batch, row));
+            let is_in_range = scan.summary_within(trace, &during).is_some()
+                || rows.within(span.clone()).any(starts);
+            if !is_in_range {
+                return;
+            }
+            let spans = rows.within(span).map(|at| (0, row(at))).collect();
+            let sets = vec![FoundSet { spans, attributes: Vec::new() }];
+            let start = summary.starts.start;
+            return self.keep(Found { id, start, fragments: vec![fragment], sets });
+        }
+        let spans = TraceSpans::new(scan.program, scan.pieces, scan.places(trace));
+        let times = summary.map(|summary| {
+            (summary.starts.start, scan.summary_within(trace, &during).is_some())
+        });
+        let locate = |place: Place| (0, row(place.row));
+        if let Some(found) = judged(id, &spans, vec![fragment], during, times, locate) {
+            self.keep(found);
+        }
+    }
+
+    /// Whether a trace would not be among the newest.
+    fn is_late(&self, start: Nanos) -> bool {
+        let is_full = self.told + self.found.len() >= self.request.limit;
+        let last = self.found.last_key_value();
+        is_full && last.is_some_and(|((last, _), _)| Reverse(start) > *last)
+    }
+
+    /// Keeps a trace while it is among the newest.
+    fn keep(&mut self, found: Found) {
+        let key = (Reverse(found.start), found.id);
+        // The parts of a huge trace are one trace; what the first of them has is shown.
+        self.found.entry(key).or_insert(found);
+        if self.told + self.found.len() > self.request.limit {
+            self.found.pop_last();
+        }
+    }
+}
+
+/// What a trace has that matches, if one span of it starts in the range. `times`, where they are
+/// known: its first start, and whether all of its spans start in the range.
 fn judged(
     id: TraceId,
     spans: &TraceSpans<'_>,
     fragments: Vec<Fragment>,
     during: TimeRange,
+    times: Option<(Nanos, bool)>,
     locate: impl Fn(Place) -> (u32, u32),
 ) -> Option<Found> {
     let sets = spans.judge();
     let in_range = |set: &Set| set.spans.iter().any(|span| during.contains(spans.start(*span)));
-    if !sets.iter().any(in_range) {
+    let is_inside = times.is_some_and(|(_, is_inside)| is_inside) && !sets.is_empty();
+    if !is_inside && !sets.iter().any(in_range) {
         return None;
     }
     let set = |set: Set| FoundSet {
         spans: set.spans.iter().map(|span| locate(spans.place(*span))).collect(),
         attributes: set.attributes,
     };
-    let start = spans.first_start();
+    let start = times.map_or_else(|| spans.first_start(), |(start, _)| start);
     Some(Found { id, start, fragments, sets: sets.into_iter().map(set).collect() })
 }
 

@@ -53,6 +53,37 @@ impl Tree {
         tree
     }
 
+    /// The tree of a trace as rows of a block have it: in pre-order, each with the distance to its
+    /// parent's row, 0 at roots.
+    pub(super) fn of_rows(distances: &[u32]) -> Self {
+        let len = distances.len();
+        let (mut parent, mut children) = (vec![NONE; len], vec![0; len]);
+        let (mut order, mut sets) = (Vec::with_capacity(len), vec![(0, 0); len]);
+        let mut open: Vec<u32> = Vec::new();
+        let mut number = 0;
+        for (row, distance) in (0_u32..).zip(distances) {
+            let at = row as usize;
+            let above = if *distance == 0 { NONE } else { row.wrapping_sub(*distance) };
+            if let Some((parent, children)) = parent.get_mut(at).zip(children.get_mut(above as usize)) {
+                *parent = above;
+                *children += 1;
+            }
+            while open.last().is_some_and(|last| *last != above) {
+                number += 1;
+                open.pop().and_then(|last| sets.get_mut(last as usize)).map(|set| set.1 = number);
+            }
+            number += 1;
+            sets[at].0 = number;
+            order.push(row);
+            open.push(row);
+        }
+        while let Some(last) = open.pop() {
+            number += 1;
+            sets[last as usize].1 = number;
+        }
+        Self { parent, children, order, sets }
+    }
+
     /// Puts what roots reach in pre-order: siblings and roots by start, then id, then kind.
     fn walk(&mut self, nodes: &[Node]) {
         let mut by_start: Vec<u32> = (0..count(nodes.len())).collect();

@@ -18,15 +18,20 @@ pub(super) struct Want {
 }
 
 impl Want {
-    /// What judging takes.
+    /// What judging takes of traces that stand in one place.
     pub(super) fn judging(program: &Program) -> Self {
         let mut want = Self::default();
-        want.fixed.extend([Id::TraceId, Id::Start, Id::Effective]);
         program.fields.list().iter().for_each(|field| want.field(field));
         if program.structure {
-            want.related();
+            want.placed();
         }
         want
+    }
+
+    /// And when spans start.
+    pub(super) fn timed(mut self) -> Self {
+        self.fixed.extend([Id::Start, Id::Effective]);
+        self
     }
 
     /// Everything, for what looks at all attributes.
@@ -34,29 +39,39 @@ impl Want {
         Self { everything: true, ..Self::default() }
     }
 
-    /// And what tells spans of one trace in several places apart.
-    pub(super) fn identified(mut self) -> Self {
-        self.fixed.extend([Id::SpanId, Id::Kind]);
-        self
+    /// And what tells spans of one trace in several places apart, and who is whose parent.
+    pub(super) fn joined(mut self) -> Self {
+        self.fixed.extend([Id::TraceId, Id::SpanId, Id::Kind, Id::ParentId, Id::ParentDistance]);
+        self.timed()
     }
 
-    /// And what answers show of each span.
+    /// And what examples of spans name.
+    pub(super) fn named(mut self) -> Self {
+        self.fixed.insert(Id::SpanId);
+        self.timed()
+    }
+
+    /// And what answers show of each span, and of its trace besides its summary.
     pub(super) fn shown(mut self) -> Self {
-        self.fixed.extend([Id::Duration, Id::Name, Id::Status]);
-        self.related();
-        self
+        self.fixed.extend([Id::SpanId, Id::Kind, Id::Duration, Id::Name, Id::Status, Id::Resource]);
+        self.timed()
     }
 
-    fn related(&mut self) {
-        self.fixed.extend([Id::SpanId, Id::ParentId, Id::ParentDistance, Id::Kind]);
+    /// Where each parent stands.
+    fn placed(&mut self) {
+        self.fixed.extend([Id::ParentId, Id::ParentDistance]);
     }
 
     pub(super) fn field(&mut self, field: &Field) {
         match &field.key {
             Key::Intrinsic(intrinsic) => self.intrinsic(*intrinsic),
             Key::Attribute { scope, name } => match scope {
-                Scope::Span | Scope::Unscoped => drop(self.span.insert(name.clone())),
-                Scope::Resource => {}
+                Scope::Span => drop(self.span.insert(name.clone())),
+                Scope::Unscoped => {
+                    self.span.insert(name.clone());
+                    self.fixed.insert(Id::Resource);
+                }
+                Scope::Resource => drop(self.fixed.insert(Id::Resource)),
                 Scope::Event => {
                     self.fixed.insert(Id::EventTime);
                     self.event.insert(name.clone());
@@ -72,31 +87,36 @@ impl Want {
 
     fn intrinsic(&mut self, intrinsic: Intrinsic) {
         match intrinsic {
-            Intrinsic::Duration | Intrinsic::TraceDuration => drop(self.fixed.insert(Id::Duration)),
+            Intrinsic::Duration => drop(self.fixed.insert(Id::Duration)),
+            Intrinsic::TraceDuration => self.fixed.extend([Id::Start, Id::Duration]),
             Intrinsic::Name => drop(self.fixed.insert(Id::Name)),
             Intrinsic::Status => drop(self.fixed.insert(Id::Status)),
             Intrinsic::StatusMessage => drop(self.fixed.insert(Id::StatusMessage)),
             Intrinsic::Kind => drop(self.fixed.insert(Id::Kind)),
             Intrinsic::SpanId => drop(self.fixed.insert(Id::SpanId)),
-            Intrinsic::TraceId => {}
+            Intrinsic::TraceId => drop(self.fixed.insert(Id::TraceId)),
             Intrinsic::RootName | Intrinsic::RootServiceName => {
-                self.fixed.insert(Id::Name);
-                self.related();
+                self.fixed.extend([Id::Name, Id::Resource, Id::SpanId, Id::Kind]);
+                self.placed();
+                self.fixed.extend([Id::Start, Id::Effective]);
             }
             Intrinsic::EventName => self.fixed.extend([Id::EventTime, Id::EventName]),
-            Intrinsic::EventTimeSinceStart => drop(self.fixed.insert(Id::EventTime)),
+            Intrinsic::EventTimeSinceStart => self.fixed.extend([Id::EventTime, Id::Start]),
             Intrinsic::LinkTraceId | Intrinsic::LinkSpanId => {
                 self.fixed.extend([Id::LinkTraceId, Id::LinkSpanId]);
             }
             Intrinsic::InstrumentationName | Intrinsic::InstrumentationVersion => {
                 self.fixed.insert(Id::Scope);
             }
+            Intrinsic::ParentId => {
+                self.placed();
+                self.fixed.insert(Id::SpanId);
+            }
             Intrinsic::ChildCount
-            | Intrinsic::ParentId
             | Intrinsic::Parent
             | Intrinsic::NestedSetLeft
             | Intrinsic::NestedSetRight
-            | Intrinsic::NestedSetParent => self.related(),
+            | Intrinsic::NestedSetParent => self.placed(),
         }
     }
 

@@ -115,6 +115,11 @@ impl<'q> Cells<'q> {
         Some(at)
     }
 
+    /// Whether an example may still be taken.
+    pub(super) fn lacks_examples(&self) -> bool {
+        self.examples_left > 0
+    }
+
     /// Whether a group and interval may get an example.
     pub(super) fn wants_example(&self, group: usize, interval: usize) -> bool {
         let has = self.groups.get(group).and_then(|group| group.has_example.get(interval));
@@ -130,7 +135,34 @@ impl<'q> Cells<'q> {
         }
     }
 
-    /// Adds a span, or (where the function is of a field) one value of it.
+    /// Adds so many spans where the function only counts them.
+    pub(super) fn count(&mut self, group: usize, interval: usize, spans: u64) {
+        let cells = self.groups.get_mut(group).map(|group| &mut group.cells);
+        let cell = cells.and_then(|cells| cells.get_mut(interval));
+        if let Some(Cell::Number(so_far, count)) = cell {
+            *count += spans;
+            #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+            let spans = spans as f64;
+            *so_far = Some(so_far.unwrap_or(0.0) + spans);
+        }
+    }
+
+    /// Adds a duration, in nanoseconds.
+    #[inline]
+    pub(super) fn add_duration(&mut self, group: usize, interval: usize, nanos: i64) {
+        let cells = self.groups.get_mut(group).map(|group| &mut group.cells);
+        if let Some(Cell::Sketch(sketch)) = cells.and_then(|cells| cells.get_mut(interval))
+            && self.bins_left > 0
+        {
+            #[expect(clippy::cast_precision_loss, reason = "the sketch is less exact")]
+            let seconds = nanos as f64 / 1e9;
+            self.bins_left = self.bins_left.saturating_sub(sketch.add(seconds));
+            return;
+        }
+        self.add(group, interval, Some(&Static::Duration(nanos)));
+    }
+
+    /// Adds a value where the function is of a field.
     pub(super) fn add(&mut self, group: usize, interval: usize, value: Option<&Static>) {
         let cells = self.groups.get_mut(group).map(|group| &mut group.cells);
         let Some(cell) = cells.and_then(|cells| cells.get_mut(interval)) else { return };

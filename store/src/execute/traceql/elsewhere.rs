@@ -1,0 +1,125 @@
+//! Which traces stand in more than one place of a view.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::HashSet;
+use std::sync::{Arc, RwLock};
+
+use model::TraceId;
+
+use crate::block::section::{Id, index};
+use crate::error::Error;
+use crate::execute::Parts;
+use crate::shelf::Part;
+use crate::shelf::places::{self, Known};
+
+/// Past so many look-ups in the head, all its traces are gathered.
+const LOOKUPS_MAX: u32 = 256;
+
+/// Which traces stand in more than one place.
+pub(super) struct Elsewhere<'p> {
+    parts: &'p Parts<'p>,
+    files: OnceCell<Arc<RwLock<Known>>>,
+    asked: Cell<u32>,
+    /// The short hashes of the head's traces.
+    heads: OnceCell<HashSet<u32>>,
+    has_head: bool,
+}
+
+impl<'p> Elsewhere<'p> {
+    pub(super) fn new(parts: &'p Parts<'p>) -> Self {
+        let has_head = parts.view.parts.iter().any(|part| matches!(part, Part::Head(..)));
+        Self {
+            parts,
+            files: OnceCell::new(),
+            asked: Cell::new(0),
+            heads: OnceCell::new(),
+            has_head,
+        }
+    }
+
+    /// Whether nothing of this part can stand in another place.
+    pub(super) fn is_nowhere(&self, own: usize) -> bool {
+        self.parts.view.parts.len() < 2 && !self.is_oversized(own)
+    }
+
+    /// Whether a trace of a part may have spans in another part, or in another place of this one.
+    pub(super) fn may_have(&self, own: usize, id: TraceId) -> Result<bool, Error> {
+        if self.is_nowhere(own) {
+            return Ok(false);
+        }
+        let hash = index::short(index::hash(id));
+        let is_file = !matches!(self.parts.view.parts.get(own), Some(Part::Head(..)));
+        let known = {
+            let files = places::read(self.files());
+            if is_file { files.may_have_more(hash) } else { files.may_have(hash) }
+        };
+        let is_there = known.unwrap_or_else(|| self.asks_files(own, id));
+        if is_there || !self.has_head {
+            return Ok(is_there);
+        }
+        self.asked.set(self.asked.get().saturating_add(1));
+        if is_file && self.asked.get() > LOOKUPS_MAX {
+            return Ok(self.heads()?.contains(&hash));
+        }
+        for (at, part) in self.parts.view.parts.iter().enumerate() {
+            if let Part::Head(segment, visible) = part
+                && at != own
+            {
+                let batch = segment.read()?;
+                if batch.trace_rows(self.parts.tenant, id).any(|row| row < *visible) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn files(&self) -> &RwLock<Known> {
+        self.files.get_or_init(|| {
+            let Parts { view, tenant, readers, .. } = self.parts;
+            readers.places.of(tenant, &view.parts, |part| self.hashes(part))
+        })
+    }
+
+    /// The traces of all segments of the head, none of which may be held.
+    fn heads(&self) -> Result<&HashSet<u32>, Error> {
+        if let Some(heads) = self.heads.get() {
+            return Ok(heads);
+        }
+        let mut heads = HashSet::new();
+        for part in &self.parts.view.parts {
+            let Part::Head(segment, _) = part else { continue };
+            let batch = segment.read()?;
+            let tenant = batch.tenant(self.parts.tenant);
+            let ours = batch.traces().iter().filter(|entry| Some(entry.tenant) == tenant);
+            heads.extend(ours.map(|entry| index::short(index::hash(entry.id))));
+        }
+        Ok(self.heads.get_or_init(|| heads))
+    }
+
+    /// The short hashes of a file's traces.
+    fn hashes(&self, part: &Part) -> Option<Vec<u32>> {
+        let reader = self.parts.reader(part)?;
+        let section = self.parts.note(part, reader.section(Id::TraceIndex, 0)).flatten()?;
+        let head = self.parts.note(part, index::fanout_len(&section))?;
+        let entries = index::entries(section.get(head..).unwrap_or_default());
+        Some(entries.map(|entry| entry.hash).collect())
+    }
+
+    fn is_oversized(&self, own: usize) -> bool {
+        let part = self.parts.view.parts.get(own);
+        let reader = part.and_then(|part| self.parts.reader(part));
+        reader.is_some_and(|reader| reader.directory().header.oversized)
+    }
+
+    /// Asks each file.
+    fn asks_files(&self, own: usize, id: TraceId) -> bool {
+        let parts = self.parts.view.parts.iter().enumerate();
+        let mut files = parts.filter(|(_, part)| !matches!(part, Part::Head(..)));
+        files.any(|(at, part)| {
+            let Some(reader) = self.parts.reader(part) else { return false };
+            let found = self.parts.note(part, reader.find(id)).map_or(0, |found| found.len());
+            found > usize::from(at == own)
+        })
+    }
+}
