@@ -1,7 +1,9 @@
 //! TraceQL over blocks and over the head, on frames that `load make` wrote.
 //!
 //! `FRAMES=FILE cargo bench -p store --bench traceql`: prints CPU milliseconds (user and system, of
-//! this process) of each query, the traces or series that it found and what it looked at.
+//! this process) of each query, the traces or series that it found and what it looked at. `DATA=DIR`
+//! keeps the store there, and takes the one that is there; `ONLY=TEXT` asks the queries with this
+//! text in them, `TIMES=N` so often (the least time counts).
 
 use std::io::Read;
 use std::sync::Arc;
@@ -68,13 +70,14 @@ fn frames(path: &str, mut each: impl FnMut(Vec<u8>)) -> std::io::Result<()> {
 fn measured<T>(what: &str, mut run: impl FnMut() -> T) -> T {
     let mut best = i64::MAX;
     let mut last = None;
-    for _ in 0..3 {
+    let times = std::env::var("TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(3);
+    for _ in 0..times {
         let started = cpu_nanos();
         last = Some(run());
         best = best.min(cpu_nanos() - started);
     }
     println!("{:9.2} ms  {what}", best as f64 / 1e6);
-    last.expect("it ran three times")
+    last.expect("it ran")
 }
 
 #[expect(clippy::print_stdout, reason = "a bench reports")]
@@ -83,14 +86,17 @@ fn main() {
         println!("set FRAMES to a file that `load make` wrote; nothing measured");
         return;
     };
-    let dir = tempfile::tempdir().expect("a directory");
+    let temporary = tempfile::tempdir().expect("a directory");
+    let kept = std::env::var("DATA").map(std::path::PathBuf::from);
+    let dir = kept.unwrap_or_else(|_| temporary.path().join("data"));
+    let is_new = !dir.exists();
     let clock: Arc<dyn Clock> = Arc::new(Ticks::default());
     let (disk, config) = (Arc::new(RealDisk), Config::default());
-    let store = Store::open(disk, &dir.path().join("data"), &config, clock, || Ok(7));
+    let store = Store::open(disk, &dir, &config, clock, || Ok(7));
     let store = store.expect("a store");
-    store.replay().expect("an empty log");
+    store.replay().expect("a log that is whole");
     let tenant = TenantId::single();
-    let read = frames(&path, |body| {
+    let fill = |body: Vec<u8>| {
         let received_at = Nanos::from_secs(1_800_000_000);
         let body = bytes::Bytes::from(body);
         let append = || Append { tenant: tenant.clone(), received_at, body: body.clone() };
@@ -98,10 +104,13 @@ fn main() {
             assert_eq!(error.kind(), store::Kind::Unavailable, "{error}");
             store.flush(Level::L0).expect("it is sealed");
         }
-    });
-    read.expect("the frames are readable");
-    store.flush(Level::L1).expect("it is merged");
-    for (query, limit) in SEARCHES {
+    };
+    if is_new {
+        frames(&path, fill).expect("the frames are readable");
+        store.flush(Level::L1).expect("it is merged");
+    }
+    let only = std::env::var("ONLY").unwrap_or_default();
+    for (query, limit) in SEARCHES.iter().filter(|(query, _)| query.contains(&only)) {
         let request = SearchRequest {
             query: traceql::parse(query).expect("a query"),
             during: TimeRange::ALL,
@@ -113,7 +122,7 @@ fn main() {
         let answer = measured(query, ask);
         println!("              {} traces, {:?}", answer.traces.len(), answer.inspected);
     }
-    for query in METRICS {
+    for query in METRICS.iter().filter(|query| query.contains(&only)) {
         let request = MetricsRequest {
             query: traceql::parse(query).expect("a query"),
             start: Nanos::from_secs(1_700_000_000),

@@ -33,7 +33,7 @@ use crate::shelf::{Blocks, Part, Readers, Shelf};
 use reserve::Reserve;
 
 /// Bytes of unpacked tables and dictionaries of row groups that are kept.
-const CACHE_BYTES: usize = 48 << 20;
+const CACHE_BYTES: usize = 96 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
 const COMMITS_AT_ONCE: usize = 64;
 /// Attributes that were asked for and are told to the next merge.

@@ -1,16 +1,17 @@
 //! What was read last of row groups, bounded by its bytes: their tables, the summaries of their
-//! traces, and dictionaries of their columns.
+//! traces, dictionaries of their columns, and the columns that queries judge by.
 //!
 //! A look-up by id needs where the pages of a row group stand, its resources and its shapes, and
 //! of each dictionary a few values: all the same for every trace in it, and costly to unpack.
-//! Shared by all readers of a store; reads of whole row groups leave their dictionaries out of it.
+//! Queries over whole row groups find the columns that they judge by as they are decoded: that is
+//! most of what a query costs. Shared by all readers of a store; merging leaves it alone.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::metric::{Counter, Gauge};
 
 use super::page::{Decoder, Owned};
-use super::reader::Tables;
+use super::reader::{Kept, Tables};
 use super::section::summary::Summary;
 use crate::error::Error;
 use crate::lru::Lru;
@@ -33,6 +34,8 @@ pub(super) enum What {
     Summary,
     /// Of the leaf at this place.
     Dictionary(u32),
+    /// All of the leaf at this place.
+    Column(u32),
 }
 
 /// What an item takes besides itself, about.
@@ -59,6 +62,7 @@ enum Item {
     Tables(Arc<Tables>),
     Summary(Arc<Summary>),
     Dictionary(Arc<Owned>),
+    Column(Arc<Kept>),
 }
 
 impl Cache {
@@ -102,6 +106,18 @@ impl Cache {
 
     pub(super) fn put_summary(&self, key: Key, summary: &Arc<Summary>) {
         self.put(key, Item::Summary(Arc::clone(summary)), summary.heap_bytes());
+    }
+
+    pub(super) fn column(&self, key: Key) -> Option<Arc<Kept>> {
+        match self.get(key)? {
+            Item::Column(kept) => Some(kept),
+            _ => None,
+        }
+    }
+
+    pub(super) fn put_column(&self, key: Key, column: Kept) {
+        let bytes = column.heap_bytes();
+        self.put(key, Item::Column(Arc::new(column)), bytes);
     }
 
     pub(super) fn put_dictionary(&self, key: Key, values: &Arc<Owned>) {

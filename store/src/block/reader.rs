@@ -6,6 +6,7 @@
 
 mod columns;
 mod growing;
+mod kept;
 pub(super) mod leaf;
 mod rest;
 mod rows;
@@ -32,6 +33,7 @@ use crate::disk::File;
 use crate::error::{Error, Kind};
 use leaf::{Extents, Values};
 
+pub(in crate::block) use kept::Kept;
 pub use tables::Tables;
 
 /// The longest section that is decompressed.

@@ -5,7 +5,7 @@
 
 use super::{Batch, Events, Limits, Links, Request, TraceIndex};
 use crate::attributes::Attributes;
-use crate::column::{Interner, Sparse, count};
+use crate::column::{Interner, Sparse};
 use crate::{Nanos, SpanId, TenantId, TraceId};
 
 /// All columns of a batch, lent. Dense ones have a value for each row, or none at all where they

@@ -14,7 +14,7 @@ use model::column::Sparse;
 use super::growing::Growing;
 use super::leaf::{self, Extents, Values};
 use super::rows::sparse_of;
-use super::{Reader, Tables, Wanted};
+use super::{Kept, Reader, Tables, Wanted};
 use crate::block::cache::{Key, What};
 use crate::block::page::{Decoder, Owned};
 use crate::block::schema::{Id, Leaf, Source, TABLES, Table};
@@ -40,6 +40,8 @@ struct Task<'r> {
     row_group: u32,
     rows: &'r Range<u32>,
     is_few: bool,
+    /// Whether columns are looked for in the cache, and left there.
+    is_kept: bool,
 }
 
 /// The column of a table's shapes.
@@ -61,7 +63,9 @@ impl<'r> Columns<'r> {
     ) -> Result<Self, Error> {
         let all = reader.rows_of(row_group);
         let is_few = rows.end - rows.start < (all.end - all.start) / FEW;
-        let task = Task { reader, tables, row_group, rows, is_few };
+        let is_whole = *rows == (0..all.end - all.start);
+        let is_kept = is_whole && matches!(wanted, Wanted::Some(_));
+        let task = Task { reader, tables, row_group, rows, is_few, is_kept };
         let mut chosen = task.choose(wanted);
         let mut columns = Self {
             leaves: &reader.leaves,
@@ -236,6 +240,15 @@ impl Task<'_> {
         decoder: &mut Decoder,
     ) -> Result<(), Error> {
         let Self { reader, tables, rows, .. } = self;
+        let mut chosen = chosen.to_vec();
+        for (at, is_chosen) in chosen.iter_mut().enumerate().filter(|(_, chosen)| **chosen) {
+            let kept = self.column_key(at).and_then(|key| reader.cache.column(key));
+            if let (Some(kept), Some(slot)) = (kept, columns.values.get_mut(at)) {
+                *slot = Some(kept.values());
+                *is_chosen = false;
+            }
+        }
+        let chosen = chosen.as_slice();
         let mut ranges = Vec::new();
         let mut dictionaries: Vec<Option<Arc<Owned>>> = vec![None; chosen.len()];
         let places = || chosen.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(at, _)| at);
@@ -261,11 +274,20 @@ impl Task<'_> {
             if let Some((key, dictionary)) = key.zip(values.dictionary()) {
                 reader.cache.put_dictionary(key, dictionary);
             }
+            if let Some(key) = self.column_key(at) {
+                reader.cache.put_column(key, Kept::new(&values));
+            }
             if let Some(slot) = columns.values.get_mut(at) {
                 *slot = Some(values);
             }
         }
         Ok(())
+    }
+
+    /// What the cache knows a column by; `None` where it is not kept there.
+    fn column_key(&self, place: usize) -> Option<Key> {
+        let leaf = u32::try_from(place).ok().filter(|_| self.is_kept)?;
+        Some(self.reader.key(self.row_group, What::Column(leaf)))
     }
 
     /// What the cache knows the dictionary of a column by; `None` where it is not kept there.

@@ -154,6 +154,23 @@ impl Values {
         self.dictionary.as_ref()
     }
 
+    /// The values.
+    pub(in crate::block) fn owned(&self) -> &Owned {
+        &self.values
+    }
+
+    /// Everything but the values.
+    pub(in crate::block) fn without_values(&self) -> Self {
+        self.with_values(Owned::Bools(Vec::new()))
+    }
+
+    /// The same with other values.
+    pub(in crate::block) fn with_values(&self, values: Owned) -> Self {
+        let Self { rep, def, dictionary, max_def, width, .. } = self;
+        let (rep, def, dictionary) = (rep.clone(), def.clone(), dictionary.clone());
+        Self { rep, def, values, dictionary, max_def: *max_def, width: *width }
+    }
+
     /// How many entries there are, absent ones included.
     fn entries(&self) -> usize {
         if self.max_def == 0 { owned_len(&self.values, self.width) } else { self.def.len() }

@@ -11,7 +11,7 @@ use super::answer::{ServiceStats, SpanMatch, SpansetMatch, TraceMatch};
 use super::expr::Spans as _;
 use super::field::duration;
 use super::gather::{Fragment, Read, gather, with_spans};
-use super::judge::{Piece, Place, TraceSpans};
+use super::judge::{Piece, Place, TraceSpans, effective};
 use super::program::Program;
 use super::search::{Found, FoundSet};
 use super::units::{Unit, read};
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::execute::Parts;
 
 /// So many traces of one row group are read together.
-const TOGETHER_MIN: usize = 4;
+const TOGETHER_MIN: usize = 8;
 
 /// The OTLP status code of an error.
 const ERROR: i32 = 2;
@@ -34,7 +34,8 @@ pub(super) fn detail(
     found: &[Found],
     spans_max: usize,
 ) -> Result<Vec<TraceMatch>, Error> {
-    let want = Want::judging(program).joined().shown();
+    let want = Want::judging(program).shown();
+    let want_joined = Want::judging(program).joined().shown();
     let mut by_unit: HashMap<Unit, Vec<usize>> = HashMap::new();
     for (at, found) in found.iter().enumerate() {
         if let [Fragment { unit: unit @ Unit { group: Some(_), .. }, .. }] =
@@ -55,7 +56,7 @@ pub(super) fn detail(
     }
     for (slot, found) in shown.iter_mut().zip(found) {
         if slot.is_none() {
-            *slot = of_trace(parts, program, found, &want, spans_max)?;
+            *slot = of_trace(parts, program, found, &want_joined, spans_max)?;
         }
     }
     Ok(shown.into_iter().flatten().collect())
@@ -73,34 +74,35 @@ fn of_unit(
     let part = parts.view.parts.get(unit.part);
     let Some((part, group)) = part.zip(unit.group) else { return Vec::new() };
     let Some(reader) = parts.reader(part) else { return Vec::new() };
+    let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Vec::new() };
+    let own = parts.rows(part, &reader, group);
     let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
     let show = |batch: &model::Batch, base: u32, found: &Found| {
         let rows = rows_of(found)?;
         let pieces = [Piece::plain(program, batch)];
-        let rows = rows.start - base..rows.end - base;
-        let places = rows.map(|row| Place { piece: 0, row }).collect();
-        let spans = TraceSpans::new(program, &pieces, places);
+        let places = (rows.start.checked_sub(base)?..rows.end.checked_sub(base)?)
+            .map(|row| Place { piece: 0, row });
+        let spans = TraceSpans::new(program, &pieces, places.collect());
         let locate = |(_, row): (u32, u32)| Some(Place { piece: 0, row: row.checked_sub(base)? });
-        Some(trace_match(program, found, &spans, spans_max, locate))
+        let known = summary.traces.partition_point(|trace| trace.first_row < rows.start);
+        let known = summary.traces.get(known).filter(|trace| trace.id == found.id);
+        let trace = known.map(|trace| Times {
+            root_service: summary.texts.text(trace.root_service).to_owned(),
+            root_name: summary.texts.text(trace.root_name).to_owned(),
+            start: trace.start,
+            end: trace.end,
+        });
+        Some(trace_match(program, found, &spans, spans_max, trace, locate))
     };
     if members.len() >= TOGETHER_MIN {
-        let first = members.iter().filter_map(|(_, found)| Some(rows_of(found)?.start)).min();
-        let end = members.iter().filter_map(|(_, found)| Some(rows_of(found)?.end)).max();
-        let Some((first, end)) = first.zip(end) else { return Vec::new() };
-        let Some(batch) = read(parts, part, &reader, (group, first..end), want) else {
+        // All of the unit: its columns are likely known, and are from now on.
+        let Some(batch) = read(parts, part, &reader, (group, own.clone()), want) else {
             return Vec::new();
         };
-        let pieces = [Piece::plain(program, &batch)];
-        let all = members.iter().filter_map(|(at, found)| {
-            let rows = rows_of(found)?;
-            let places =
-                (rows.start - first..rows.end - first).map(|row| Place { piece: 0, row }).collect();
-            let spans = TraceSpans::new(program, &pieces, places);
-            let locate =
-                |(_, row): (u32, u32)| Some(Place { piece: 0, row: row.checked_sub(first)? });
-            Some((*at, trace_match(program, found, &spans, spans_max, locate)))
-        });
-        return all.collect();
+        let shown = members.iter();
+        return shown
+            .filter_map(|(at, found)| Some((*at, show(&batch, own.start, found)?)))
+            .collect();
     }
     let each = members.iter().filter_map(|(at, found)| {
         let rows = rows_of(found)?;
@@ -137,7 +139,7 @@ fn of_trace(
             Some(Place { piece: count(*at), row })
         };
         // Of a huge trace the part is shown that matched.
-        let whole = trace_match(program, found, spans, spans_max, locate);
+        let whole = trace_match(program, found, spans, spans_max, None, locate);
         if shown.is_none() && whole.spansets.iter().any(|set| !set.spans.is_empty()) {
             shown = Some(whole);
         }
@@ -145,41 +147,83 @@ fn of_trace(
     Ok(shown)
 }
 
+/// What is shown of a trace besides its spans.
+struct Times {
+    root_service: String,
+    root_name: String,
+    /// First own start.
+    start: Nanos,
+    /// Last own end.
+    end: Nanos,
+}
+
+impl Times {
+    /// Off its spans. The root is the earliest that names no parent.
+    fn of(spans: &TraceSpans<'_>) -> Self {
+        let (mut start, mut end) = (Nanos(u64::MAX), Nanos(0));
+        let mut root: Option<((Nanos, SpanId, i32), u32)> = None;
+        for span in 0..count(spans.places().len()) {
+            let (batch, row) = spans.batch(span);
+            start = start.min(batch.start(row));
+            end = end.max(batch.end(row));
+            let key = (effective(batch, row), batch.span_id(row), batch.kind(row));
+            if !batch.has_parent(row) && root.is_none_or(|(first, _)| key < first) {
+                root = Some((key, span));
+            }
+        }
+        let root = root.map(|(_, span)| spans.batch(span));
+        Self {
+            root_service: root.map(|(batch, row)| batch.service(row).to_owned()).unwrap_or_default(),
+            root_name: root.map(|(batch, row)| batch.name(row).to_owned()).unwrap_or_default(),
+            start,
+            end,
+        }
+    }
+}
+
+/// How many spans and errors each service has in a trace.
+fn services(spans: &TraceSpans<'_>) -> BTreeMap<String, ServiceStats> {
+    // A trace has few services: the list is looked through.
+    let mut found: Vec<(&str, ServiceStats)> = Vec::new();
+    let mut last = 0;
+    for span in 0..count(spans.places().len()) {
+        let (batch, row) = spans.batch(span);
+        let service = batch.service(row);
+        if found.get(last).is_none_or(|(name, _)| *name != service) {
+            last = found.iter().position(|(name, _)| *name == service).unwrap_or_else(|| {
+                found.push((service, ServiceStats::default()));
+                found.len() - 1
+            });
+        }
+        if let Some((_, stats)) = found.get_mut(last) {
+            stats.spans += 1;
+            stats.errors += u64::from(batch.status(row) == ERROR);
+        }
+    }
+    found.into_iter().map(|(name, stats)| (name.to_owned(), stats)).collect()
+}
+
 fn trace_match(
     program: &Program,
     found: &Found,
     spans: &TraceSpans<'_>,
     spans_max: usize,
+    times: Option<Times>,
     locate: impl Fn((u32, u32)) -> Option<Place>,
 ) -> TraceMatch {
-    let (mut start, mut end) = (Nanos(u64::MAX), Nanos(0));
-    let mut services: BTreeMap<&str, ServiceStats> = BTreeMap::new();
-    let mut root: Option<((Nanos, SpanId, i32), u32)> = None;
-    for span in 0..count(spans.places().len()) {
-        let (batch, row) = spans.batch(span);
-        start = start.min(batch.start(row));
-        end = end.max(batch.end(row));
-        let service = services.entry(batch.service(row)).or_default();
-        service.spans += 1;
-        service.errors += u64::from(batch.status(row) == ERROR);
-        let key = (batch.start(row), batch.span_id(row), batch.kind(row));
-        if batch.parent_id(row).is_none() && root.is_none_or(|(first, _)| key < first) {
-            root = Some((key, span));
-        }
-    }
-    let root = root.map(|(_, span)| spans.batch(span));
+    let Times { root_service, root_name, start, end } = times.unwrap_or_else(|| Times::of(spans));
     let set = |set: &FoundSet| spanset(program, set, spans, spans_max, &locate);
     let mut spansets: Vec<_> = found.sets.iter().filter_map(set).collect();
     // In the order of their first spans, wherever those were read.
     spansets.sort_by_key(|(first, _)| *first);
     TraceMatch {
         id: found.id,
-        root_service: root.map(|(batch, row)| batch.service(row).to_owned()).unwrap_or_default(),
-        root_name: root.map(|(batch, row)| batch.name(row).to_owned()).unwrap_or_default(),
+        root_service,
+        root_name,
         start,
         duration: end.minus(start),
         spansets: spansets.into_iter().map(|(_, set)| set).collect(),
-        services: services.into_iter().map(|(name, stats)| (name.to_owned(), stats)).collect(),
+        services: services(spans),
     }
 }
 
