@@ -271,7 +271,7 @@ impl Reader {
     }
 
     /// The row group of rows of the block, and the rows in it; `None` where no row group has all.
-    fn place(&self, first_row: u32, rows: u32) -> Option<(u32, Range<u32>)> {
+    pub(crate) fn place(&self, first_row: u32, rows: u32) -> Option<(u32, Range<u32>)> {
         let group = self.first_rows.partition_point(|first| *first <= first_row).checked_sub(1)?;
         let range = self.rows_of(count(group));
         let end = first_row.checked_add(rows).filter(|end| *end <= range.end)?;

@@ -1,4 +1,4 @@
-//! In how many files of a tenant a trace stands, by the short hash of its id.
+//! In which files of a tenant a trace stands, by the short hash of its id.
 //!
 //! Kept from query to query: a file is read once, when a query first meets it. What is known may
 //! be of more files than a view has, and a hash may be another trace's: it tells where a trace is
@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use model::TenantId;
 
 use super::{Block, Part};
+use crate::block::section::index::Entry;
 use crate::l0::L0;
 
-/// The most traces, of all tenants: 20 bytes each, about.
+/// The most traces, of all tenants: 30 bytes each, about.
 const TRACES_MAX: usize = 2 << 20;
 /// The most tenants of which something is known.
 const TENANTS_MAX: usize = 1_024;
@@ -26,7 +27,8 @@ pub(crate) struct Places {
 /// What is known of one tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    files: Vec<(Held, Vec<u32>)>,
+    /// Each with its traces, by hash.
+    files: Vec<(Held, Vec<Entry>)>,
     counts: HashMap<u32, u32>,
     several: HashSet<u32>,
     /// Whether there are more traces than are kept.
@@ -68,14 +70,14 @@ impl Held {
 }
 
 impl Places {
-    /// What is known of a tenant's files, these among them. `hashes` reads the short hashes of the
+    /// What is known of a tenant's files, these among them. `entries` reads the index of the
     /// traces of a part that is a file; where it cannot, the part counts as one without traces for
     /// now.
     pub(crate) fn of(
         &self,
         tenant: &TenantId,
         parts: &[Part],
-        hashes: impl FnMut(&Part) -> Option<Vec<u32>>,
+        entries: impl FnMut(&Part) -> Option<Vec<Entry>>,
     ) -> Arc<RwLock<Known>> {
         let known = self.tenant(tenant);
         let is_new = {
@@ -84,7 +86,7 @@ impl Places {
         };
         if is_new {
             // Whoever asks meanwhile waits, and need not read the same.
-            known.write().unwrap_or_else(PoisonError::into_inner).learn(parts, hashes);
+            known.write().unwrap_or_else(PoisonError::into_inner).learn(parts, entries);
             self.hold();
         }
         known
@@ -114,25 +116,26 @@ impl Known {
         parts.iter().filter(move |part| !matches!(part, Part::Head(..)) && !is_known(part))
     }
 
-    fn learn(&mut self, parts: &[Part], mut hashes: impl FnMut(&Part) -> Option<Vec<u32>>) {
+    fn learn(&mut self, parts: &[Part], mut entries: impl FnMut(&Part) -> Option<Vec<Entry>>) {
         let gone: Vec<_> = self.files.extract_if(.., |(held, _)| !held.is_used()).collect();
         if self.is_full && !gone.is_empty() {
             *self = Self::default();
         }
-        gone.into_iter().flat_map(|(_, hashes)| hashes).for_each(|hash| self.forget(hash));
+        gone.into_iter().flat_map(|(_, of)| of).for_each(|entry| self.forget(entry.hash));
         let news: Vec<Part> = self.news(parts).cloned().collect();
         for part in news {
             let Some(held) = Held::new(&part) else { continue };
-            let of = if self.is_full { Some(Vec::new()) } else { hashes(&part) };
-            let Some(of) = of else { continue };
+            let of = if self.is_full { Some(Vec::new()) } else { entries(&part) };
+            let Some(mut of) = of else { continue };
+            of.sort_unstable();
             if self.counts.len() + of.len() > TRACES_MAX {
                 // Half the truth is worth nothing: from now on each look-up asks each file.
                 self.is_full = true;
                 (self.counts, self.several) = Default::default();
-                self.files.iter_mut().for_each(|(_, hashes)| *hashes = Vec::new());
+                self.files.iter_mut().for_each(|(_, entries)| *entries = Vec::new());
             }
             let of = if self.is_full { Vec::new() } else { of };
-            for hash in &of {
+            for Entry { hash, .. } in &of {
                 let count = self.counts.entry(*hash).or_default();
                 *count += 1;
                 if *count == 2 {
@@ -151,6 +154,17 @@ impl Known {
             1 => drop(self.several.remove(&hash)),
             _ => {}
         }
+    }
+
+    /// The entries of a trace in a part that is a file; nothing where too many are there to know.
+    pub(crate) fn find(&self, part: &Part, hash: u32) -> Option<&[Entry]> {
+        if self.is_full {
+            return None;
+        }
+        let (_, entries) = self.files.iter().find(|(held, _)| held.is(part))?;
+        let first = entries.partition_point(|entry| entry.hash < hash);
+        let rest = entries.get(first..)?;
+        rest.get(..rest.partition_point(|entry| entry.hash == hash))
     }
 
     /// Whether a trace may stand in a file; nothing where too many are there to know.

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use model::column::count;
-use model::{Nanos, SpanId};
+use model::{Nanos, SpanId, TraceId};
 use traceql::ast::Static;
 
 use super::answer::{ServiceStats, SpanMatch, SpansetMatch, TraceMatch};
+use super::elsewhere::Elsewhere;
 use super::expr::Spans as _;
 use super::field::duration;
-use super::gather::{Fragment, Read, gather, with_spans};
+use super::gather::{Fragment, TRACES_MAX, gather};
 use super::judge::{Piece, Place, TraceSpans, effective};
 use super::program::Program;
 use super::search::{Found, FoundSet};
@@ -30,6 +31,7 @@ const ERROR: i32 = 2;
 /// noted.
 pub(super) fn detail(
     parts: &Parts<'_>,
+    elsewhere: &Elsewhere<'_>,
     program: &Program,
     found: &[Found],
     spans_max: usize,
@@ -54,10 +56,27 @@ pub(super) fn detail(
             }
         }
     }
-    for (slot, found) in shown.iter_mut().zip(found) {
-        if slot.is_none() {
-            *slot = of_trace(parts, program, found, &want_joined, spans_max)?;
-        }
+    let left: HashMap<TraceId, usize> = (0..found.len())
+        .filter(|at| shown[*at].is_none())
+        .map(|at| (found[at].id, at))
+        .collect();
+    let ids: Vec<TraceId> =
+        found.iter().map(|found| found.id).filter(|id| left.contains_key(id)).collect();
+    for ids in ids.chunks(TRACES_MAX) {
+        let want = (&want_joined, false);
+        gather(parts, elsewhere, program, want, ids, |id, spans, spots| {
+            let Some(at) = left.get(&id) else { return };
+            let found = &found[*at];
+            let locate = |(fragment, row): (u32, u32)| {
+                spots.place(found.fragments.get(fragment as usize)?, row)
+            };
+            // Of a huge trace the part is shown that matched.
+            let whole = trace_match(program, found, spans, spans_max, None, locate);
+            let slot = &mut shown[*at];
+            if slot.is_none() && whole.spansets.iter().any(|set| !set.spans.is_empty()) {
+                *slot = Some(whole);
+            }
+        })?;
     }
     Ok(shown.into_iter().flatten().collect())
 }
@@ -110,41 +129,6 @@ fn of_unit(
         Some((*at, show(&batch, rows.start, found)?))
     });
     each.collect()
-}
-
-/// Shows a trace that stands in several places, or in the head.
-fn of_trace(
-    parts: &Parts<'_>,
-    program: &Program,
-    found: &Found,
-    want: &Want,
-    spans_max: usize,
-) -> Result<Option<TraceMatch>, Error> {
-    let read: Vec<(Fragment, Read<'_>)> = gather(parts, found.id, want)?;
-    let mut shown = None;
-    with_spans(program, &read, false, |spans, fragments| {
-        let locate = |(fragment, row): (u32, u32)| {
-            let wanted = found.fragments.get(fragment as usize)?;
-            let same = |at: &&usize| {
-                let (known, _) = &read[**at];
-                known.unit == wanted.unit
-                    && (known.unit.group.is_none() || known.rows.contains(&row))
-            };
-            let at = fragments.iter().find(same)?;
-            let (known, read) = &read[*at];
-            let row = match read {
-                Read::Head(..) => row,
-                Read::File(_) => row.checked_sub(known.rows.start)?,
-            };
-            Some(Place { piece: count(*at), row })
-        };
-        // Of a huge trace the part is shown that matched.
-        let whole = trace_match(program, found, spans, spans_max, None, locate);
-        if shown.is_none() && whole.spansets.iter().any(|set| !set.spans.is_empty()) {
-            shown = Some(whole);
-        }
-    });
-    Ok(shown)
 }
 
 /// What is shown of a trace besides its spans.

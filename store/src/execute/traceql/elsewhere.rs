@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, OnceCell};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
 use model::TraceId;
 
-use crate::block::section::{Id, index};
+use crate::block::section::Id;
+use crate::block::section::index::{self, Entry};
 use crate::error::Error;
 use crate::execute::Parts;
 use crate::shelf::Part;
@@ -77,7 +79,7 @@ impl<'p> Elsewhere<'p> {
     fn files(&self) -> &RwLock<Known> {
         self.files.get_or_init(|| {
             let Parts { view, tenant, readers, .. } = self.parts;
-            readers.places.of(tenant, &view.parts, |part| self.hashes(part))
+            readers.places.of(tenant, &view.parts, |part| self.entries(part))
         })
     }
 
@@ -97,13 +99,24 @@ impl<'p> Elsewhere<'p> {
         Ok(self.heads.get_or_init(|| heads))
     }
 
-    /// The short hashes of a file's traces.
-    fn hashes(&self, part: &Part) -> Option<Vec<u32>> {
+    /// The index of a file's traces.
+    fn entries(&self, part: &Part) -> Option<Vec<Entry>> {
         let reader = self.parts.reader(part)?;
         let section = self.parts.note(part, reader.section(Id::TraceIndex, 0)).flatten()?;
         let head = self.parts.note(part, index::fanout_len(&section))?;
-        let entries = index::entries(section.get(head..).unwrap_or_default());
-        Some(entries.map(|entry| entry.hash).collect())
+        Some(index::entries(section.get(head..).unwrap_or_default()).collect())
+    }
+
+    /// Where rows of traces with this id's hash stand in a part that is a file.
+    pub(super) fn find(&self, part: &Part, id: TraceId) -> Vec<(u32, Range<u32>)> {
+        let Some(reader) = self.parts.reader(part) else { return Vec::new() };
+        let files = places::read(self.files());
+        if let Some(entries) = files.find(part, index::short(index::hash(id))) {
+            let place = |entry: &Entry| reader.place(entry.first_row, u32::from(entry.rows));
+            return entries.iter().filter_map(place).collect();
+        }
+        drop(files);
+        self.parts.note(part, reader.find(id)).unwrap_or_default()
     }
 
     fn is_oversized(&self, own: usize) -> bool {

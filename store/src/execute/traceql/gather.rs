@@ -1,5 +1,9 @@
-//! The spans of one trace out of all parts of a view.
+//! The spans of traces that stand in several places, brought together.
+//!
+//! What is read of a unit is read once for many traces: those that go on from one block to the next
+//! are many, and stand in the same row groups.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::RwLockReadGuard;
 
@@ -7,6 +11,7 @@ use model::TraceId;
 use model::batch::Batch;
 use model::column::count;
 
+use super::elsewhere::Elsewhere;
 use super::judge::{Piece, Place, TraceSpans, first_of_each};
 use super::program::Program;
 use super::rows::Rows;
@@ -19,130 +24,230 @@ use crate::shelf::Part;
 /// The most spans of a trace that are judged together; those of a larger one are judged part by
 /// part, and the answer says so.
 pub(super) const SPANS_MAX: usize = 250_000;
+/// So many traces of one unit, and all of it is read for them.
+const TOGETHER_MIN: usize = 8;
+/// So many units are read as a whole at a time.
+const UNITS_MAX: usize = 8;
+/// So many traces are brought together at a time: writers of the head wait for them.
+pub(super) const TRACES_MAX: usize = 256;
 
 /// Where spans of a trace stand together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fragment {
     pub(super) unit: Unit,
-    /// The rows in the row group; of a segment of the head, of all of it.
+    /// The rows in the row group; of a segment of the head, all that may be its.
     pub(super) rows: Range<u32>,
 }
 
-/// A fragment that was read.
-pub(super) enum Read<'p> {
-    Head(RwLockReadGuard<'p, Batch>, Vec<u32>),
+/// A fragment that was read: which piece, and the row in the unit of its first row.
+#[derive(Clone, Debug)]
+struct Spot {
+    fragment: Fragment,
+    piece: u32,
+    base: u32,
+}
+
+/// Where the spans of a trace that was brought together stand.
+pub(super) struct Spots<'s>(&'s [Spot]);
+
+impl Spots<'_> {
+    /// The fragments, in the order of the view.
+    pub(super) fn fragments(&self) -> Vec<Fragment> {
+        self.0.iter().map(|spot| spot.fragment.clone()).collect()
+    }
+
+    /// The fragment of a span, and its row in the unit.
+    pub(super) fn locate(&self, place: Place) -> (u32, u32) {
+        let row = |spot: &Spot| spot.base + place.row;
+        let is = |spot: &Spot| spot.piece == place.piece && spot.fragment.rows.contains(&row(spot));
+        let at = self.0.iter().position(is).unwrap_or(0);
+        (count(at), self.0.get(at).map_or(place.row, row))
+    }
+
+    /// The other way round; nothing where that was not read.
+    pub(super) fn place(&self, fragment: &Fragment, row: u32) -> Option<Place> {
+        let is = |spot: &&Spot| {
+            spot.fragment.unit == fragment.unit
+                && (fragment.unit.group.is_none() || spot.fragment.rows.contains(&row))
+        };
+        let spot = self.0.iter().find(is)?;
+        Some(Place { piece: spot.piece, row: row.checked_sub(spot.base)? })
+    }
+}
+
+/// What was read.
+enum Read<'p> {
+    Head(RwLockReadGuard<'p, Batch>),
     File(Box<Batch>),
 }
 
 impl Read<'_> {
-    pub(super) fn batch(&self) -> &Batch {
+    fn batch(&self) -> &Batch {
         match self {
-            Self::Head(batch, _) => batch,
+            Self::Head(batch) => batch,
             Self::File(batch) => batch,
         }
     }
-
-    /// The rows of the trace.
-    fn rows(&self) -> Vec<u32> {
-        match self {
-            Self::Head(_, rows) => rows.clone(),
-            Self::File(batch) => (0..count(batch.len())).collect(),
-        }
-    }
-
-    /// The row in the unit of a row here.
-    pub(super) fn row_in_unit(&self, fragment: &Fragment, row: u32) -> u32 {
-        match self {
-            Self::Head(..) => row,
-            Self::File(_) => fragment.rows.start.saturating_add(row),
-        }
-    }
 }
 
-/// The fragments of a trace in the order of the view: of several spans of one identity the first
-/// counts. No segment of the head may be held by whoever calls.
-pub(super) fn gather<'p>(
-    parts: &'p Parts<'p>,
+/// The rows of one trace, by the number of what was read.
+struct Gathered {
     id: TraceId,
-    want: &Want,
-) -> Result<Vec<(Fragment, Read<'p>)>, Error> {
-    let mut found = Vec::new();
-    for (at, part) in parts.view.parts.iter().enumerate() {
-        if let Part::Head(segment, visible) = part {
-            let batch = segment.read()?;
-            let mut rows: Vec<u32> =
-                batch.trace_rows(parts.tenant, id).filter(|row| row < visible).collect();
-            rows.reverse();
-            if !rows.is_empty() {
-                let fragment =
-                    Fragment { unit: Unit { part: at, group: None }, rows: 0..count(batch.len()) };
-                found.push((fragment, Read::Head(batch, rows)));
+    spots: Vec<Spot>,
+    /// Of a segment of the head, the rows; of files, those of the fragment.
+    rows: Vec<Vec<u32>>,
+}
+
+/// Brings traces together and calls `each` with the spans of each, every one once: of several of one
+/// identity the first in the order of the view counts. Of a huge trace it is called fragment by
+/// fragment; the ids of these are returned. No segment of the head may be held by whoever calls.
+///
+/// `is_judged` tells whether filters are evaluated, or only values looked up.
+pub(super) fn gather(
+    parts: &Parts<'_>,
+    elsewhere: &Elsewhere<'_>,
+    program: &Program,
+    (want, is_judged): (&Want, bool),
+    ids: &[TraceId],
+    mut each: impl FnMut(TraceId, &TraceSpans<'_>, &Spots<'_>),
+) -> Result<Vec<TraceId>, Error> {
+    let mut found: Vec<(TraceId, Vec<Fragment>)> = Vec::new();
+    let mut by_unit: HashMap<Unit, usize> = HashMap::new();
+    for id in ids {
+        let fragments = fragments(parts, elsewhere, *id);
+        for fragment in fragments.iter().filter(|fragment| fragment.unit.group.is_some()) {
+            *by_unit.entry(fragment.unit).or_default() += 1;
+        }
+        found.push((*id, fragments));
+    }
+    let mut together: Vec<Unit> =
+        by_unit.iter().filter(|(_, traces)| **traces >= TOGETHER_MIN).map(|(unit, _)| *unit).collect();
+    together.sort_unstable_by_key(|unit| (std::cmp::Reverse(by_unit[unit]), *unit));
+    together.truncate(UNITS_MAX);
+    let mut reads: Vec<(Read<'_>, Option<Rows>)> = Vec::new();
+    let mut known: HashMap<Unit, Option<(u32, u32)>> = HashMap::new();
+    let mut gathered = Vec::new();
+    for (id, fragments) in found {
+        let mut of = Gathered { id, spots: Vec::new(), rows: Vec::new() };
+        for fragment in fragments {
+            let Some(part) = parts.view.parts.get(fragment.unit.part) else { continue };
+            match (part, fragment.unit.group) {
+                (Part::Head(segment, visible), _) => {
+                    let at = match known.get(&fragment.unit) {
+                        Some(at) => *at,
+                        None => {
+                            reads.push((Read::Head(segment.read()?), None));
+                            let at = Some((count(reads.len() - 1), 0));
+                            known.insert(fragment.unit, at);
+                            at
+                        }
+                    };
+                    let Some((piece, _)) = at else { continue };
+                    let Some((read, within)) = reads.get_mut(piece as usize) else { continue };
+                    let batch = read.batch();
+                    let mut rows: Vec<u32> =
+                        batch.trace_rows(parts.tenant, id).filter(|row| row < visible).collect();
+                    rows.reverse();
+                    if rows.is_empty() {
+                        continue;
+                    }
+                    let within = within.get_or_insert_with(|| Rows::none(count(batch.len())));
+                    rows.iter().for_each(|row| within.set(*row));
+                    let rows_of = 0..count(batch.len());
+                    let fragment = Fragment { unit: fragment.unit, rows: rows_of };
+                    of.spots.push(Spot { fragment, piece, base: 0 });
+                    of.rows.push(rows);
+                }
+                (_, Some(group)) => {
+                    let Some(reader) = parts.reader(part) else { continue };
+                    let rows = fragment.rows.clone();
+                    let mut load = |rows: Range<u32>| {
+                        let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
+                        reads.push((Read::File(Box::new(batch)), None));
+                        Some((count(reads.len() - 1), rows.start))
+                    };
+                    let at = if together.contains(&fragment.unit) {
+                        *known.entry(fragment.unit).or_insert_with(|| {
+                            load(parts.rows(part, &reader, group))
+                        })
+                    } else {
+                        load(rows.clone())
+                    };
+                    let Some((piece, base)) = at else { continue };
+                    of.spots.push(Spot { fragment, piece, base });
+                    of.rows.push((rows.start - base..rows.end - base).collect());
+                }
+                _ => {}
+            }
+        }
+        gathered.push(of);
+    }
+    let pieces: Vec<Piece<'_>> = reads
+        .iter()
+        .map(|(read, within)| match (is_judged, within) {
+            (false, _) => Piece::plain(program, read.batch()),
+            (true, Some(within)) => Piece::new(program, read.batch(), within),
+            (true, None) => {
+                Piece::new(program, read.batch(), &Rows::all(count(read.batch().len())))
+            }
+        })
+        .collect();
+    let mut huge = Vec::new();
+    for Gathered { id, spots, rows } in gathered {
+        let mut places: Vec<Place> = Vec::new();
+        let mut of_spot: Vec<usize> = Vec::new();
+        for (at, (spot, rows)) in spots.iter().zip(rows).enumerate() {
+            let piece = spot.piece;
+            of_spot.extend(rows.iter().map(|_| at));
+            places.extend(rows.into_iter().map(|row| Place { piece, row }));
+        }
+        let all = places.clone();
+        first_of_each(&mut places, &pieces);
+        // In the order of pieces, which spans are looked up by.
+        places.sort_unstable_by_key(|place| (place.piece, place.row));
+        if places.len() <= SPANS_MAX {
+            if !places.is_empty() {
+                each(id, &TraceSpans::new(program, &pieces, places), &Spots(&spots));
             }
             continue;
         }
+        huge.push(id);
+        for (at, spot) in spots.iter().enumerate() {
+            let own = all.iter().zip(&of_spot).filter(|(_, of)| **of == at);
+            let own = own.map(|(place, _)| *place);
+            let own = own.filter(|place| {
+                let key = |place: &Place| (place.piece, place.row);
+                places.binary_search_by_key(&key(place), key).is_ok()
+            });
+            let own: Vec<Place> = own.collect();
+            let spot = std::slice::from_ref(spot);
+            each(id, &TraceSpans::new(program, &pieces, own), &Spots(spot));
+        }
+    }
+    Ok(huge)
+}
+
+/// Where a trace stands, in the order of the view. Of a segment of the head only whether it may.
+fn fragments(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Vec<Fragment> {
+    let mut found = Vec::new();
+    for (at, part) in parts.view.parts.iter().enumerate() {
+        if matches!(part, Part::Head(..)) {
+            found.push(Fragment { unit: Unit { part: at, group: None }, rows: 0..0 });
+            continue;
+        }
         let Some(reader) = parts.reader(part) else { continue };
-        for (group, rows) in parts.note(part, reader.find(id)).unwrap_or_default() {
-            let own = parts.rows(part, &reader, group);
+        for (group, rows) in elsewhere.find(part, id) {
             // The hash of an id may be another's, and an L0 has other tenants.
+            let own = parts.rows(part, &reader, group);
             if rows.start < own.start || rows.end > own.end {
                 continue;
             }
-            let batch = read(parts, part, &reader, (group, rows.clone()), want);
-            let is_it = |batch: &Batch| batch.columns().trace_id.first() == Some(&id);
-            if let Some(batch) = batch.filter(is_it) {
-                let unit = Unit { part: at, group: Some(group) };
-                found.push((Fragment { unit, rows }, Read::File(Box::new(batch))));
+            let Some(summary) = parts.note(part, reader.summary_kept(group)) else { continue };
+            let trace = summary.traces.partition_point(|trace| trace.first_row < rows.start);
+            if summary.traces.get(trace).is_some_and(|trace| trace.id == id) {
+                found.push(Fragment { unit: Unit { part: at, group: Some(group) }, rows });
             }
         }
     }
-    Ok(found)
-}
-
-/// Calls `each` with the spans of a trace out of its fragments: with all of them, or, of a huge
-/// trace, fragment by fragment. Tells whether it was huge.
-pub(super) fn with_spans(
-    program: &Program,
-    fragments: &[(Fragment, Read<'_>)],
-    is_judged: bool,
-    mut each: impl FnMut(&TraceSpans<'_>, &[usize]),
-) -> bool {
-    let piece = |(_, read): &'_ (Fragment, Read<'_>)| {
-        let batch = read.batch();
-        if is_judged { Some(rows_of(read, batch)) } else { None }
-    };
-    let within: Vec<Option<Rows>> = fragments.iter().map(piece).collect();
-    let pieces: Vec<Piece<'_>> = fragments
-        .iter()
-        .zip(&within)
-        .map(|((_, read), within)| match within {
-            Some(within) => Piece::new(program, read.batch(), within),
-            None => Piece::plain(program, read.batch()),
-        })
-        .collect();
-    let mut places: Vec<Place> = Vec::new();
-    for (piece, (_, read)) in (0..).zip(fragments) {
-        places.extend(read.rows().into_iter().map(|row| Place { piece, row }));
-    }
-    first_of_each(&mut places, &pieces);
-    if places.len() <= SPANS_MAX {
-        let all: Vec<usize> = (0..fragments.len()).collect();
-        each(&TraceSpans::new(program, &pieces, places), &all);
-        return false;
-    }
-    for at in 0..fragments.len() {
-        let own = places.iter().copied().filter(|place| place.piece as usize == at);
-        each(&TraceSpans::new(program, &pieces, own.collect()), &[at]);
-    }
-    true
-}
-
-fn rows_of(read: &Read<'_>, batch: &Batch) -> Rows {
-    match read {
-        Read::Head(_, rows) => {
-            let mut set = Rows::none(count(batch.len()));
-            rows.iter().for_each(|row| set.set(*row));
-            set
-        }
-        Read::File(_) => Rows::all(count(batch.len())),
-    }
+    found
 }

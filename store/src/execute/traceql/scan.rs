@@ -51,7 +51,7 @@ pub(super) struct Left {
 }
 
 /// Between two looks at the budget, so many traces are judged.
-pub(super) const TRACES_STEP: usize = 256;
+const TRACES_STEP: usize = 256;
 
 impl<'s> Scan<'s> {
     pub(super) fn new(

@@ -9,13 +9,13 @@ use model::{Clock, Nanos, TimeRange, TraceId};
 use super::answer::{Inspected, SearchAnswer, TraceMatch};
 use super::detail::detail;
 use super::elsewhere::Elsewhere;
-use super::gather::{Fragment, gather, with_spans};
+use super::gather::{Fragment, Spots, TRACES_MAX, gather};
 use super::judge::{Piece, Place, Set, TraceSpans, effective};
 use super::program::Program;
 use super::prune::Prune;
 use super::request::SearchRequest;
 use super::rows::Rows;
-use super::scan::{Left, Scan, TRACES_STEP, Wants, is_within};
+use super::scan::{Left, Scan, Wants, is_within};
 use super::traces::Traces;
 use super::units::{Limits, Queue, Unit, base, load, starts};
 use super::value::Value;
@@ -109,13 +109,7 @@ impl Run<'_> {
         if !left.unplaced.is_empty() {
             self.read(unit, &wants.joined, &left.unplaced)?;
         }
-        for (step, id) in left.several.into_iter().enumerate() {
-            if step.is_multiple_of(TRACES_STEP) && self.limits.is_over() {
-                break;
-            }
-            self.join(id)?;
-        }
-        Ok(())
+        self.join(left.several)
     }
 
     /// Judges traces of a unit: these, or where none are given all that stand nowhere else and can
@@ -150,27 +144,26 @@ impl Run<'_> {
         )
     }
 
-    /// Judges a trace that stands in several places.
-    fn join(&mut self, id: TraceId) -> Result<(), Error> {
-        if !self.joined.insert(id) {
-            return Ok(());
-        }
-        let read = gather(self.parts, id, &self.wants.joined)?;
-        let mut met = Vec::new();
-        let is_huge = with_spans(self.program, &read, true, |spans, fragments| {
-            let all: Vec<Fragment> = fragments.iter().map(|at| read[*at].0.clone()).collect();
-            let first = fragments.first().copied().unwrap_or(0);
-            let locate = |place: Place| {
-                let (fragment, read) = &read[place.piece as usize];
-                (place.piece - count(first), read.row_in_unit(fragment, place.row))
+    /// Judges traces that stand in several places.
+    fn join(&mut self, mut ids: Vec<TraceId>) -> Result<(), Error> {
+        ids.retain(|id| self.joined.insert(*id));
+        for ids in ids.chunks(TRACES_MAX) {
+            if self.limits.is_over() {
+                break;
+            }
+            let mut finder =
+                Finder { request: self.request, found: &mut self.found, told: self.told };
+            let during = self.request.during;
+            let judge = |id: TraceId, spans: &TraceSpans<'_>, spots: &Spots<'_>| {
+                let locate = |place: Place| spots.locate(place);
+                let found = judged(id, spans, spots.fragments(), during, None, locate);
+                found.into_iter().for_each(|found| finder.keep(found));
             };
-            met.extend(judged(id, spans, all, self.request.during, None, locate));
-        });
-        let mut finder =
-            Finder { request: self.request, found: &mut self.found, told: self.told };
-        met.into_iter().for_each(|found| finder.keep(found));
-        if is_huge {
-            self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
+            let want = (&self.wants.joined, true);
+            let huge = gather(self.parts, &self.elsewhere, self.program, want, ids, judge)?;
+            if let Some(id) = huge.first() {
+                self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
+            }
         }
         Ok(())
     }
@@ -193,7 +186,8 @@ impl Run<'_> {
             return Ok(());
         }
         self.told += due.len();
-        let shown = detail(self.parts, self.program, &due, self.request.spans_per_set)?;
+        let spans_max = self.request.spans_per_set;
+        let shown = detail(self.parts, &self.elsewhere, self.program, &due, spans_max)?;
         on_found(&shown, self.limits.inspected);
         traces.extend(shown);
         Ok(())

@@ -41,7 +41,7 @@ impl Want {
 
     /// And what tells spans of one trace in several places apart, and who is whose parent.
     pub(super) fn joined(mut self) -> Self {
-        self.fixed.extend([Id::TraceId, Id::SpanId, Id::Kind, Id::ParentId, Id::ParentDistance]);
+        self.fixed.extend([Id::SpanId, Id::Kind, Id::ParentId, Id::ParentDistance]);
         self.timed()
     }
 

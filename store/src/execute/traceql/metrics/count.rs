@@ -16,11 +16,11 @@ use crate::execute::Parts;
 use crate::execute::traceql::elsewhere::Elsewhere;
 use crate::execute::traceql::expr::{Expr, Spans as _};
 use crate::execute::traceql::field::{Access, duration};
-use crate::execute::traceql::gather::{gather, with_spans};
+use crate::execute::traceql::gather::{TRACES_MAX, gather};
 use crate::execute::traceql::judge::{Piece, TraceSpans, effective};
 use crate::execute::traceql::program::Program;
 use crate::execute::traceql::rows::Rows;
-use crate::execute::traceql::scan::{Left, Scan, TRACES_STEP, Wants};
+use crate::execute::traceql::scan::{Left, Scan, Wants};
 use crate::execute::traceql::search::candidates;
 use crate::execute::traceql::traces::Traces;
 use crate::execute::traceql::units::{Limits, Unit, base, load, read, starts};
@@ -59,13 +59,7 @@ impl Count<'_> {
         if !left.unplaced.is_empty() {
             self.read(unit, &wants.joined, None, &left.unplaced, limits)?;
         }
-        for (step, id) in left.several.into_iter().enumerate() {
-            if step.is_multiple_of(TRACES_STEP) && limits.is_over() {
-                break;
-            }
-            self.join(id)?;
-        }
-        Ok(())
+        self.join(left.several, limits)
     }
 
     /// Counts spans of a unit: of these traces, or where none are given of all that stand nowhere
@@ -156,16 +150,23 @@ impl Count<'_> {
         }
     }
 
-    /// Counts a trace that stands in several places.
-    fn join(&mut self, id: TraceId) -> Result<(), Error> {
-        if !self.joined.insert(id) {
-            return Ok(());
-        }
-        let parts = self.parts;
-        let read = gather(parts, id, &self.wants.joined)?;
-        let program = self.program;
-        if with_spans(program, &read, true, |spans, _| self.spans(id, spans)) {
-            self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
+    /// Counts traces that stand in several places.
+    fn join(&mut self, mut ids: Vec<TraceId>, limits: &mut Limits<'_>) -> Result<(), Error> {
+        ids.retain(|id| self.joined.insert(*id));
+        let (parts, program, wants) = (self.parts, self.program, self.wants);
+        for ids in ids.chunks(TRACES_MAX) {
+            if limits.is_over() {
+                break;
+            }
+            let elsewhere = std::mem::replace(&mut self.elsewhere, Elsewhere::new(parts));
+            let want = (&wants.joined, true);
+            let done = gather(parts, &elsewhere, program, want, ids, |id, spans, _| {
+                self.spans(id, spans);
+            });
+            self.elsewhere = elsewhere;
+            if let Some(id) = done?.first() {
+                self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
+            }
         }
         Ok(())
     }
