@@ -15,6 +15,9 @@ use store::disk::RealDisk;
 use store::execute::traceql::{Budget, MetricsRequest, SearchRequest};
 use store::{Append, Config, Level, Store};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SEARCHES: &[(&str, usize)] = &[
     ("{ resource.service.name = \"frontend\" }", 20),
     ("{ span.http.response.status_code >= 500 }", 10_000),

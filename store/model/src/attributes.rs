@@ -44,6 +44,8 @@ pub struct Attributes {
     nodes: Vec<Node>,
     children: HashTable<u32>,
     shapes: Vec<u32>,
+    /// Rows of a table that was read without shapes; 0 in others.
+    rows: usize,
     /// What the row that is being written has behind its path.
     tail: Vec<u8>,
     seed: u64,
@@ -105,6 +107,7 @@ impl Attributes {
             nodes: vec![root],
             children: HashTable::new(),
             shapes: Vec::new(),
+            rows: 0,
             tail: Vec::new(),
             seed,
         }
@@ -112,17 +115,21 @@ impl Attributes {
 
     /// A table as a block has it. `nodes` are the trie without its root, each as the place of its
     /// column and the number of its parent (0 is the root, the first of `nodes` is 1); `shapes`
-    /// are one for each row, with [`TAIL`] where more overflow follows the path. `None` where
-    /// one of them points at something that is not there.
+    /// are one for each of `rows`, with [`TAIL`] where more overflow follows the path, or none at all
+    /// where they were not read. `None` where one of them points at something that is not there.
     #[must_use]
     pub fn from_parts(
         keys: &Interner,
         columns: Vec<Column>,
         nodes: &[(u32, u32)],
+        rows: usize,
         shapes: Vec<u32>,
     ) -> Option<Self> {
         let mut table = Self::new(0);
-        let sound = |column: &Column| column.is_sound(shapes.len(), keys.len());
+        let sound = |column: &Column| column.is_sound(rows, keys.len());
+        if !shapes.is_empty() && shapes.len() != rows {
+            return None;
+        }
         if nodes.len() >= BLOCK_NODES_MAX || !columns.iter().all(sound) {
             return None;
         }
@@ -140,7 +147,7 @@ impl Attributes {
             return None;
         }
         table.overflow = columns.iter().position(|c| c.kind == Type::Overflow).map(count);
-        (table.columns, table.shapes) = (columns, shapes);
+        (table.columns, table.shapes, table.rows) = (columns, shapes, rows);
         Some(table)
     }
 
@@ -255,13 +262,13 @@ impl Attributes {
     /// Rows that were ended.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shapes.len()
+        self.shapes.len().max(self.rows)
     }
 
     /// Whether no row was ended.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shapes.is_empty()
+        self.len() == 0
     }
 
     /// The attributes of a row in their order: column and position in it.

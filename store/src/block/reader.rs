@@ -303,12 +303,29 @@ impl Reader {
         tenant: &TenantId,
         indexed: Indexed,
     ) -> Result<Batch, Error> {
+        self.read_some(row_group, &[rows], wanted, tenant, indexed)
+    }
+
+    /// The same of several ranges of rows, which ascend.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`.
+    pub fn read_some(
+        &self,
+        row_group: u32,
+        rows: &[Range<u32>],
+        wanted: Wanted<'_>,
+        tenant: &TenantId,
+        indexed: Indexed,
+    ) -> Result<Batch, Error> {
         let tables = self.tables(row_group)?;
         let all = self.rows_of(row_group);
-        if rows.start > rows.end || rows.end > all.end - all.start {
+        let ends = rows.iter().flat_map(|rows| [rows.start, rows.end]);
+        let last = rows.last().map_or(0, |rows| rows.end);
+        if !ends.is_sorted() || last > all.end - all.start {
             return Err(damaged(format!("{}: row group {row_group} has no such rows", self.name)));
         }
-        let batch = rows::read(self, (row_group, &tables), &rows, wanted, tenant, indexed);
+        let batch = rows::read(self, (row_group, &tables), rows, wanted, tenant, indexed);
         batch.map_err(|error| match error.kind() {
             Kind::Corrupt => damaged(format!("{}: row group {row_group}: {error}", self.name)),
             _ => error,

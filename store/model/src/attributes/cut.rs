@@ -56,7 +56,8 @@ impl Attributes {
 impl Cut {
     /// The table; `None` where a row has a shape that its values do not fit.
     pub(crate) fn build(self, keys: &Interner) -> Option<Attributes> {
-        Attributes::from_parts(keys, self.columns, &self.nodes, self.shapes)
+        let rows = self.shapes.len();
+        Attributes::from_parts(keys, self.columns, &self.nodes, rows, self.shapes)
     }
 }
 

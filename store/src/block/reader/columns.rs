@@ -42,6 +42,8 @@ struct Task<'r> {
     is_few: bool,
     /// Whether columns are looked for in the cache, and left there.
     is_kept: bool,
+    /// Which rows of the whole are taken; all where nothing is said.
+    picked: Option<&'r [Range<u32>]>,
 }
 
 /// The column of a table's shapes.
@@ -58,19 +60,25 @@ impl<'r> Columns<'r> {
     pub(super) fn read(
         reader: &'r Reader,
         (row_group, tables): (u32, &Tables),
-        rows: &Range<u32>,
+        picked: &[Range<u32>],
         wanted: Wanted<'_>,
     ) -> Result<Self, Error> {
         let all = reader.rows_of(row_group);
-        let is_few = rows.end - rows.start < (all.end - all.start) / FEW;
-        let is_whole = *rows == (0..all.end - all.start);
-        let is_kept = is_whole && matches!(wanted, Wanted::Some(_));
-        let task = Task { reader, tables, row_group, rows, is_few, is_kept };
+        let whole = 0..all.end - all.start;
+        // Several ranges are picked from whole columns.
+        let rows = if let [rows] = picked { rows } else { &whole };
+        let is_few = rows.end - rows.start < whole.end / FEW;
+        let is_kept = *rows == whole && matches!(wanted, Wanted::Some(_));
+        let picked = if picked.len() == 1 { None } else { Some(picked) };
+        let task = Task { reader, tables, row_group, rows, is_few, is_kept, picked };
         let mut chosen = task.choose(wanted);
         let mut columns = Self {
             leaves: &reader.leaves,
             values: chosen.iter().map(|_| None).collect(),
-            rows: (rows.end - rows.start) as usize,
+            rows: match picked {
+                Some(picked) => picked.iter().map(ExactSizeIterator::len).sum(),
+                None => (rows.end - rows.start) as usize,
+            },
         };
         let mut decoder = reader.cache.decoder()?;
         if is_few {
@@ -244,7 +252,7 @@ impl Task<'_> {
         for (at, is_chosen) in chosen.iter_mut().enumerate().filter(|(_, chosen)| **chosen) {
             let kept = self.column_key(at).and_then(|key| reader.cache.column(key));
             if let (Some(kept), Some(slot)) = (kept, columns.values.get_mut(at)) {
-                *slot = Some(kept.values());
+                *slot = Some(kept.values(self.picked)?);
                 *is_chosen = false;
             }
         }
@@ -274,8 +282,15 @@ impl Task<'_> {
             if let Some((key, dictionary)) = key.zip(values.dictionary()) {
                 reader.cache.put_dictionary(key, dictionary);
             }
-            if let Some(key) = self.column_key(at) {
-                reader.cache.put_column(key, Kept::new(&values));
+            let mut values = values;
+            if self.is_kept || self.picked.is_some() {
+                let kept = Kept::new(&values);
+                if self.picked.is_some() {
+                    values = kept.values(self.picked)?;
+                }
+                if let Some(key) = self.column_key(at) {
+                    reader.cache.put_column(key, kept);
+                }
             }
             if let Some(slot) = columns.values.get_mut(at) {
                 *slot = Some(values);

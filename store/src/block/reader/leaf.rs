@@ -159,16 +159,20 @@ impl Values {
         &self.values
     }
 
-    /// Everything but the values.
-    pub(in crate::block) fn without_values(&self) -> Self {
-        self.with_values(Owned::Bools(Vec::new()))
+    /// The highest definition level.
+    pub(in crate::block) const fn max_def(&self) -> u8 {
+        self.max_def
     }
 
-    /// The same with other values.
-    pub(in crate::block) fn with_values(&self, values: Owned) -> Self {
-        let Self { rep, def, dictionary, max_def, width, .. } = self;
-        let (rep, def, dictionary) = (rep.clone(), def.clone(), dictionary.clone());
-        Self { rep, def, values, dictionary, max_def: *max_def, width: *width }
+    /// Bytes of a value of fixed length.
+    pub(in crate::block) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The same column with other rows.
+    pub(in crate::block) fn with(&self, rep: Vec<u8>, def: Vec<u8>, values: Owned) -> Self {
+        let dictionary = self.dictionary.clone();
+        Self { rep, def, values, dictionary, max_def: self.max_def, width: self.width }
     }
 
     /// How many entries there are, absent ones included.

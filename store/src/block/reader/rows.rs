@@ -23,7 +23,7 @@ const FEW_ROWS: usize = 256;
 pub(super) fn read(
     reader: &Reader,
     (row_group, tables): (u32, &Tables),
-    rows: &Range<u32>,
+    rows: &[Range<u32>],
     wanted: Wanted<'_>,
     tenant: &TenantId,
     indexed: Indexed,
@@ -249,7 +249,6 @@ impl Columns<'_> {
         let shape = shape_of(table);
         let has_shapes = self.has(shape);
         let mut shapes = self.words32(shape)?;
-        shapes.resize(len, EMPTY_SHAPE);
         let attributes: Vec<_> = reader.directory.schema.of(table).collect();
         let mut columns = Vec::new();
         // Where each place among the table's columns is in the batch.
@@ -261,8 +260,11 @@ impl Columns<'_> {
             }
             let attribute = attributes.get(place as usize);
             let Some((Attribute { key, kind, .. }, _)) = attribute else { continue };
-            places.push(count(columns.len()));
             let values = self.take_at(at);
+            if !has_shapes && values.is_none() {
+                continue;
+            }
+            places.push(count(columns.len()));
             columns.push(column(keys.push(key.as_bytes()), *kind, table, values)?);
         }
         let all = tables.shapes.get(table as usize).map(Vec::as_slice).unwrap_or_default();
@@ -270,7 +272,7 @@ impl Columns<'_> {
         let place = |column: u32| places.get(column as usize).copied().unwrap_or(overflow);
         let nodes = if has_shapes { trie(all, &mut shapes, place)? } else { Nodes::new() };
         columns.push(self.rest(table, len, &nodes, &shapes, overflow)?);
-        Ok(Unbuilt { columns, nodes, shapes })
+        Ok(Unbuilt { columns, nodes, rows: len, shapes })
     }
 }
 
@@ -278,12 +280,13 @@ impl Columns<'_> {
 struct Unbuilt {
     columns: Vec<Column>,
     nodes: Nodes,
+    rows: usize,
     shapes: Vec<u32>,
 }
 
 impl Unbuilt {
     fn build(self, keys: &Interner) -> Result<Attributes, Error> {
-        let built = Attributes::from_parts(keys, self.columns, &self.nodes, self.shapes);
+        let built = Attributes::from_parts(keys, self.columns, &self.nodes, self.rows, self.shapes);
         built.ok_or_else(|| damaged("attributes point at what is not there"))
     }
 }

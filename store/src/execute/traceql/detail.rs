@@ -2,7 +2,9 @@
 //! one row group.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
+use model::batch::Indexed;
 use model::column::count;
 use model::{Nanos, SpanId, TraceId};
 use traceql::ast::Static;
@@ -18,6 +20,7 @@ use super::search::{Found, FoundSet};
 use super::units::{Unit, read};
 use super::value::Value;
 use super::want::Want;
+use crate::block::reader::Wanted;
 use crate::error::Error;
 use crate::execute::Parts;
 
@@ -94,7 +97,6 @@ fn of_unit(
     let Some((part, group)) = part.zip(unit.group) else { return Vec::new() };
     let Some(reader) = parts.reader(part) else { return Vec::new() };
     let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Vec::new() };
-    let own = parts.rows(part, &reader, group);
     let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
     let show = |batch: &model::Batch, base: u32, found: &Found| {
         let rows = rows_of(found)?;
@@ -114,13 +116,25 @@ fn of_unit(
         Some(trace_match(program, found, &spans, spans_max, trace, locate))
     };
     if members.len() >= TOGETHER_MIN {
-        // All of the unit: its columns are likely known, and are from now on.
-        let Some(batch) = read(parts, part, &reader, (group, own.clone()), want) else {
-            return Vec::new();
-        };
+        // Picked from all of the unit: its columns are likely known, and are from now on.
+        let mut rows: Vec<(usize, Range<u32>)> =
+            members.iter().filter_map(|(at, found)| Some((*at, rows_of(found)?))).collect();
+        rows.sort_unstable_by_key(|(_, rows)| rows.start);
+        let ranges: Vec<Range<u32>> = rows.iter().map(|(_, rows)| rows.clone()).collect();
+        let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
+        let wanted = Wanted::Some(&is_wanted);
+        let batch = reader.read_some(group, &ranges, wanted, parts.tenant, Indexed::No);
+        let Some(batch) = parts.note(part, batch) else { return Vec::new() };
+        // How far the rows of a trace have moved.
+        let mut first = 0;
+        let mut moved = HashMap::new();
+        for (at, rows) in rows {
+            moved.insert(at, rows.start - first);
+            first += rows.end - rows.start;
+        }
         let shown = members.iter();
         return shown
-            .filter_map(|(at, found)| Some((*at, show(&batch, own.start, found)?)))
+            .filter_map(|(at, found)| Some((*at, show(&batch, *moved.get(at)?, found)?)))
             .collect();
     }
     let each = members.iter().filter_map(|(at, found)| {

@@ -8,7 +8,7 @@ use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status, Whose};
 
 use super::attrs::{Attrs, Met, met_of, state_of};
 use super::rows::{Rows, Truth};
-use super::value::{Test, any_of, fields, key_value, of_any};
+use super::value::{Test, any_of, by_order, fields, key_value, of_any};
 
 /// Whether a field can be read off the span alone, or takes its whole trace.
 pub(super) fn is_local(field: &Field) -> bool {
@@ -175,6 +175,10 @@ impl<'b> Access<'b> {
                     let known = usize::try_from(number).ok().and_then(|at| known.get(at));
                     met.note(row, known.copied().flatten());
                 }
+            }
+            Intrinsic::Duration if let Some((op, nanos)) = test.of_nanos() => {
+                let is_met = |row: u32| by_order(op, duration(self.batch, row).cmp(&nanos));
+                met = Met { met: within.filter(is_met), fits: within.clone() };
             }
             Intrinsic::StatusMessage => {
                 let of = |code| test.meets_text(self.columns.texts.text(code));

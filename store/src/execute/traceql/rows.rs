@@ -35,7 +35,22 @@ impl Rows {
     /// The rows of a set for which a test is true.
     pub(super) fn filter(&self, mut test: impl FnMut(u32) -> bool) -> Self {
         let mut rows = Self::none(self.len);
-        self.iter().filter(|row| test(*row)).for_each(|row| rows.set(row));
+        for (at, (word, left)) in rows.words.iter_mut().zip(&self.words).enumerate() {
+            let first = count(at * 64);
+            if *left == u64::MAX {
+                // No branch for each where all are asked for.
+                for bit in 0..64 {
+                    *word |= u64::from(test(first + bit)) << bit;
+                }
+                continue;
+            }
+            let mut left = *left;
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                *word |= u64::from(test(first + bit)) << bit;
+            }
+        }
         rows
     }
 

@@ -163,6 +163,14 @@ impl Test {
         }
     }
 
+    /// The comparison of a duration with a literal that is one, which needs no value each.
+    pub(super) fn of_nanos(&self) -> Option<(Comparison, i64)> {
+        match &self.kind {
+            TestKind::Compare(op, Static::Duration(nanos)) => Some((*op, *nanos)),
+            _ => None,
+        }
+    }
+
     /// The only texts that can meet it, where they are known.
     pub(super) fn texts(&self) -> Option<Vec<&str>> {
         match &self.kind {
