@@ -15,15 +15,18 @@
 mod admin;
 mod answer;
 mod call;
+mod collapse;
 mod config;
 mod error;
 mod hint;
+mod llm;
 mod names;
 pub(crate) mod pb;
 mod prune;
 mod routes;
 mod search;
 mod series;
+mod span;
 mod stream;
 mod tempo;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod api_search;
 mod api_stream;
 mod api_tags;
 mod api_trace;
+mod api_trace_forms;
 mod block_cli;
 mod command_line;
 mod data_directory;

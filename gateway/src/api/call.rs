@@ -7,7 +7,7 @@ use model::{Nanos, TenantId, TimeRange};
 use store::execute::traceql::Budget;
 
 use super::error::Fault;
-use super::lists;
+use super::{lists, llm};
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 128 << 10;
@@ -55,6 +55,17 @@ impl<'a> Path<'a> {
         }
         decode(id, false).map(Cow::into_owned)
     }
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Tempo's JSON.
+    Json,
+    /// Tempo's messages.
+    Protobuf,
+    /// In as few words as it can be told.
+    Short,
 }
 
 /// One request.
@@ -109,6 +120,17 @@ impl Call {
         lists(&self.headers, header::ACCEPT, &["application/protobuf", "application/x-protobuf"])
     }
 
+    /// In which form the client wants traces and values.
+    pub(super) fn form(&self) -> Form {
+        if self.takes_protobuf() {
+            Form::Protobuf
+        } else if lists(&self.headers, header::ACCEPT, &[llm::CONTENT_TYPE]) {
+            Form::Short
+        } else {
+            Form::Json
+        }
+    }
+
     /// Whether the answer may be gzipped.
     pub(super) fn takes_gzip(&self) -> bool {
         lists(&self.headers, header::ACCEPT_ENCODING, &["gzip", "*"])
@@ -150,6 +172,28 @@ impl Parameters<'_> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let refuse = || Fault::invalid(format!("{name}: {text:?} is no whole number"));
         text.parse().map(Some).map_err(|_| refuse())
+    }
+
+    /// Yes or no; no where it is not there.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
+        match self.get(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => {
+                Err(Fault::invalid(format!("{name}: {other:?} is neither true nor false")))
+            }
+        }
+    }
+
+    /// A number of levels; nothing is all of them, which is written -1.
+    pub(super) fn levels(&self, name: &str, usual: Option<usize>) -> Result<Option<usize>, Fault> {
+        match self.get(name) {
+            None => Ok(usual),
+            Some("-1") => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                Fault::invalid(format!("{name}: {text:?} is neither a number nor -1"))
+            }),
+        }
     }
 
     /// `start` and `end`, in seconds since the epoch: both or none of them (Tempo's way of

@@ -6,11 +6,12 @@ use model::json::{self, Flavour};
 use model::wire;
 use store::execute::traceql::SearchRequest;
 
-use super::Api;
 use super::answer::Answer;
-use super::call::Call;
+use super::call::{Call, Form};
+use super::collapse::Collapse;
 use super::error::Fault;
 use super::prune::Prune;
+use super::{Api, llm};
 
 /// The version of Tempo whose contract this is. Grafana switches features on by it.
 const TEMPO_VERSION: &str = "3.0.2";
@@ -27,11 +28,11 @@ pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
         let why = trace.partial.unwrap_or_default();
         return Err(Fault::not_found(format!("the trace is not where could be looked: {why}")));
     }
-    let (left_out, damage) = (trace.left_out, trace.partial);
-    let answer = if call.takes_protobuf() {
-        Answer::protobuf(trace.otlp)
-    } else {
-        Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?)
+    let (left_out, damage) = (trace.left_out, trace.partial.clone());
+    let answer = match call.form() {
+        Form::Protobuf => Answer::protobuf(trace.otlp),
+        Form::Json => Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?),
+        Form::Short => short(call, &trace.otlp, partial(&trace).as_deref())?,
     };
     let answer = match left_out {
         0 => answer,
@@ -46,32 +47,52 @@ const LEFT_OUT: HeaderName = HeaderName::from_static("x-traceweir-spans-left-out
 /// `GET /api/v2/traces/{id}`.
 pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let id = TraceId::parse(call.id())?;
-    let prune = Prune::read(&call.parameters()?, id)?;
+    let parameters = call.parameters()?;
+    let (prune, collapse) = (Prune::read(&parameters, id)?, Collapse::read(&parameters)?);
     let mut trace = find(api, call)?;
     let partial = match prune {
         None => partial(&trace),
         Some(prune) => pruned(api, call, &prune, &mut trace)?,
     };
-    if call.takes_protobuf() {
-        // tempopb.TraceByIDResponse: trace = 1, metrics = 2, status = 3, message = 4.
-        let mut out = Vec::with_capacity(trace.otlp.len() + 256);
-        wire::put_bytes(&mut out, 1, &trace.otlp);
-        wire::put_bytes(&mut out, 2, &[]);
-        if let Some(message) = partial {
-            wire::put_u64(&mut out, 3, PARTIAL);
-            wire::put_bytes(&mut out, 4, message.as_bytes());
-        }
-        return Ok(Answer::protobuf(out));
+    if let Some(collapse) = collapse {
+        (trace.otlp, trace.spans) = collapse.apply(&trace.otlp)?;
     }
+    match call.form() {
+        Form::Protobuf => Ok(Answer::protobuf(message(&trace.otlp, partial.as_deref()))),
+        Form::Json => envelope(&trace.otlp, partial.as_deref()).map(Answer::json),
+        Form::Short => short(call, &trace.otlp, partial.as_deref()),
+    }
+}
+
+/// The same trace in few words.
+fn short(call: &Call, otlp: &[u8], partial: Option<&str>) -> Result<Answer, Fault> {
+    let id = TraceId::parse(call.id())?;
+    Ok(Answer::typed(llm::CONTENT_TYPE, llm::trace(id, otlp, partial)?))
+}
+
+/// `tempopb.TraceByIDResponse`: trace = 1, metrics = 2, status = 3, message = 4.
+fn message(otlp: &[u8], partial: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(otlp.len() + 256);
+    wire::put_bytes(&mut out, 1, otlp);
+    wire::put_bytes(&mut out, 2, &[]);
+    if let Some(message) = partial {
+        wire::put_u64(&mut out, 3, PARTIAL);
+        wire::put_bytes(&mut out, 4, message.as_bytes());
+    }
+    out
+}
+
+/// The same as JSON.
+fn envelope(otlp: &[u8], partial: Option<&str>) -> Result<String, Fault> {
     let mut out = String::from("{\"trace\":");
-    out.push_str(&json::encode(&trace.otlp, Flavour::TempoV2)?);
+    out.push_str(&json::encode(otlp, Flavour::TempoV2)?);
     out.push_str(",\"metrics\":{}");
     if let Some(message) = partial {
         out.push_str(",\"status\":\"PARTIAL\",\"message\":");
         json::put_text(&mut out, message.as_bytes());
     }
     out.push('}');
-    Ok(Answer::json(out))
+    Ok(out)
 }
 
 /// Leaves what a request asks for, and says that it is a part.
