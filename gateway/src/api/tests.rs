@@ -67,7 +67,8 @@ impl Traces for Shelf {
             Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
             None => {
                 let (left_out, partial) = (self.left_out, self.partial.clone());
-                let found = |otlp| store::Trace { otlp, spans: 1, left_out, partial };
+                let rest = store::Trace::default();
+                let found = |otlp| store::Trace { otlp, spans: 1, left_out, partial, ..rest };
                 Ok(self.trace.clone().map(found))
             }
         }
