@@ -1,10 +1,12 @@
 //! A trace by its id in other forms than all of its spans: in few words, and like spans as one.
 
+use std::collections::HashSet;
+
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::api::hex;
-use tests::gateway::Gateway;
-use tests::http::Request;
+use tests::gateway::{Gateway, Options};
+use tests::http::{Reply, Request};
 use tests::otlp;
 use tests::random::Rng;
 
@@ -73,6 +75,65 @@ fn spans_are_filtered_before_they_are_joined() {
     let spans = spans(&part);
     assert_eq!(spans.len(), 1, "{part}");
     assert_eq!(attribute(&spans[0], "aggregation.span_count")["intValue"], "8");
+}
+
+/// Where a `Link` header leads.
+fn next_page(reply: &Reply) -> Option<String> {
+    let link = reply.header("link")?;
+    let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
+    assert_eq!(relation, "; rel=\"next\"");
+    Some(target.to_owned())
+}
+
+#[test]
+fn a_huge_trace_comes_in_pages_each_span_once() {
+    let gateway = Options::new().set("query.trace_bytes_max", "1MiB").start();
+    let mut rng = Rng::new(8);
+    let trace = otlp::trace(&mut rng, 4_000);
+    let (count, id) = (trace.len(), hex(&trace[0].trace_id));
+    let fill = otlp::text("fill", &"x".repeat(1_000));
+    for part in trace.chunks(500) {
+        let mut part = part.to_vec();
+        part.iter_mut().for_each(|span| span.attributes.push(fill.clone()));
+        gateway.export(&otlp::request("huge", part));
+    }
+    for version in ["/api/traces", "/api/v2/traces"] {
+        let path = format!("{version}/{id}");
+        let (mut ids, mut pages, mut latest) = (HashSet::new(), 0, 0);
+        let mut query = String::new();
+        loop {
+            let reply = gateway.get(&format!("{path}{query}"));
+            assert_eq!(reply.status, 200, "{reply:?}");
+            assert!(reply.body.len() < 4 << 20, "{} bytes", reply.body.len());
+            let mut answer = reply.json();
+            if version == "/api/v2/traces" {
+                assert_eq!(answer["status"], "PARTIAL");
+            } else {
+                answer = json!({ "trace": { "resourceSpans": answer["batches"].take() } });
+            }
+            let mut starts: Vec<u64> = Vec::new();
+            for span in spans(&answer) {
+                let is_new = ids.insert(span["spanId"].to_string());
+                assert!(is_new, "{} is there twice", span["spanId"]);
+                let start = span["startTimeUnixNano"].as_str();
+                starts.extend(start.and_then(|start| start.parse::<u64>().ok()));
+            }
+            assert!(starts.iter().all(|start| *start >= latest), "pages are in order");
+            latest = starts.into_iter().max().unwrap_or(latest);
+            pages += 1;
+            let Some(next) = next_page(&reply) else { break };
+            let message = answer["message"].as_str().unwrap_or_default().to_owned();
+            let after = next.trim_start_matches('?');
+            assert!(version == "/api/traces" || message.contains(after), "{message}");
+            query = next;
+        }
+        assert_eq!(ids.len(), count, "{version}");
+        assert!(pages > 3, "{pages} pages");
+    }
+    let reply = gateway.get(&format!("/api/v2/traces/{id}?after=nowhere"));
+    assert!(reply.status == 400 && reply.text().contains("after"), "{reply:?}");
+    let past = gateway.get(&format!("/api/v2/traces/{id}?after={}", "f".repeat(33)));
+    assert_eq!(past.status, 404, "{past:?}");
 }
 
 #[test]

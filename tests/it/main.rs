@@ -5,6 +5,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_contract;
+mod api_diff;
 mod api_metrics;
 mod api_query;
 mod api_search;

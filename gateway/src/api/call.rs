@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::{HeaderMap, header, request};
 use model::{Nanos, TenantId, TimeRange};
 use store::execute::traceql::Budget;
@@ -75,6 +76,7 @@ pub(super) struct Call {
     tenant: Option<String>,
     query: String,
     headers: HeaderMap,
+    body: Bytes,
     budget: Budget,
 }
 
@@ -91,12 +93,32 @@ impl Call {
             tenant: tenant.map(str::to_owned),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
+            body: Bytes::new(),
         }
+    }
+
+    /// The same request with its body.
+    pub(super) fn with_body(self, body: Bytes) -> Self {
+        Self { body, ..self }
+    }
+
+    /// The body; empty where the route takes none.
+    pub(super) const fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// The `{id}` of the path.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same request with another value of a parameter, as a relative reference.
+    pub(super) fn with(&self, name: &str, value: &str) -> String {
+        let is_other = |pair: &&str| pair.split('=').next() != Some(name) && !pair.is_empty();
+        let pairs: Vec<&str> = self.query.split('&').filter(is_other).collect();
+        let others = pairs.join("&");
+        let between = if others.is_empty() { "" } else { "&" };
+        format!("?{others}{between}{name}={value}")
     }
 
     /// What the answer may cost.

@@ -23,6 +23,13 @@ const KINDS: [&str; 6] = [
 /// The names of OTLP's status codes, by number.
 const STATUSES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
 
+/// What TraceQL calls the kinds.
+const KIND_WORDS: [&str; 6] =
+    ["unspecified", "internal", "server", "client", "producer", "consumer"];
+
+/// What TraceQL calls the status codes.
+const STATUS_WORDS: [&str; 3] = ["unset", "ok", "error"];
+
 /// One span.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span<'a> {
@@ -90,6 +97,14 @@ impl<'a> Span<'a> {
 
     pub(super) fn status_name(&self) -> &'static str {
         named(&STATUSES, self.status)
+    }
+
+    pub(super) fn kind_word(&self) -> &'static str {
+        named(&KIND_WORDS, self.kind)
+    }
+
+    pub(super) fn status_word(&self) -> &'static str {
+        named(&STATUS_WORDS, self.status)
     }
 
     /// `service.name`: its own, or that of its resource; empty where neither is there.

@@ -1,5 +1,6 @@
 //! The API as clients see it: codes, headers and bodies of every route.
 
+mod diffs;
 mod operators;
 mod real;
 mod requests;
@@ -10,6 +11,7 @@ use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
+use http_body_util::Full;
 use model::{Faults, Nanos, TimeRange, TraceId};
 use serde_json::json;
 use store::execute::traceql as engine;
@@ -55,20 +57,28 @@ impl Shelf {
     }
 }
 
+/// What the second page of a trace comes after.
+fn next() -> store::SpanKey {
+    store::SpanKey::parse(&format!("{:016x}{:016x}2", 5, 7)).unwrap()
+}
+
 impl Traces for Shelf {
     fn trace(
         &self,
         tenant: &TenantId,
         id: TraceId,
         during: TimeRange,
+        after: Option<store::SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error> {
         self.asked.lock().unwrap().push((tenant.clone(), id, during));
         match self.fails {
             Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
             None => {
                 let (left_out, partial) = (self.left_out, self.partial.clone());
-                let rest = store::Trace::default();
-                let found = |otlp| store::Trace { otlp, spans: 1, left_out, partial, ..rest };
+                // One span a page: the second of them is the last one.
+                let (spans, before) = (1, u64::from(after.is_some()));
+                let next = Some(next()).filter(|next| left_out > 0 && after != Some(*next));
+                let found = |otlp| store::Trace { otlp, spans, before, left_out, next, partial };
                 Ok(self.trace.clone().map(found))
             }
         }
@@ -212,8 +222,8 @@ impl Rig {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        Arc::clone(&self.api).answer(head, listener).await
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        Arc::clone(&self.api).answer(request, listener).await
     }
 }
 

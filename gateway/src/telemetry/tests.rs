@@ -109,8 +109,9 @@ fn api(sources: &Sources) -> Arc<Api> {
 
 /// Asks the API for a path.
 fn answered(api: &Arc<Api>, path: &str) {
-    let (head, ()) = http::Request::get(path).body(()).unwrap().into_parts();
-    let answer = Arc::clone(api).answer(head, Listener::Query);
+    let body = http_body_util::Empty::<bytes::Bytes>::new();
+    let request = http::Request::get(path).body(body).unwrap();
+    let answer = Arc::clone(api).answer(request, Listener::Query);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(answer).status(), 200);
 }

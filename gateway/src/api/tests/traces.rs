@@ -44,7 +44,7 @@ async fn a_trace_that_is_too_large_says_what_is_missing() {
     assert_eq!(status, StatusCode::OK);
     let json: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["status"], "PARTIAL");
-    assert!(json["message"].as_str().unwrap().contains("7 are left out"), "{text}");
+    assert!(json["message"].as_str().unwrap().contains("spans 1 to 1 of 8 are shown"), "{text}");
     let accept = [("accept", "application/protobuf")];
     let v2 = rig.ask(Method::GET, &path, Listener::Query, &accept).await;
     let mut reader = model::wire::Reader::new(v2.body());
@@ -95,4 +95,29 @@ async fn what_is_wrong_with_a_trace_request_is_said() {
         assert!(text.contains(word), "{path}: {text}");
     }
     assert_eq!(rig.api.unknown(), 2);
+}
+
+#[tokio::test]
+async fn a_trace_that_is_too_large_comes_in_pages() {
+    let rig = Rig::new(Shelf { left_out: 1, ..shelf() }, Tenancy::Single);
+    for version in ["/api/traces", "/api/v2/traces"] {
+        let path = format!("{version}/{ID}?start=1&end=2");
+        let first = rig.ask(Method::GET, &path, Listener::Query, &[]).await;
+        let link = format!("<?start=1&end=2&after={}>; rel=\"next\"", next());
+        assert_eq!(first.headers()[header::LINK], link);
+        let path = format!("{version}/{ID}?after={}&start=1&end=2", next());
+        let last = rig.ask(Method::GET, &path, Listener::Query, &[]).await;
+        assert_eq!(last.status(), StatusCode::OK);
+        assert!(!last.headers().contains_key(header::LINK));
+    }
+    let (_, first) = rig.get(&format!("/api/v2/traces/{ID}")).await;
+    let first: Value = serde_json::from_str(&first).unwrap();
+    let message = first["message"].as_str().unwrap();
+    assert!(message.ends_with(&format!("the next ones are at after={}", next())), "{message}");
+    let (_, last) = rig.get(&format!("/api/v2/traces/{ID}?after={}", next())).await;
+    let last: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(last["status"], "PARTIAL");
+    assert!(last["message"].as_str().unwrap().starts_with("spans 2 to 2 of 2"), "{last}");
+    let (status, text) = rig.get(&format!("/api/v2/traces/{ID}?after=x")).await;
+    assert!(status == StatusCode::BAD_REQUEST && text.contains("after: \"x\""), "{text}");
 }
