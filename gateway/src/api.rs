@@ -57,6 +57,7 @@ pub use traces::Traces;
 
 use crate::clock;
 use crate::compute::Compute;
+use crate::receiver::cors::Cors;
 use crate::receiver::{Tenancy, is_grpc};
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
@@ -83,6 +84,17 @@ pub struct Page {
     pub text: String,
 }
 
+/// The configuration as YAML, secrets hidden.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// All of it.
+    pub all: String,
+    /// What it would be if nobody said anything.
+    pub defaults: String,
+    /// What is not as it would be, a line for each key.
+    pub changed: String,
+}
+
 /// What the API works with.
 pub struct Parts {
     /// Where traces are read.
@@ -102,6 +114,8 @@ pub struct Parts {
     pub metrics: Arc<dyn Fn(&str) -> Page + Send + Sync>,
     /// What `GET /status` on the admin port says.
     pub status: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// What the process runs with.
+    pub settings: Arc<Settings>,
 }
 
 impl fmt::Debug for Parts {
@@ -134,9 +148,14 @@ impl Stats {
     }
 }
 
+/// The headers of answers that web pages may read.
+const EXPOSED: &str = "link, retry-after, x-traceweir-hint, x-traceweir-partial, \
+                       x-traceweir-spans-left-out";
+
 /// The query API of the process, shared by its ports.
 pub struct Api {
     config: Config,
+    cors: Cors,
     parts: Parts,
     /// By place in [`ROUTES`].
     stats: Vec<Stats>,
@@ -158,7 +177,8 @@ impl Api {
     pub fn new(config: Config, parts: Parts) -> Arc<Self> {
         let stats = ROUTES.iter().map(|_| Stats::default()).collect();
         let calls = METHODS.iter().map(|_| Stats::default()).collect();
-        Arc::new(Self { config, parts, stats, calls, unknown: Counter::new() })
+        let cors = Cors::new(&config.cors, "GET, HEAD, POST", EXPOSED);
+        Arc::new(Self { config, cors, parts, stats, calls, unknown: Counter::new() })
     }
 
     /// The counters of each route and each gRPC method, by its path.
@@ -323,8 +343,20 @@ impl Handler for Door {
         if self.listener == Listener::Query && is_grpc(request.headers()) {
             return Box::pin(stream::handle(Arc::clone(&self.api), request));
         }
-        let answer = Arc::clone(&self.api).answer(request, self.listener);
-        Box::pin(async move { answer.await.map(Body::from) })
+        if self.listener == Listener::Admin {
+            let answer = Arc::clone(&self.api).answer(request, self.listener);
+            return Box::pin(async move { answer.await.map(Body::from) });
+        }
+        if let Some(answer) = self.api.cors.preflight(&request) {
+            return Box::pin(std::future::ready(answer));
+        }
+        let origin = self.api.cors.origin(request.headers());
+        Box::pin(async move {
+            let answer = Arc::clone(&self.api).answer(request, self.listener);
+            let mut response = answer.await.map(Body::from);
+            self.api.cors.allow(origin, &mut response);
+            response
+        })
     }
 }
 

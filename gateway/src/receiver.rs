@@ -168,7 +168,7 @@ impl Receiver {
             intake: Arc::new(intake),
             compute,
             tasks,
-            cors: cors::Cors::new(&config.cors),
+            cors: cors::Cors::new(&config.cors, "POST", "retry-after"),
             services: Services::new(Serves::Spans),
             query_services: Services::new(Serves::SpansAndQueries),
             other_seen: Throttle::new(1, Nanos::from_secs(60)),

@@ -15,7 +15,7 @@ use super::prune::Prune;
 use super::{Api, llm};
 
 /// The version of Tempo whose contract this is. Grafana switches features on by it.
-const TEMPO_VERSION: &str = "3.0.2";
+pub(super) const TEMPO_VERSION: &str = "3.0.2";
 
 /// `tempopb.PartialStatus`: the trace is larger than what is returned.
 const PARTIAL: u64 = 1;

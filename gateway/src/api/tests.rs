@@ -200,6 +200,11 @@ impl Rig {
                 text: format!("# {accept}\n{}", "a 1\n".repeat(1000)),
             }),
             status: Arc::new(|| json!({ "head": { "spans": 7 } })),
+            settings: Arc::new(Settings {
+                all: "all: 1\n".to_owned(),
+                defaults: "usual: 1\n".to_owned(),
+                changed: String::new(),
+            }),
         };
         let api = Api::new(Config { base_path: "/base".to_owned(), ..Config::default() }, parts);
         Self { api, shelf, compute }

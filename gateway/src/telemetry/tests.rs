@@ -103,6 +103,7 @@ fn api(sources: &Sources) -> Arc<Api> {
         health: Arc::new(crate::api::Health::default),
         metrics: Arc::new(|_| Page { content_type: "", text: String::new() }),
         status: Arc::new(|| serde_json::Value::Null),
+        settings: Arc::default(),
     };
     Api::new(crate::api::Config::default(), parts)
 }

@@ -56,3 +56,36 @@ fn the_base_path_is_checked() {
         assert_eq!(faults(bad), 1, "{bad}");
     }
 }
+
+#[tokio::test]
+async fn status_pages_tell_what_runs_here() {
+    let rig = Rig::new(Shelf::default(), Tenancy::Header);
+    let ask = async |path: &str, listener| {
+        let response = rig.ask(Method::GET, path, listener, &[]).await;
+        let text = String::from_utf8(response.body().to_vec()).unwrap();
+        (response.status().as_u16(), text)
+    };
+    for listener in [Listener::Query, Listener::Admin] {
+        let (status, version) = ask("/status/version", listener).await;
+        assert!(status == 200 && version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+        let (status, endpoints) = ask("/status/endpoints", listener).await;
+        assert_eq!(status, 200);
+        for row in [
+            "query POST /base/api/v2/traces/diff  ",
+            "admin GET  /status/config  ",
+            "query gRPC /tempopb.StreamingQuerier/Search  ",
+        ] {
+            assert!(endpoints.contains(row), "{row}: {endpoints}");
+        }
+    }
+    for (query, status, text) in [
+        ("", 200, "all: 1\n"),
+        ("?mode=defaults", 200, "usual: 1\n"),
+        ("?mode=diff", 200, ""),
+        ("?mode=x", 400, "mode: \"x\" is neither diff nor defaults\n"),
+    ] {
+        let told = ask(&format!("/status/config{query}"), Listener::Admin).await;
+        assert_eq!(told, (status, text.to_owned()));
+    }
+    assert_eq!(ask("/status/config", Listener::Query).await.0, 404);
+}

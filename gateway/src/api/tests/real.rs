@@ -54,6 +54,7 @@ impl Real {
             health: Arc::new(Health::default),
             metrics: Arc::new(|_| Page { content_type: "text/plain", text: String::new() }),
             status: Arc::new(|| Value::Null),
+            settings: Arc::default(),
         };
         Self { api: Api::new(Config::default(), parts), store, compute, _dir: dir }
     }
