@@ -84,17 +84,13 @@ impl Traces for Shelf {
         }
     }
 
-    fn search(&self, tenant: &TenantId, _: &store::Search) -> Result<store::Found, store::Error> {
-        assert_ne!(tenant.as_str(), "panics", "a handler that panics");
-        Ok(store::Found { partial: self.partial.clone(), ..store::Found::default() })
-    }
-
     fn query(
         &self,
         tenant: &TenantId,
         request: &engine::SearchRequest,
         on_found: &mut dyn FnMut(&[engine::TraceMatch], engine::Inspected),
     ) -> Result<engine::SearchAnswer, store::Error> {
+        assert_ne!(tenant.as_str(), "panics", "a handler that panics");
         if tenant.as_str() == "waits" {
             self.started.wait();
             // Ten seconds at most: then nobody has told it.

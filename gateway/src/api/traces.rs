@@ -22,16 +22,6 @@ pub trait Traces: Send + Sync {
         after: Option<SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error>;
 
-    /// Finds traces by tags. Computes.
-    ///
-    /// # Errors
-    /// As [`store::Store::search`].
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error>;
-
     /// Finds traces by a query, and tells them as they are found. Computes.
     ///
     /// # Errors
@@ -91,14 +81,6 @@ impl Traces for store::Store {
         after: Option<SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error> {
         self.trace_after(tenant, id, during, after)
-    }
-
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error> {
-        Self::search(self, tenant, search)
     }
 
     fn query(

@@ -108,7 +108,10 @@ fn check_keys(value: &Value, above: &str) {
                 "serviceStats",
             ],
         ),
-        ("metrics", &["inspectedTraces", "inspectedBytes", "completedJobs", "totalJobs"]),
+        (
+            "metrics",
+            &["inspectedTraces", "inspectedBytes", "inspectedSpans", "completedJobs", "totalJobs"],
+        ),
         ("spanSet", &["spans", "matched", "attributes"]),
         ("spanSets", &["spans", "matched", "attributes"]),
         ("spans", &["spanID", "name", "startTimeUnixNano", "durationNanos", "attributes"]),
