@@ -1,7 +1,8 @@
 //! What is joined, what stays, and what is told of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
@@ -212,5 +213,52 @@ fn what_cannot_be_is_refused_by_name() {
     ] {
         let refusal = read(query).unwrap_err();
         assert!(refusal.contains(word), "{query}: {refusal}");
+    }
+}
+
+/// Forests, with some circles and shared ids in them.
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let name = prop_oneof![Just("a"), Just("b")];
+    let system = prop_oneof![Just("pg"), Just("mysql")];
+    let row = (1..40_u64, 0..30_u64, name, 0..3_u64, system);
+    proptest::collection::vec(row, 0..40).prop_map(|mut rows| {
+        for (place, row) in (1..).zip(&mut rows) {
+            // Most ids are their own, and most parents come before.
+            row.0 = if row.0 > 36 { 7 } else { place };
+            row.1 = if row.1 > 27 { row.1 } else { row.1.min(place / 4) };
+        }
+        rows
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_span_and_no_error_is_lost(rows in rows(), min in 2..4_usize, depth in 0..4_usize) {
+        let collapse = Collapse { group_by: Vec::new(), spans_min: min, parents_max: depth };
+        let before = otlp(&rows);
+        let (after, count) = collapse.apply(&before).unwrap();
+        let stands_for = |span: &Span<'_>| {
+            let attributes = span::flat(span.bytes, 9).unwrap();
+            attributes.get("aggregation.span_count").map_or(1, |count| count.as_u64().unwrap())
+        };
+        let (before, after) = (span::all(&before).unwrap(), span::all(&after).unwrap());
+        prop_assert_eq!(after.len() as u64, count);
+        for status in 0..3 {
+            let had = before.iter().filter(|span| span.status == status).count() as u64;
+            let has = after.iter().filter(|span| span.status == status);
+            prop_assert_eq!(has.map(stands_for).sum::<u64>(), had, "status {}", status);
+        }
+        // Who had a parent in the trace has one still.
+        let known = |spans: &[Span<'_>]| -> HashSet<_> { spans.iter().filter_map(|s| s.id).collect() };
+        let (ids_before, ids_after) = (known(&before), known(&after));
+        for span in &after {
+            let Some(parent) = span.parent else { continue };
+            prop_assert!(!ids_before.contains(&parent) || ids_after.contains(&parent), "{:?}", span);
+        }
+        // The trace is as long as it was.
+        let ends = |spans: &[Span<'_>]| {
+            (spans.iter().map(|s| s.start).min(), spans.iter().map(|s| s.end).max())
+        };
+        prop_assert_eq!(ends(&before), ends(&after));
     }
 }

@@ -1,5 +1,6 @@
 //! What is told of two traces.
 
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -256,4 +257,35 @@ fn a_patch_of_deep_traces_has_an_end() {
     assert!(refusal.contains("trace-summary-v0-native"), "{refusal}");
     let told = diff(Format::Composed, &BASE, &chain).unwrap();
     assert!(told["patchOmitted"]["bytes"].as_u64() > Some(PATCH_BYTES_MAX as u64), "{told}");
+}
+
+/// Traces of few names, with some circles and shared ids in them.
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let name = prop_oneof![Just("x"), Just("y"), Just("z")];
+    let service = prop_oneof![Just("a"), Just("b")];
+    let attributes = prop_oneof![Just(""), Just(r#"{"key":"v","value":{"intValue":"1"}}"#)];
+    let row = (1..20_u64, 0..20_u64, service, name, 0..9_u64, 0..90_u64, 0..3_u64, attributes);
+    proptest::collection::vec(row, 1..20)
+}
+
+proptest! {
+    #[test]
+    fn every_span_is_paired_added_or_removed(base in rows(), compare in rows()) {
+        let told = patch(&base, &compare);
+        let stats = |key: &str| told["stats"][key].as_u64().unwrap();
+        prop_assert_eq!(stats("matchedSpans") + stats("addedSpans"), compare.len() as u64);
+        prop_assert_eq!(stats("matchedSpans") + stats("removedSpans"), base.len() as u64);
+        // Of each name as many are paired as both have.
+        let count = |rows: &[Row], of: (&str, &str)| {
+            rows.iter().filter(|row| (row.2, row.3) == of).count()
+        };
+        let names = ["a", "b"].into_iter().flat_map(|s| ["x", "y", "z"].map(|name| (s, name)));
+        let pairs: usize = names.map(|of| count(&base, of).min(count(&compare, of))).sum();
+        prop_assert_eq!(stats("matchedSpans"), pairs as u64);
+        let summary = diff(Format::Native, &base, &compare).unwrap();
+        prop_assert_eq!(&summary["stats"]["modifiedSpans"], &told["stats"]["modifiedSpans"]);
+        let same = patch(&base, &base);
+        prop_assert_eq!(&same["modified"], &json!([]));
+        prop_assert_eq!(&same["stats"]["matchedSpans"], &json!(base.len()));
+    }
 }
