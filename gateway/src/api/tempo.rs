@@ -63,7 +63,7 @@ pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
         Form::Json => Answer::json(envelope(&trace.otlp, partial.as_deref())?),
         Form::Short => short(call, &trace.otlp, partial.as_deref())?,
     };
-    Ok(linked(call, answer, trace.next))
+    Ok(linked(call, answer, trace.next).with_partial(trace.partial.as_deref()))
 }
 
 /// The parameter that asks for the next page.
