@@ -15,15 +15,19 @@
 mod admin;
 mod answer;
 mod call;
+mod collapse;
 mod config;
+mod diff;
 mod error;
 mod hint;
+mod llm;
 mod names;
 pub(crate) mod pb;
 mod prune;
 mod routes;
 mod search;
 mod series;
+mod span;
 mod stream;
 mod tempo;
 #[cfg(test)]
@@ -32,12 +36,15 @@ mod time;
 mod traces;
 mod value;
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header, request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use model::metric::{Counter, Histogram};
 use model::{Clock, Nanos, TenantId};
@@ -48,7 +55,9 @@ pub use routes::{Listener, ROUTES, Route};
 pub use stream::METHODS;
 pub use traces::Traces;
 
+use crate::clock;
 use crate::compute::Compute;
+use crate::receiver::cors::Cors;
 use crate::receiver::{Tenancy, is_grpc};
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
@@ -75,6 +84,17 @@ pub struct Page {
     pub text: String,
 }
 
+/// The configuration as YAML, secrets hidden.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// All of it.
+    pub all: String,
+    /// What it would be if nobody said anything.
+    pub defaults: String,
+    /// What is not as it would be, a line for each key.
+    pub changed: String,
+}
+
 /// What the API works with.
 pub struct Parts {
     /// Where traces are read.
@@ -94,6 +114,8 @@ pub struct Parts {
     pub metrics: Arc<dyn Fn(&str) -> Page + Send + Sync>,
     /// What `GET /status` on the admin port says.
     pub status: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// What the process runs with.
+    pub settings: Arc<Settings>,
 }
 
 impl fmt::Debug for Parts {
@@ -126,9 +148,14 @@ impl Stats {
     }
 }
 
+/// The headers of answers that web pages may read.
+const EXPOSED: &str = "link, retry-after, x-traceweir-hint, x-traceweir-partial, \
+                       x-traceweir-spans-left-out";
+
 /// The query API of the process, shared by its ports.
 pub struct Api {
     config: Config,
+    cors: Cors,
     parts: Parts,
     /// By place in [`ROUTES`].
     stats: Vec<Stats>,
@@ -150,7 +177,8 @@ impl Api {
     pub fn new(config: Config, parts: Parts) -> Arc<Self> {
         let stats = ROUTES.iter().map(|_| Stats::default()).collect();
         let calls = METHODS.iter().map(|_| Stats::default()).collect();
-        Arc::new(Self { config, parts, stats, calls, unknown: Counter::new() })
+        let cors = Cors::new(&config.cors, "GET, HEAD, POST", EXPOSED);
+        Arc::new(Self { config, cors, parts, stats, calls, unknown: Counter::new() })
     }
 
     /// The counters of each route and each gRPC method, by its path.
@@ -171,18 +199,25 @@ impl Api {
         self.unknown.get()
     }
 
-    /// Answers a request by its head; none of the routes reads a body.
+    /// Answers a request. Its body is read where the route takes one.
     ///
     /// # Cancel safety
     /// Dropped, a query is told to end early; its answer is lost.
-    pub async fn answer(
+    pub async fn answer<B>(
         self: Arc<Self>,
-        head: request::Parts,
+        request: Request<B>,
         listener: Listener,
-    ) -> Response<Bytes> {
+    ) -> Response<Bytes>
+    where
+        B: hyper::body::Body<Data: Send, Error: Error + Send + Sync + 'static> + Send,
+    {
+        let (head, body) = request.into_parts();
         let without_body = head.method == Method::HEAD;
         let answer = match self.find(&head, listener) {
-            Ok((place, route, call)) => Arc::clone(&self).run(place, route, call).await,
+            Ok((place, route, call)) => match read(body, route.body_bytes_max).await {
+                Ok(body) => Arc::clone(&self).run(place, route, call.with_body(body)).await,
+                Err(fault) => fault.into(),
+            },
             Err(fault) => {
                 self.unknown.inc();
                 fault.into()
@@ -210,6 +245,10 @@ impl Api {
                 return Ok((place, route, Call::new(head, id, path.tenant, budget)));
             }
             allowed = Some(&route.method);
+            // What is named is no `{id}` of another row.
+            if !route.path.contains('{') {
+                break;
+            }
         }
         Err(match allowed {
             Some(method) => Fault::method(method),
@@ -254,6 +293,26 @@ impl Api {
     }
 }
 
+/// How long a client may take for the body of its request.
+const BODY_WAIT: Duration = Duration::from_secs(10);
+
+/// Reads a body of at most so many bytes; nothing where that is none.
+async fn read<B>(body: B, bytes_max: usize) -> Result<Bytes, Fault>
+where
+    B: hyper::body::Body<Data: Send, Error: Error + Send + Sync + 'static> + Send,
+{
+    if bytes_max == 0 {
+        return Ok(Bytes::new());
+    }
+    let all = Limited::new(body, bytes_max).collect();
+    match clock::timeout(BODY_WAIT, all).await {
+        None => Err(Fault::invalid("the body of the request does not come")),
+        Some(Ok(body)) => Ok(body.to_bytes()),
+        Some(Err(fault)) if fault.is::<LengthLimitError>() => Err(Fault::too_large(bytes_max)),
+        Some(Err(fault)) => Err(Fault::invalid(format!("the body cannot be read: {fault}"))),
+    }
+}
+
 /// Tells a query that nobody wants its answer any more. After the answer that means nothing.
 #[derive(Debug)]
 struct CancelOnDrop(Arc<AtomicBool>);
@@ -284,9 +343,20 @@ impl Handler for Door {
         if self.listener == Listener::Query && is_grpc(request.headers()) {
             return Box::pin(stream::handle(Arc::clone(&self.api), request));
         }
-        let (head, _) = request.into_parts();
-        let answer = Arc::clone(&self.api).answer(head, self.listener);
-        Box::pin(async move { answer.await.map(Body::from) })
+        if self.listener == Listener::Admin {
+            let answer = Arc::clone(&self.api).answer(request, self.listener);
+            return Box::pin(async move { answer.await.map(Body::from) });
+        }
+        if let Some(answer) = self.api.cors.preflight(&request) {
+            return Box::pin(std::future::ready(answer));
+        }
+        let origin = self.api.cors.origin(request.headers());
+        Box::pin(async move {
+            let answer = Arc::clone(&self.api).answer(request, self.listener);
+            let mut response = answer.await.map(Body::from);
+            self.api.cors.allow(origin, &mut response);
+            response
+        })
     }
 }
 

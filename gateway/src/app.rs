@@ -26,6 +26,7 @@ use crate::api::{self, Api, Door, Listener};
 use crate::budget::Budget;
 use crate::clock::{self, Tasks};
 use crate::compute::Compute;
+use crate::config::source::Origin;
 use crate::config::{Config, Loaded};
 use crate::health::{Health, Phase};
 use crate::receiver::{Parts, Port, Receiver};
@@ -88,6 +89,7 @@ impl From<store::Error> for Error {
 #[derive(Debug)]
 struct App {
     config: Config,
+    settings: Arc<api::Settings>,
     budget: Budget,
     store: Store,
     compute: Compute,
@@ -145,8 +147,10 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         .map_err(|fault| Error::failed(format!("start the query threads: {fault}")))?;
     let runtime =
         runtime(threads).map_err(|fault| Error::failed(format!("start the runtime: {fault}")))?;
+    let settings = Arc::new(settings(loaded).map_err(Error::failed)?);
     let app = App {
         config,
+        settings,
         budget,
         store,
         compute: compute.clone(),
@@ -164,6 +168,18 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     // Nothing is waited for after a failure: what was acknowledged is on the disk.
     runtime.shutdown_background();
     outcome
+}
+
+/// The configuration as operators are shown it.
+fn settings(loaded: &Loaded) -> Result<api::Settings, String> {
+    let changed = loaded.rows().into_iter().filter(|(.., origin)| *origin != Origin::Default);
+    Ok(api::Settings {
+        all: loaded.yaml()?,
+        defaults: Config::yaml_of_defaults()?,
+        changed: changed
+            .map(|(key, value, origin)| format!("{key}: {value} ({origin})\n"))
+            .collect(),
+    })
 }
 
 fn runtime(threads: usize) -> std::io::Result<Runtime> {
@@ -272,6 +288,7 @@ impl App {
                 // Plain structs of text and numbers, which always can be written.
                 serde_json::to_value(status::Status::now(&status)).unwrap_or_default()
             }),
+            settings: Arc::clone(&self.settings),
         };
         let api = Api::new(self.config.api.clone(), parts);
         sources.api.get_or_init(|| Arc::downgrade(&api));

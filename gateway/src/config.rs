@@ -237,6 +237,14 @@ impl Config {
         serde_json::to_value(Self::default()).expect("plain structs of text and numbers")
     }
 
+    /// The same as YAML.
+    ///
+    /// # Errors
+    /// When it cannot be written, which says why.
+    pub fn yaml_of_defaults() -> Result<String, String> {
+        serde_saphyr::to_string(&Self::defaults()).map_err(|fault| fault.to_string())
+    }
+
     /// Merges the sources and checks what comes out.
     ///
     /// `detect` tells the budget of the machine for a data directory.

@@ -35,6 +35,7 @@ use model::{Clock, Faults, Nanos, TenantId};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+pub use buffers::Buffers;
 pub use ingest::Sink;
 pub(crate) use otlp_grpc::is_grpc;
 pub use sample::LogSpans;
@@ -45,10 +46,9 @@ use crate::clock::Tasks;
 use crate::compute::Compute;
 use crate::limits::{self, Admission, Throttle};
 use crate::server::{Handler, Peer, Reply};
-use buffers::Buffers;
 use ingest::Intake;
 use reply::{Fault, Kind};
-use services::Services;
+use services::{Serves, Services};
 
 /// How the receivers behave.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +135,10 @@ pub struct Receiver {
     compute: Compute,
     tasks: Tasks,
     cors: cors::Cors,
+    /// Health and reflection on ports that take spans alone.
     services: Services,
+    /// The same on those that answer queries, too.
+    query_services: Services,
     /// Metrics and logs tend to come for ever: one line a while is enough.
     other_seen: Throttle,
 }
@@ -165,8 +168,9 @@ impl Receiver {
             intake: Arc::new(intake),
             compute,
             tasks,
-            cors: cors::Cors::new(&config.cors),
-            services: Services::new(),
+            cors: cors::Cors::new(&config.cors, "POST", "retry-after"),
+            services: Services::new(Serves::Spans),
+            query_services: Services::new(Serves::SpansAndQueries),
             other_seen: Throttle::new(1, Nanos::from_secs(60)),
             config,
         })
@@ -187,6 +191,15 @@ impl Receiver {
     /// Tells the gRPC health service whether requests are welcome.
     pub async fn set_ready(&self, ready: bool) {
         self.services.set_ready(ready).await;
+        self.query_services.set_ready(ready).await;
+    }
+
+    /// Health and reflection of a port.
+    const fn services(&self, serves: Serves) -> &Services {
+        match serves {
+            Serves::Spans => &self.services,
+            Serves::SpansAndQueries => &self.query_services,
+        }
     }
 
     fn tenant(&self, headers: &HeaderMap) -> Result<TenantId, Fault> {
@@ -245,7 +258,11 @@ impl Handler for Port {
             let is_ours = otlp_grpc::serves(&self.receiver, request.uri().path());
             return match &self.rest {
                 Some(rest) if !is_ours => Arc::clone(rest).handle(request, peer),
-                _ => Box::pin(otlp_grpc::handle(Arc::clone(&self.receiver), request)),
+                rest => {
+                    let queries = rest.as_ref().map(|_| Serves::SpansAndQueries);
+                    let serves = queries.unwrap_or(Serves::Spans);
+                    Box::pin(otlp_grpc::handle(Arc::clone(&self.receiver), serves, request))
+                }
             };
         }
         if let Some(signal) = otlp_http::route(request.uri().path()) {

@@ -19,18 +19,23 @@ use xxhash_rust::xxh3::xxh3_128;
 
 pub(crate) use parts::{Parts, Problem};
 pub(crate) use search::search;
+pub use trace::SpanKey;
 pub(crate) use trace::trace;
 
 /// All spans of one trace that the store knows, duplicates removed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Trace {
     /// `tempopb.Trace` = OTLP `TracesData`: `repeated ResourceSpans = 1`, one scope per entry.
     pub otlp: Vec<u8>,
     /// How many spans it holds.
     pub spans: u64,
-    /// Spans that are stored and left out here, because the trace is larger than
+    /// Spans that come before these, which another page has.
+    pub before: u64,
+    /// Spans that are stored and not among these, because the trace is larger than
     /// `query.trace_bytes_max`.
     pub left_out: u64,
+    /// What the next page comes after; nothing where this is the last one.
+    pub next: Option<SpanKey>,
     /// Why spans may be missing: a part that could not be read, by name.
     pub partial: Option<String>,
 }

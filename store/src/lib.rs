@@ -44,7 +44,7 @@ use disk::Disk;
 use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
 use execute::Parts;
-pub use execute::{Found, MatchedSpan, Search, Trace, TraceSummary};
+pub use execute::{Found, MatchedSpan, Search, SpanKey, Trace, TraceSummary};
 use head::Head;
 use keep::Keep;
 pub use keep::Step;
@@ -286,6 +286,20 @@ impl Store {
         id: TraceId,
         during: TimeRange,
     ) -> Result<Option<Trace>, Error> {
+        self.trace_after(tenant, id, during, None)
+    }
+
+    /// The spans of a trace that come after one, as many as a page has: see [`Trace::next`].
+    ///
+    /// # Errors
+    /// As [`Self::trace`].
+    pub fn trace_after(
+        &self,
+        tenant: &TenantId,
+        id: TraceId,
+        during: TimeRange,
+        after: Option<SpanKey>,
+    ) -> Result<Option<Trace>, Error> {
         self.readable()?;
         let stats = &self.0.stats;
         stats.trace_reads.inc();
@@ -293,12 +307,12 @@ impl Store {
         let inner = &self.0;
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
         let parts = Parts::new(&view, tenant, &inner.keep.readers);
-        let found = execute::trace(&parts, id, during, bytes_max)?;
+        let found = execute::trace(&parts, id, during, after, bytes_max)?;
         let partial = inner.partial(tenant, &view, parts.into_problems());
         let Some((mut trace, duplicates, conflicts)) = found else {
             // Not found and not looked everywhere is another answer than not found.
             return partial.map_or(Ok(None), |what| {
-                Ok(Some(Trace { otlp: Vec::new(), spans: 0, left_out: 0, partial: Some(what) }))
+                Ok(Some(Trace { partial: Some(what), ..Trace::default() }))
             });
         };
         stats.duplicates.add(duplicates);

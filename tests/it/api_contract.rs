@@ -61,3 +61,52 @@ fn paths_work_behind_a_base_path_and_behind_a_tenants_prefix() {
     }
     assert_eq!(gateway.get("/other/api/echo").status, 404);
 }
+
+#[test]
+fn status_pages_tell_what_runs_here() {
+    let gateway = Options::new().set("api.query_wait", "7s").start();
+    let admin = |path: &str| Request::get(path).send(gateway.at.admin);
+    assert!(gateway.get("/status/version").text().starts_with("traceweir, version "));
+    let endpoints = gateway.get("/status/endpoints").text();
+    assert!(endpoints.lines().any(|line| line.starts_with("query GET  /api/search ")));
+    assert_eq!(gateway.get("/status/config").status, 404, "operators have a port of their own");
+    let config = admin("/status/config").text();
+    assert!(config.contains("query_wait: 7s") && config.contains("tenancy:"), "{config}");
+    let defaults = admin("/status/config?mode=defaults").text();
+    assert!(defaults.contains("query_wait: 30s"), "{defaults}");
+    let changed = admin("/status/config?mode=diff").text();
+    assert!(changed.contains("api.query_wait: 7s (") && !changed.contains("api.base_path"));
+}
+
+#[test]
+fn web_pages_may_ask_where_it_is_configured() {
+    let origin = "https://grafana.example.com";
+    let preflight = |gateway: &Gateway, path: &str| {
+        Request::new("OPTIONS", path)
+            .header("origin", origin)
+            .header("access-control-request-method", "GET")
+            .send(gateway.at.http)
+    };
+    let allowed = "access-control-allow-origin";
+    let gateway = Gateway::start();
+    assert_eq!(preflight(&gateway, "/api/search").header(allowed), None);
+    let plain = Request::get("/api/echo").header("origin", origin).send(gateway.at.http);
+    assert_eq!((plain.status, plain.header(allowed)), (200, None));
+
+    let origins = "[\"https://*.example.com\"]";
+    let gateway = Options::new().set("api.cors.allowed_origins", origins).start();
+    let reply = preflight(&gateway, "/api/search");
+    assert_eq!((reply.status, reply.header(allowed)), (204, Some(origin)), "{reply:?}");
+    assert!(reply.header("access-control-allow-methods").is_some_and(|all| all.contains("GET")));
+    let reply = Request::get("/api/echo").header("origin", origin).send(gateway.at.http);
+    assert_eq!((reply.status, reply.header(allowed)), (200, Some(origin)), "{reply:?}");
+    let exposed = reply.header("access-control-expose-headers").unwrap_or_default();
+    assert!(exposed.contains("link") && exposed.contains("x-traceweir-hint"), "{exposed}");
+    let other = "https://example.org";
+    let reply = Request::get("/api/echo").header("origin", other).send(gateway.at.http);
+    assert_eq!((reply.status, reply.header(allowed)), (200, None), "{reply:?}");
+    // Sending spans is another matter, and so is the admin port.
+    assert_eq!(preflight(&gateway, "/v1/traces").header(allowed), None);
+    let reply = Request::get("/metrics").header("origin", origin).send(gateway.at.admin);
+    assert_eq!((reply.status, reply.header(allowed)), (200, None), "{reply:?}");
+}

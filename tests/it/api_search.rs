@@ -1,9 +1,11 @@
 //! Search by tags, durations and times: what is found, in which order, and what is refused.
 
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use serde_json::Value;
 use tests::api::{escape, hex};
 use tests::gateway::Gateway;
+use tests::http::Request;
 use tests::otlp;
 use tests::random::Rng;
 use tests::wait::now_nanos;
@@ -90,6 +92,72 @@ fn tags_match_spans_and_resources() {
     assert_eq!(by("name=\"root 4\""), [4]);
     assert_eq!(by("team=green"), [0; 0]);
     assert_eq!(by("no.such.key=x"), [0; 0]);
+}
+
+fn value(key: &str, value: any_value::Value) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.to_owned(), value, key_strindex: 0 }
+}
+
+#[test]
+fn tags_find_text_numbers_and_bools_in_memory_and_in_blocks() {
+    let gateway = Gateway::start();
+    let mut rng = Rng::new(7);
+    let values = [
+        any_value::Value::StringValue("456".to_owned()),
+        any_value::Value::IntValue(456),
+        any_value::Value::DoubleValue(456.0),
+        any_value::Value::StringValue("x4567".to_owned()),
+        any_value::Value::IntValue(4567),
+        any_value::Value::BoolValue(true),
+        any_value::Value::IntValue(-7),
+        any_value::Value::DoubleValue(0.5),
+        any_value::Value::StringValue("a.b*(c".to_owned()),
+    ];
+    let mut ids = Vec::new();
+    for of in &values {
+        let mut trace = otlp::trace(&mut rng, 2);
+        trace[1].attributes = vec![value("user_id", of.clone())];
+        ids.push(hex(&trace[0].trace_id).trim_start_matches('0').to_owned());
+        gateway.export(&otlp::request("shop", trace));
+    }
+    let by = |tags: &str| {
+        let traces = gateway.search(&format!("limit=100&tags={}", escape(tags)));
+        let mut numbers: Vec<usize> =
+            found(&traces).iter().map(|id| ids.iter().position(|own| own == id).unwrap()).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    for place in ["in memory", "in blocks"] {
+        for (tags, expected) in [
+            ("user_id=456", &[0, 1, 2, 3][..]),
+            ("user_id=4567", &[3, 4]),
+            ("user_id=True", &[5]),
+            ("user_id=-7", &[6]),
+            ("user_id=0.5", &[7]),
+            ("user_id=.B*(", &[8]),
+            ("user_id", &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+            ("user_id service.name=SHO", &[0, 1, 2, 3, 4, 5, 6, 7, 8]),
+            ("user_id=456 service.name=bank", &[]),
+            ("root.service.name=shop user_id=x", &[3]),
+        ] {
+            assert_eq!(by(tags), expected, "{tags}, {place}");
+        }
+        let span = &gateway.search("tags=user_id%3D-7")[0]["spanSet"]["spans"][0];
+        assert!(span["name"].as_str().is_some_and(|name| !name.is_empty()), "{span}");
+        let mut keys: Vec<&str> = span["attributes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|a| a["key"].as_str())
+            .collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["service.name", "user_id"], "each once: {span}");
+        let many: Vec<String> = (0..100).map(|number| format!("k{number}=some-value")).collect();
+        assert_eq!(by(&many.join(" ")), [0; 0]);
+        let flushed = Request::new("POST", "/flush?level=l1").body("").send(gateway.at.admin);
+        assert_eq!(flushed.status, 200, "{flushed:?}");
+    }
 }
 
 #[test]

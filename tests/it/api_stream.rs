@@ -137,7 +137,8 @@ fn faults_are_codes_with_words() {
     let call = |framed: Vec<u8>| h2::call(gateway.at.http, path, &[], framed).code;
     assert_eq!(call(h2::frame(Coding::None, &[0xff])), INVALID_ARGUMENT);
     assert_eq!(call(vec![0, 0]), INVALID_ARGUMENT);
-    assert_eq!(call(h2::frame(Coding::Gzip, &[])), UNIMPLEMENTED);
+    // Compressed, and not said how.
+    assert_eq!(call(h2::frame(Coding::Gzip, &[])), INVALID_ARGUMENT);
     let hint = search("{ .status = error }", 0);
     let told = hint.headers.iter().find(|(name, _)| name == "x-traceweir-hint");
     assert!(hint.code == OK && told.is_some(), "{hint:?}");
@@ -289,6 +290,38 @@ fn drilldown_exceptions() {
     assert!(message.contains("out of carts"), "{span:?}");
     let one = "{true && event.exception.message=~\"out of.*\" && status = error}";
     assert_eq!(gateway.find(one, 400, 10).len(), 5);
+}
+
+#[test]
+fn requests_may_be_compressed_and_are_bounded_as_they_are_unpacked() {
+    let gateway = filled();
+    let path = "/tempopb.StreamingQuerier/Search";
+    let query = "{ kind = server }".to_owned();
+    let request = SearchRequest { query, ..SearchRequest::default() }.encode_to_vec();
+    let ask = |name: &str, coding: Coding, request: &[u8]| {
+        let headers = [("grpc-encoding", name)];
+        h2::call(gateway.at.http, path, &headers, h2::frame(coding, request))
+    };
+    let plain = ask("identity", Coding::None, &request);
+    assert!(plain.code == OK && !plain.body.is_empty(), "{plain:?}");
+    let accepted = plain.headers.iter().find(|(name, _)| name == "grpc-accept-encoding");
+    assert!(accepted.is_some_and(|(_, names)| names.contains("gzip")), "{plain:?}");
+    for (name, coding) in [
+        ("gzip", Coding::Gzip),
+        ("zstd", Coding::Zstd),
+        ("deflate", Coding::Zlib),
+        ("snappy", Coding::SnappyBlock),
+        ("gzip", Coding::None),
+    ] {
+        let answer = ask(name, coding, &request);
+        assert_eq!((answer.code, answer.body), (OK, plain.body.clone()), "{name}");
+    }
+    let bomb = SearchRequest { query: " ".repeat(1 << 20), ..SearchRequest::default() };
+    let answer = ask("gzip", Coding::Gzip, &bomb.encode_to_vec());
+    assert!(answer.code == INVALID_ARGUMENT && answer.message.contains("262144"), "{answer:?}");
+    let answer = ask("br", Coding::Gzip, &request);
+    assert!(answer.code == UNIMPLEMENTED && answer.message.contains("zstd"), "{answer:?}");
+    assert_eq!(ask("zstd", Coding::Gzip, &request).code, INVALID_ARGUMENT);
 }
 
 #[test]

@@ -170,6 +170,13 @@ fn reflection_lists_the_services() {
         {
             assert!(text.contains(service), "{version} does not list {service}: {text:?}");
         }
+        let queries = "tempopb.StreamingQuerier";
+        assert!(!text.contains(queries), "{version} lists what is not here: {text:?}");
+        let answer = call(gateway.at.http, &path, &[], framed.clone());
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        for service in [queries, "opentelemetry.proto.collector.trace.v1.TraceService"] {
+            assert!(text.contains(service), "{version} does not list {service}: {text:?}");
+        }
     }
 }
 

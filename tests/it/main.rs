@@ -5,12 +5,14 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod api_contract;
+mod api_diff;
 mod api_metrics;
 mod api_query;
 mod api_search;
 mod api_stream;
 mod api_tags;
 mod api_trace;
+mod api_trace_forms;
 mod block_cli;
 mod command_line;
 mod data_directory;

@@ -1,7 +1,7 @@
 //! `traceweir query` against a running server: tables, JSON, hints and faults.
 
 use serde_json::Value;
-use tests::gateway::{Ended, Gateway, binary, run};
+use tests::gateway::{Ended, Gateway, Options, binary, run};
 use tests::otlp;
 use tests::random::Rng;
 
@@ -31,6 +31,22 @@ fn a_search_is_a_table_or_json() {
     assert_eq!(json["traces"][0]["rootServiceName"], "shop");
     let none = query(&gateway, &["search", "{ name = \"nothing\" }"]);
     assert_eq!((none.code, &*none.out), (Some(0), "no traces\n"));
+}
+
+#[test]
+fn a_trace_in_pages_is_shown_whole() {
+    let gateway = Options::new().set("query.trace_bytes_max", "1MiB").start();
+    let trace = otlp::trace(&mut Rng::new(2), 3_000);
+    let id = tests::api::hex(&trace[0].trace_id);
+    let fill = otlp::text("fill", &"x".repeat(1_000));
+    for part in trace.chunks(500) {
+        let mut part = part.to_vec();
+        part.iter_mut().for_each(|span| span.attributes.push(fill.clone()));
+        gateway.export(&otlp::request("huge", part));
+    }
+    let ended = query(&gateway, &["trace", &id, "--json"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.err);
+    assert_eq!(ended.out.matches("\"spanId\"").count(), 3_000);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! What operators and their probes ask.
 
+use std::fmt::Write;
+
 use http::{StatusCode, header};
 
-use super::Api;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
+use super::tempo::TEMPO_VERSION;
+use super::{Api, Listener, METHODS, ROUTES, Route};
 
 /// `GET /ready`.
 #[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
@@ -56,6 +59,52 @@ pub(super) fn flush(api: &Api, call: &Call) -> Result<Answer, Fault> {
 #[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
 pub(super) fn status(api: &Api, _: &Call) -> Result<Answer, Fault> {
     Ok(Answer::json((api.parts.status)().to_string()))
+}
+
+/// `GET /status/version`.
+#[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
+pub(super) fn version(_: &Api, _: &Call) -> Result<Answer, Fault> {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("traceweir, version {version} (the contract of tempo {TEMPO_VERSION})\n");
+    Ok(Answer::text(StatusCode::OK, text))
+}
+
+/// `GET /status/endpoints`.
+#[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
+pub(super) fn endpoints(api: &Api, _: &Call) -> Result<Answer, Fault> {
+    let mut text = String::new();
+    let base = &api.config.base_path;
+    for (listener, name) in [(Listener::Query, "query"), (Listener::Admin, "admin")] {
+        let base = if listener == Listener::Query { base.as_str() } else { "" };
+        for route in ROUTES.iter().filter(|route| route.listeners.contains(&listener)) {
+            let Route { method, path, doc, .. } = route;
+            let method = method.as_str();
+            put(&mut text, format_args!("{name} {method:<4} {base}{path}  {doc}\n"));
+        }
+    }
+    for call in METHODS {
+        put(&mut text, format_args!("query gRPC {}  {}\n", call.path, call.doc));
+    }
+    Ok(Answer::text(StatusCode::OK, text))
+}
+
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    out.write_fmt(text).unwrap_or_default();
+}
+
+/// `GET /status/config`.
+pub(super) fn config(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    let settings = &api.parts.settings;
+    let text = match call.parameters()?.get("mode") {
+        None => &settings.all,
+        Some("defaults") => &settings.defaults,
+        Some("diff") => &settings.changed,
+        Some(other) => {
+            return Err(Fault::invalid(format!("mode: {other:?} is neither diff nor defaults")));
+        }
+    };
+    Ok(Answer::typed("text/plain; charset=utf-8", text.clone()))
 }
 
 /// `GET /status/services`: one process, one part. Kiali reads a list.

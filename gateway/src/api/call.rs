@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use http::{HeaderMap, header, request};
 use model::{Nanos, TenantId, TimeRange};
 use store::execute::traceql::Budget;
 
 use super::error::Fault;
-use super::lists;
+use super::{lists, llm};
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 128 << 10;
@@ -57,6 +58,17 @@ impl<'a> Path<'a> {
     }
 }
 
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Tempo's JSON.
+    Json,
+    /// Tempo's messages.
+    Protobuf,
+    /// In as few words as it can be told.
+    Short,
+}
+
 /// One request.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -64,6 +76,7 @@ pub(super) struct Call {
     tenant: Option<String>,
     query: String,
     headers: HeaderMap,
+    body: Bytes,
     budget: Budget,
 }
 
@@ -80,12 +93,32 @@ impl Call {
             tenant: tenant.map(str::to_owned),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
+            body: Bytes::new(),
         }
+    }
+
+    /// The same request with its body.
+    pub(super) fn with_body(self, body: Bytes) -> Self {
+        Self { body, ..self }
+    }
+
+    /// The body; empty where the route takes none.
+    pub(super) const fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// The `{id}` of the path.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same request with another value of a parameter, as a relative reference.
+    pub(super) fn with(&self, name: &str, value: &str) -> String {
+        let is_other = |pair: &&str| pair.split('=').next() != Some(name) && !pair.is_empty();
+        let pairs: Vec<&str> = self.query.split('&').filter(is_other).collect();
+        let others = pairs.join("&");
+        let between = if others.is_empty() { "" } else { "&" };
+        format!("?{others}{between}{name}={value}")
     }
 
     /// What the answer may cost.
@@ -107,6 +140,17 @@ impl Call {
     /// Whether the client asks for protobuf.
     pub(super) fn takes_protobuf(&self) -> bool {
         lists(&self.headers, header::ACCEPT, &["application/protobuf", "application/x-protobuf"])
+    }
+
+    /// In which form the client wants traces and values.
+    pub(super) fn form(&self) -> Form {
+        if self.takes_protobuf() {
+            Form::Protobuf
+        } else if lists(&self.headers, header::ACCEPT, &[llm::CONTENT_TYPE]) {
+            Form::Short
+        } else {
+            Form::Json
+        }
     }
 
     /// Whether the answer may be gzipped.
@@ -150,6 +194,28 @@ impl Parameters<'_> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let refuse = || Fault::invalid(format!("{name}: {text:?} is no whole number"));
         text.parse().map(Some).map_err(|_| refuse())
+    }
+
+    /// Yes or no; no where it is not there.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Fault> {
+        match self.get(name) {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(other) => {
+                Err(Fault::invalid(format!("{name}: {other:?} is neither true nor false")))
+            }
+        }
+    }
+
+    /// A number of levels; nothing is all of them, which is written -1.
+    pub(super) fn levels(&self, name: &str, usual: Option<usize>) -> Result<Option<usize>, Fault> {
+        match self.get(name) {
+            None => Ok(usual),
+            Some("-1") => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| {
+                Fault::invalid(format!("{name}: {text:?} is neither a number nor -1"))
+            }),
+        }
     }
 
     /// `start` and `end`, in seconds since the epoch: both or none of them (Tempo's way of

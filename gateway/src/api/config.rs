@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use store::execute::traceql::Budget;
 
 use super::error::Fault;
+use crate::receiver::cors;
 
 /// How the API behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct Config {
     /// The longest range of a metrics query, which reads all of it. Default 1day; `0s` is without
     /// end.
     pub metrics_range_max: Wait,
+    /// Which web pages may ask. Default none.
+    pub cors: cors::Config,
 }
 
 impl Default for Config {
@@ -35,6 +38,7 @@ impl Default for Config {
             query_bytes_max: ByteSize(0),
             search_range_max: Wait::secs(0),
             metrics_range_max: Wait::secs(86_400),
+            cors: cors::Config::default(),
         }
     }
 }
@@ -52,6 +56,7 @@ impl Config {
             let accepted = "a path such as /tempo, without a slash at its end";
             faults.push(&format!("{key}.base_path"), path, accepted);
         }
+        self.cors.check(&format!("{key}.cors"), faults);
         let key = |name: &str| format!("{key}.{name}");
         let wait = Wait::millis(1)..=Wait::secs(3_600);
         faults.check_range(&key("query_wait"), self.query_wait, wait);

@@ -9,6 +9,7 @@ use model::id::IdFault;
 
 use super::answer::Answer;
 use crate::compute;
+use crate::receiver::reply;
 use crate::receiver::tenancy::Refusal;
 
 /// Why there is no answer.
@@ -33,6 +34,17 @@ impl Fault {
     /// There is no such thing.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// The request is right, and what it is about does not do for it.
+    pub(super) fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    /// The body of the request is too long.
+    pub(super) fn too_large(bytes_max: usize) -> Self {
+        let message = format!("the body of the request is larger than {bytes_max} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
     /// The fault is ours.
@@ -123,6 +135,20 @@ impl From<Refusal> for Fault {
             }
             _ => Self::invalid(refusal.to_string()),
         }
+    }
+}
+
+impl From<reply::Fault> for Fault {
+    /// A request that cannot be unpacked.
+    fn from(fault: reply::Fault) -> Self {
+        let status = match fault.kind() {
+            reply::Kind::Coding | reply::Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            reply::Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            reply::Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            reply::Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            reply::Kind::Invalid | reply::Kind::Slow | reply::Kind::Gone => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, fault.to_string())
     }
 }
 

@@ -1,18 +1,19 @@
 //! Names of attributes and their values, for editors and drop-down lists.
 
+use std::collections::BTreeMap;
+
 use model::{TenantId, TimeRange};
 use store::execute::traceql::{Budget, Inspected, NamesRequest};
 use traceql::ast::{Field, INTRINSICS, Intrinsic, Scope, Type};
 
-use super::Api;
 use super::answer::Answer;
-use super::call::{Call, Parameters};
+use super::call::{Call, Form, Parameters};
 use super::error::Fault;
 use super::pb::{
     MetadataMetrics, SearchTagValuesResponse, SearchTagValuesV2Response, SearchTagsResponse,
     SearchTagsV2Response, TagScope,
 };
-use super::value;
+use super::{Api, llm, value};
 
 /// Names or values of an answer where the request does not say.
 const LIMIT: u64 = 10_000;
@@ -54,7 +55,11 @@ pub(super) fn values_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let terms = Terms::read(&call.parameters()?)?;
     let field = scoped(call.id())?;
     let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;
-    Ok(Answer::message(call, &response)?.with_partial(partial.as_deref()))
+    let answer = match call.form() {
+        Form::Short => Answer::typed(llm::CONTENT_TYPE, by_type(&response)),
+        Form::Json | Form::Protobuf => Answer::message(call, &response)?,
+    };
+    Ok(answer.with_partial(partial.as_deref()))
 }
 
 /// Of which spans, and how many.
@@ -231,6 +236,24 @@ pub(super) fn untyped(response: SearchTagValuesV2Response) -> SearchTagValuesRes
     let SearchTagValuesV2Response { tag_values, metrics } = response;
     let tag_values = tag_values.into_iter().map(|value| value.value).collect();
     SearchTagValuesResponse { tag_values, metrics }
+}
+
+/// Values by their types, in few words.
+fn by_type(response: &SearchTagValuesV2Response) -> String {
+    let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for value in &response.tag_values {
+        types.entry(&value.r#type).or_default().push(&value.value);
+    }
+    let mut answer = serde_json::json!({ "tagValues": types });
+    if let Some(metrics) = response.metrics {
+        let MetadataMetrics { inspected_bytes, total_jobs, completed_jobs } = metrics;
+        answer["metrics"] = serde_json::json!({
+            "inspectedBytes": inspected_bytes,
+            "totalJobs": total_jobs,
+            "completedJobs": completed_jobs,
+        });
+    }
+    answer.to_string()
 }
 
 fn metrics(inspected: Inspected) -> MetadataMetrics {

@@ -8,6 +8,7 @@ use traceql::ast::{FieldExpr, Root, SpansetKind, Stage};
 
 use super::call::Parameters;
 use super::error;
+use super::span::{self, Span, messages};
 
 /// What is left of a trace.
 #[derive(Debug)]
@@ -29,19 +30,9 @@ impl Prune {
         parameters: &Parameters<'_>,
         id: TraceId,
     ) -> Result<Option<Self>, error::Fault> {
-        if parameters.get("span_pruning") == Some("true") {
-            return Err(error::Fault::invalid("span_pruning is not there in this version"));
-        }
-        let is_above = match parameters.get("keep_hierarchy") {
-            None | Some("false" | "0") => false,
-            Some("true" | "1") => true,
-            Some(other) => {
-                let words = format!("keep_hierarchy: {other:?} is neither true nor false");
-                return Err(error::Fault::invalid(words));
-            }
-        };
-        let below = depth(parameters, "match_depth", Some(0))?;
-        let above = if is_above { depth(parameters, "ancestor_depth", None)? } else { Some(0) };
+        let is_above = parameters.flag("keep_hierarchy")?;
+        let below = parameters.levels("match_depth", Some(0))?;
+        let above = if is_above { parameters.levels("ancestor_depth", None)? } else { Some(0) };
         let Some(filter) = parameters.get("q").map(filter).transpose()?.flatten() else {
             return Ok(None);
         };
@@ -61,14 +52,12 @@ impl Prune {
     ) -> Result<(Vec<u8>, u64), Fault> {
         let mut parents: HashMap<SpanId, SpanId> = HashMap::new();
         let mut children: HashMap<SpanId, Vec<SpanId>> = HashMap::new();
-        each_span(otlp, |span| {
-            let (Some(id), parent) = ids(span)? else { return Ok(()) };
-            if let Some(parent) = parent {
+        for span in span::all(otlp)? {
+            if let (Some(id), Some(parent)) = (span.id, span.parent) {
                 parents.entry(id).or_insert(parent);
                 children.entry(parent).or_default().push(id);
             }
-            Ok(())
-        })?;
+        }
         let mut kept = matched.clone();
         spread(matched, self.below, &mut kept, |id| {
             children.get(&id).map(Vec::as_slice).unwrap_or_default()
@@ -99,21 +88,6 @@ fn spread<'a>(
     }
 }
 
-/// A number of levels: -1 is all of them.
-fn depth(
-    parameters: &Parameters<'_>,
-    name: &str,
-    usual: Option<usize>,
-) -> Result<Option<usize>, error::Fault> {
-    match parameters.get(name) {
-        None => Ok(usual),
-        Some("-1") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            error::Fault::invalid(format!("{name}: {text:?} is neither a number nor -1"))
-        }),
-    }
-}
-
 /// The condition of a query that is one filter; nothing where it has none.
 fn filter(query: &str) -> Result<Option<FieldExpr>, error::Fault> {
     if let Root::Spans(mut pipeline) = traceql::parse(query)?.root
@@ -126,51 +100,32 @@ fn filter(query: &str) -> Result<Option<FieldExpr>, error::Fault> {
     Err(error::Fault::invalid("q must be a single filter here, such as { status = error }"))
 }
 
-/// The id of a span, and that of its parent.
-fn ids(span: &[u8]) -> Result<(Option<SpanId>, Option<SpanId>), Fault> {
-    let (mut id, mut parent) = (None, None);
-    let mut reader = Reader::new(span);
-    while let Some(field) = reader.next()? {
-        match (field.number, field.value) {
-            (2, Value::Bytes(bytes)) => id = SpanId::from_wire(bytes),
-            (4, Value::Bytes(bytes)) => parent = SpanId::from_wire(bytes),
-            _ => {}
-        }
-    }
-    Ok((id, parent))
-}
-
-fn each_span(otlp: &[u8], mut each: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-    let mut traces = Reader::new(otlp);
-    while let Some(resource) = traces.next()? {
-        let (1, Value::Bytes(resource)) = (resource.number, resource.value) else { continue };
-        let mut resource = Reader::new(resource);
-        while let Some(scope) = resource.next()? {
-            let (2, Value::Bytes(scope)) = (scope.number, scope.value) else { continue };
-            let mut scope = Reader::new(scope);
-            while let Some(span) = scope.next()? {
-                if let (2, Value::Bytes(span)) = (span.number, span.value) {
-                    each(span)?;
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The same trace with only these spans, and without what has none of them.
+/// The same trace with only these spans.
 fn only(otlp: &[u8], kept: &HashSet<SpanId>) -> Result<(Vec<u8>, u64), Fault> {
-    let (mut out, mut spans) = (Vec::new(), 0);
-    let mut traces = Reader::new(otlp);
-    while let Some(resource) = traces.next()? {
-        let (1, Value::Bytes(bytes)) = (resource.number, resource.value) else { continue };
+    rewritten(otlp, |bytes| {
+        let is_kept = Span::read(bytes, b"")?.id.is_some_and(|id| kept.contains(&id));
+        Ok(is_kept.then(|| bytes.to_vec()))
+    })
+}
+
+/// The same trace with each span made anew or left out, and without what has no spans then; and
+/// how many there are.
+///
+/// # Errors
+/// When the trace is not what was written.
+pub(super) fn rewritten(
+    otlp: &[u8],
+    mut each: impl FnMut(&[u8]) -> Result<Option<Vec<u8>>, Fault>,
+) -> Result<(Vec<u8>, u64), Fault> {
+    let (mut out, mut spans) = (Vec::with_capacity(otlp.len()), 0);
+    for resource in messages(otlp, 1) {
         let before = spans;
-        let resource = filtered(bytes, |scope| {
+        let resource = filtered(resource?, |scope| {
             let before = spans;
             let scope = filtered(scope, |span| {
-                let is_kept = ids(span)?.0.is_some_and(|id| kept.contains(&id));
-                spans += u64::from(is_kept);
-                Ok(is_kept.then(|| span.to_vec()))
+                let span = each(span)?;
+                spans += u64::from(span.is_some());
+                Ok(span)
             })?;
             Ok((spans > before).then_some(scope))
         })?;
@@ -195,14 +150,21 @@ fn filtered(
                     wire::put_bytes(&mut out, 2, &bytes);
                 }
             }
-            (number, Value::Bytes(bytes)) => wire::put_bytes(&mut out, number, bytes),
-            (number, Value::Varint(value)) => wire::put_u64(&mut out, number, value),
-            (number, Value::Fixed64(value)) => wire::put_fixed64(&mut out, number, value),
-            (number, Value::Fixed32(value)) => wire::put_fixed32(&mut out, number, value),
-            (_, Value::Group) => {}
+            (number, value) => put(&mut out, number, value),
         }
     }
     Ok(out)
+}
+
+/// Writes a field as it was read.
+pub(super) fn put(out: &mut Vec<u8>, number: u32, value: Value<'_>) {
+    match value {
+        Value::Bytes(bytes) => wire::put_bytes(out, number, bytes),
+        Value::Varint(value) => wire::put_u64(out, number, value),
+        Value::Fixed64(value) => wire::put_fixed64(out, number, value),
+        Value::Fixed32(value) => wire::put_fixed32(out, number, value),
+        Value::Group => {}
+    }
 }
 
 #[cfg(test)]
@@ -241,13 +203,8 @@ mod tests {
         let prune = prune(&format!("q=%7B.a%3D1%7D&{query}")).unwrap().unwrap();
         let id = |number: &u64| SpanId::from_array(number.to_be_bytes());
         let (otlp, spans) = prune.apply(&otlp(), &matched.iter().map(id).collect()).unwrap();
-        let mut left = Vec::new();
-        each_span(&otlp, |span| {
-            let id = ids(span)?.0.unwrap();
-            left.push(u64::from_be_bytes(*id.as_bytes()));
-            Ok(())
-        })
-        .unwrap();
+        let number = |span: &Span<'_>| u64::from_be_bytes(*span.id.unwrap().as_bytes());
+        let mut left: Vec<u64> = span::all(&otlp).unwrap().iter().map(number).collect();
         assert_eq!(spans, left.len() as u64);
         let json = model::json::encode(&otlp, model::json::Flavour::Otlp).unwrap();
         assert_eq!(json.matches("service.name").count(), left.len(), "{json}");
@@ -294,7 +251,6 @@ mod tests {
             ("q=%7B.a%3D1%7D&match_depth=x", "match_depth"),
             ("q=%7B.a%3D1%7D&keep_hierarchy=maybe", "keep_hierarchy"),
             ("q=%7B.a%3D1%7D&keep_hierarchy=true&ancestor_depth=-2", "ancestor_depth"),
-            ("span_pruning=true", "span_pruning"),
         ] {
             let refusal = prune(query).unwrap_err();
             assert!(refusal.contains(word), "{query}: {refusal}");

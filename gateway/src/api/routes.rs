@@ -7,7 +7,7 @@ use http::Method;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
-use super::{Api, admin, names, search, series, tempo};
+use super::{Api, admin, diff, names, search, series, tempo};
 use crate::compute::Weight;
 
 /// The port that a request came in by.
@@ -29,6 +29,8 @@ pub struct Route {
     pub doc: &'static str,
     /// The ports that serve it.
     pub listeners: &'static [Listener],
+    /// The largest body, in bytes; of most none is read.
+    pub(super) body_bytes_max: usize,
     pub(super) weight: Weight,
     pub(super) handler: fn(&Api, &Call) -> Result<Answer, Fault>,
 }
@@ -59,14 +61,26 @@ pub const ROUTES: &[Route] = &[
         doc: "All spans of a trace, as Tempo's first version writes them: JSON with `batches`, or \
               protobuf.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: tempo::trace_v1,
+    },
+    // Before the next one, whose `{id}` it is not.
+    Route {
+        method: Method::POST,
+        path: "/api/v2/traces/diff",
+        doc: "What is different in one trace from another, as a list or a summary.",
+        listeners: QUERY,
+        body_bytes_max: diff::REQUEST_BYTES_MAX,
+        weight: Weight::Heavy,
+        handler: diff::traces,
     },
     Route {
         method: Method::GET,
         path: "/api/v2/traces/{id}",
         doc: "All spans of a trace, in an envelope with `trace` and `metrics`: JSON or protobuf.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: tempo::trace_v2,
     },
@@ -75,6 +89,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/search",
         doc: "Traces that match a TraceQL query or tags, durations and times, newest first.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: search::search,
     },
@@ -83,6 +98,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/search/tags",
         doc: "Names of attributes, without their scopes.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::tags_v1,
     },
@@ -91,6 +107,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v2/search/tags",
         doc: "Names of attributes by their scopes, and the intrinsics.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::tags_v2,
     },
@@ -99,6 +116,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/search/tag/{tag}/values",
         doc: "Values of an attribute, of whatever scope, as text.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::values_v1,
     },
@@ -107,6 +125,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v2/search/tag/{scoped}/values",
         doc: "Values of an attribute of one scope or of an intrinsic, with their types.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::values_v2,
     },
@@ -115,6 +134,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/metrics/query_range",
         doc: "Series over time, of a TraceQL metrics query.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: series::range,
     },
@@ -123,6 +143,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/metrics/query",
         doc: "One number for each series, of a TraceQL metrics query over the whole range.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: series::instant,
     },
@@ -131,6 +152,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/echo",
         doc: "Says `echo`: Grafana's test of a data source.",
         listeners: QUERY,
+        body_bytes_max: 0,
         weight: Weight::Light,
         handler: tempo::echo,
     },
@@ -139,6 +161,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/status/buildinfo",
         doc: "The version of Tempo whose contract this is, and our own.",
         listeners: BOTH,
+        body_bytes_max: 0,
         weight: Weight::Light,
         handler: tempo::buildinfo,
     },
@@ -147,14 +170,44 @@ pub const ROUTES: &[Route] = &[
         path: "/status/services",
         doc: "The parts of the process and their state, as a list.",
         listeners: BOTH,
+        body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::services,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/version",
+        doc: "The versions in a line, for people.",
+        listeners: BOTH,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: admin::version,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/endpoints",
+        doc: "Every endpoint of the query and the admin port, a line for each.",
+        listeners: BOTH,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: admin::endpoints,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/config",
+        doc: "What the process runs with, secrets hidden: all of it as YAML, `mode=defaults`, or \
+              `mode=diff` for what is not as usual.",
+        listeners: ADMIN,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: admin::config,
     },
     Route {
         method: Method::GET,
         path: "/status",
         doc: "What the process does: log, head, budgets, lag.",
         listeners: ADMIN,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: admin::status,
     },
@@ -164,6 +217,7 @@ pub const ROUTES: &[Route] = &[
         doc: "Seals the head into L0 files (`level=l0`), and merges all of L0 into blocks \
               (`level=l1`); answers when that is done.",
         listeners: ADMIN,
+        body_bytes_max: 0,
         weight: Weight::Blocking,
         handler: admin::flush,
     },
@@ -172,6 +226,7 @@ pub const ROUTES: &[Route] = &[
         path: "/ready",
         doc: "200 when requests are welcome, else 503 and how far the start is.",
         listeners: BOTH,
+        body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::ready,
     },
@@ -180,6 +235,7 @@ pub const ROUTES: &[Route] = &[
         path: "/live",
         doc: "200 while the process is of use, now or later.",
         listeners: BOTH,
+        body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::live,
     },
@@ -188,6 +244,7 @@ pub const ROUTES: &[Route] = &[
         path: "/metrics",
         doc: "Metrics for Prometheus, as text or OpenMetrics.",
         listeners: BOTH,
+        body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: admin::metrics,
     },

@@ -1,13 +1,13 @@
 //! `GET /api/search`: a query or tags, durations and times in, traces out as Tempo writes them.
 //!
-//! [`Terms`] are what a client says, over HTTP or gRPC; [`Wanted`] is what the store is asked, and
-//! [`find`] asks it. The answer is made in [`found`].
+//! [`Terms`] are what a client says, over HTTP or gRPC; tags become a query, and [`find`] asks the
+//! store. The answer is made in [`found`].
 
 mod found;
 mod logfmt;
+mod tags;
 
 use model::{Nanos, TimeRange};
-use store::Search;
 use store::execute::traceql::{Budget, SearchRequest};
 use traceql::ast::Root;
 
@@ -39,12 +39,6 @@ pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let found = find(api, &tenant, &wanted, None)?;
     let answer = Answer::message(call, &found.response)?.with_partial(found.partial.as_deref());
     Ok(answer.with_hints(&hints))
-}
-
-/// Whether a query is `{}`, the one that every trace matches.
-fn is_everything(query: &str) -> bool {
-    let inner = query.trim().strip_prefix('{').and_then(|query| query.strip_suffix('}'));
-    inner.is_some_and(|inner| inner.trim().is_empty())
 }
 
 /// What a client says.
@@ -96,7 +90,7 @@ impl Terms {
     ///
     /// # Errors
     /// Says which of the terms cannot be.
-    pub(super) fn wanted(self, config: &Config, budget: Budget) -> Result<Wanted, Fault> {
+    pub(super) fn wanted(self, config: &Config, budget: Budget) -> Result<SearchRequest, Fault> {
         let Self { query, tags, duration_min, duration_max, during, limit, spans } = self;
         if !query.is_empty() && tags.is_some() {
             return Err(Fault::invalid("q and tags cannot be combined: use one of them"));
@@ -114,18 +108,16 @@ impl Terms {
         }
         config.check_range("api.search_range_max", config.search_range_max, during)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let spans = usize::try_from(spans).unwrap_or(usize::MAX);
-        if query.is_empty() || is_everything(&query) {
-            // Everything matches: the trace index tells what the spans would.
-            let tags = tags.unwrap_or_default();
-            let spans_per_trace = spans;
-            let search =
-                Search { tags, duration_min, duration_max, during, limit, spans_per_trace };
-            return Ok(Wanted::Tags(search));
-        }
-        let query = bounded(traceql::parse(&query)?, duration_min, duration_max);
-        let request = SearchRequest { query, during, limit, spans_per_set: spans, budget };
-        Ok(Wanted::Query(Box::new(request)))
+        let spans_per_set = usize::try_from(spans).unwrap_or(usize::MAX);
+        let query = if query.is_empty() {
+            let filter = traceql::parse(&tags::filter(&tags.unwrap_or_default()))?;
+            let mut query = bounded(filter, duration_min, duration_max);
+            extend(&mut query, SHOWN);
+            query
+        } else {
+            bounded(traceql::parse(&query)?, duration_min, duration_max)
+        };
+        Ok(SearchRequest { query, during, limit, spans_per_set, budget })
     }
 }
 
@@ -133,24 +125,22 @@ impl Terms {
 fn bounded(mut query: traceql::Query, min: Option<Nanos>, max: Option<Nanos>) -> traceql::Query {
     let bounds = [(">=", min), ("<=", max)];
     for (op, Nanos(bound)) in bounds.into_iter().filter_map(|(op, bound)| Some((op, bound?))) {
-        let filter = traceql::parse(&format!("{{ traceDuration {op} {bound}ns }}"));
-        // It parses whatever the number is, as long as it fits; no trace is longer than that.
-        if let (Ok(filter), Root::Spans(pipeline)) = (filter, &mut query.root)
-            && let Root::Spans(filter) = filter.root
-        {
-            pipeline.stages.extend(filter.stages);
-        }
+        extend(&mut query, &format!("{{ traceDuration {op} {bound}ns }}"));
     }
     query
 }
 
-/// What the store is asked.
-#[derive(Debug)]
-pub(super) enum Wanted {
-    /// The search by tags; and what has no condition at all.
-    Tags(Search),
-    /// TraceQL.
-    Query(Box<SearchRequest>),
+/// What spans that were searched for by tags show, beside the tags.
+const SHOWN: &str = "{ } | select(name, resource.service.name)";
+
+/// Adds the stages of another query.
+fn extend(query: &mut traceql::Query, more: &str) {
+    // Ours parse whatever number is in them, as long as it fits; no trace is longer than that.
+    if let (Ok(more), Root::Spans(pipeline)) = (traceql::parse(more), &mut query.root)
+        && let Root::Spans(more) = more.root
+    {
+        pipeline.stages.extend(more.stages);
+    }
 }
 
 /// An answer, and why something may be missing in it.
@@ -168,17 +158,10 @@ pub(super) struct Found {
 pub(super) fn find(
     api: &Api,
     tenant: &model::TenantId,
-    wanted: &Wanted,
+    request: &SearchRequest,
     on_found: Option<&mut dyn FnMut(SearchResponse)>,
 ) -> Result<Found, Fault> {
     let traces = &api.parts.traces;
-    let request = match wanted {
-        Wanted::Query(request) => request,
-        Wanted::Tags(search) => {
-            let found = traces.search(tenant, search)?;
-            return Ok(Found { response: found::by_tags(&found)?, partial: found.partial });
-        }
-    };
     let mut sent = 0;
     let answer = match on_found {
         None => traces.query(tenant, request, &mut |_, _| {})?,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use model::{Nanos, TenantId};
@@ -23,11 +23,12 @@ use super::error::Fault;
 use super::{Api, CancelOnDrop};
 use crate::clock;
 use crate::compute::Weight;
+use crate::receiver::decode::{CODINGS_ACCEPTED, Coding};
 use crate::server::Body;
 pub use methods::METHODS;
 use packets::{End, Packets, Sending};
 
-/// The largest request: a query may be 128 KiB long.
+/// The largest request, packed and unpacked: a query may be 128 KiB long.
 const REQUEST_BYTES_MAX: usize = 256 << 10;
 
 /// How long a client may take for its request.
@@ -55,8 +56,17 @@ impl fmt::Debug for Call {
 #[derive(Debug)]
 struct Ask {
     tenant: TenantId,
-    message: Bytes,
+    /// The message in its frame.
+    body: Bytes,
+    coding: Coding,
     budget: Budget,
+}
+
+impl Ask {
+    /// What is asked. Computes.
+    fn message(&self) -> Result<Bytes, Fault> {
+        frame::message(&self.body, self.coding, REQUEST_BYTES_MAX)
+    }
 }
 
 /// What is told beside the messages.
@@ -96,12 +106,14 @@ async fn ask(api: &Api, request: Request<Incoming>, now: Nanos) -> Result<Ask, F
     let tenant = api.parts.tenancy.tenant(&head.headers)?;
     let wanted = head.headers.get("grpc-timeout").and_then(|text| timeout(text.as_bytes()));
     let budget = api.config.budget(now, wanted);
+    let coding = head.headers.get("grpc-encoding").map(HeaderValue::as_bytes);
+    let coding = Coding::parse(coding.unwrap_or_default())?;
     let all = Limited::new(body, REQUEST_BYTES_MAX).collect();
     let read = clock::timeout(REQUEST_WAIT, all).await;
     let body = read
         .ok_or_else(|| Fault::invalid("the request does not come"))?
         .map_err(|fault| Fault::invalid(format!("the request cannot be read: {fault}")))?;
-    Ok(Ask { tenant, message: frame::message(&body.to_bytes())?, budget })
+    Ok(Ask { tenant, body: body.to_bytes(), coding, budget })
 }
 
 /// Starts the evaluation, as the body is read.
@@ -136,9 +148,14 @@ fn refused(fault: &Fault) -> Response<Body> {
 fn respond(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let content_type = HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(ACCEPTED, HeaderValue::from_static(CODINGS_ACCEPTED));
     response
 }
+
+/// How requests may be compressed. Answers are not: they are small, or they come as they are found.
+const ACCEPTED: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// How long a client waits: `10S`, at most eight digits and a unit.
 fn timeout(text: &[u8]) -> Option<Nanos> {

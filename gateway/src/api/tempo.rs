@@ -1,19 +1,21 @@
 //! Traces by id, and what Grafana asks a Tempo data source about itself.
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, StatusCode, header};
 use model::TraceId;
 use model::json::{self, Flavour};
 use model::wire;
+use store::SpanKey;
 use store::execute::traceql::SearchRequest;
 
-use super::Api;
 use super::answer::Answer;
-use super::call::Call;
+use super::call::{Call, Form};
+use super::collapse::Collapse;
 use super::error::Fault;
 use super::prune::Prune;
+use super::{Api, llm};
 
 /// The version of Tempo whose contract this is. Grafana switches features on by it.
-const TEMPO_VERSION: &str = "3.0.2";
+pub(super) const TEMPO_VERSION: &str = "3.0.2";
 
 /// `tempopb.PartialStatus`: the trace is larger than what is returned.
 const PARTIAL: u64 = 1;
@@ -27,17 +29,17 @@ pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
         let why = trace.partial.unwrap_or_default();
         return Err(Fault::not_found(format!("the trace is not where could be looked: {why}")));
     }
-    let (left_out, damage) = (trace.left_out, trace.partial);
-    let answer = if call.takes_protobuf() {
-        Answer::protobuf(trace.otlp)
-    } else {
-        Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?)
+    let (left_out, damage, next) = (trace.left_out, trace.partial.clone(), trace.next);
+    let answer = match call.form() {
+        Form::Protobuf => Answer::protobuf(trace.otlp),
+        Form::Json => Answer::json(json::encode(&trace.otlp, Flavour::TempoV1)?),
+        Form::Short => short(call, &trace.otlp, partial(&trace).as_deref())?,
     };
     let answer = match left_out {
         0 => answer,
         spans => answer.with(LEFT_OUT, &spans.to_string()),
     };
-    Ok(answer.with_partial(damage.as_deref()))
+    Ok(linked(call, answer, next).with_partial(damage.as_deref()))
 }
 
 /// How many spans an answer of the first version leaves out.
@@ -46,32 +48,67 @@ const LEFT_OUT: HeaderName = HeaderName::from_static("x-traceweir-spans-left-out
 /// `GET /api/v2/traces/{id}`.
 pub(super) fn trace_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let id = TraceId::parse(call.id())?;
-    let prune = Prune::read(&call.parameters()?, id)?;
+    let parameters = call.parameters()?;
+    let (prune, collapse) = (Prune::read(&parameters, id)?, Collapse::read(&parameters)?);
     let mut trace = find(api, call)?;
     let partial = match prune {
         None => partial(&trace),
         Some(prune) => pruned(api, call, &prune, &mut trace)?,
     };
-    if call.takes_protobuf() {
-        // tempopb.TraceByIDResponse: trace = 1, metrics = 2, status = 3, message = 4.
-        let mut out = Vec::with_capacity(trace.otlp.len() + 256);
-        wire::put_bytes(&mut out, 1, &trace.otlp);
-        wire::put_bytes(&mut out, 2, &[]);
-        if let Some(message) = partial {
-            wire::put_u64(&mut out, 3, PARTIAL);
-            wire::put_bytes(&mut out, 4, message.as_bytes());
-        }
-        return Ok(Answer::protobuf(out));
+    if let Some(collapse) = collapse {
+        (trace.otlp, trace.spans) = collapse.apply(&trace.otlp)?;
     }
+    let answer = match call.form() {
+        Form::Protobuf => Answer::protobuf(message(&trace.otlp, partial.as_deref())),
+        Form::Json => Answer::json(envelope(&trace.otlp, partial.as_deref())?),
+        Form::Short => short(call, &trace.otlp, partial.as_deref())?,
+    };
+    Ok(linked(call, answer, trace.next).with_partial(trace.partial.as_deref()))
+}
+
+/// The parameter that asks for the next page.
+const AFTER: &str = "after";
+
+/// The longest link, in bytes: clients limit their headers.
+const LINK_BYTES_MAX: usize = 4 << 10;
+
+/// Says where the next page is.
+fn linked(call: &Call, answer: Answer, next: Option<SpanKey>) -> Answer {
+    let Some(next) = next else { return answer };
+    let link = format!("<{}>; rel=\"next\"", call.with(AFTER, &next.to_string()));
+    // The message has it, too.
+    if link.len() > LINK_BYTES_MAX { answer } else { answer.with(header::LINK, &link) }
+}
+
+/// The same trace in few words.
+fn short(call: &Call, otlp: &[u8], partial: Option<&str>) -> Result<Answer, Fault> {
+    let id = TraceId::parse(call.id())?;
+    Ok(Answer::typed(llm::CONTENT_TYPE, llm::trace(id, otlp, partial)?))
+}
+
+/// `tempopb.TraceByIDResponse`: trace = 1, metrics = 2, status = 3, message = 4.
+fn message(otlp: &[u8], partial: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(otlp.len() + 256);
+    wire::put_bytes(&mut out, 1, otlp);
+    wire::put_bytes(&mut out, 2, &[]);
+    if let Some(message) = partial {
+        wire::put_u64(&mut out, 3, PARTIAL);
+        wire::put_bytes(&mut out, 4, message.as_bytes());
+    }
+    out
+}
+
+/// The same as JSON.
+fn envelope(otlp: &[u8], partial: Option<&str>) -> Result<String, Fault> {
     let mut out = String::from("{\"trace\":");
-    out.push_str(&json::encode(&trace.otlp, Flavour::TempoV2)?);
+    out.push_str(&json::encode(otlp, Flavour::TempoV2)?);
     out.push_str(",\"metrics\":{}");
     if let Some(message) = partial {
         out.push_str(",\"status\":\"PARTIAL\",\"message\":");
         json::put_text(&mut out, message.as_bytes());
     }
     out.push('}');
-    Ok(Answer::json(out))
+    Ok(out)
 }
 
 /// Leaves what a request asks for, and says that it is a part.
@@ -101,11 +138,14 @@ fn pruned(
 
 /// Why a trace may not be whole, for people.
 fn partial(trace: &store::Trace) -> Option<String> {
-    let (spans, left_out) = (trace.spans, trace.left_out);
-    let cut = (left_out > 0).then(|| {
+    let (first, all) = (trace.before + 1, trace.spans + trace.left_out);
+    let next = trace.next.map(|next| format!(", the next ones are at {AFTER}={next}"));
+    let cut = (trace.left_out > 0).then(|| {
         format!(
-            "{spans} spans are shown, {left_out} are left out: the trace is larger than \
-             query.trace_bytes_max"
+            "spans {first} to {} of {all} are shown: the trace is larger than \
+             query.trace_bytes_max{}",
+            trace.before + trace.spans,
+            next.unwrap_or_default()
         )
     });
     let damage = trace.partial.as_ref().map(|why| format!("spans may be missing: {why}"));
@@ -118,9 +158,18 @@ fn partial(trace: &store::Trace) -> Option<String> {
 fn find(api: &Api, call: &Call) -> Result<store::Trace, Fault> {
     let tenant = api.tenant(call)?;
     let id = TraceId::parse(call.id())?;
-    let during = call.parameters()?.during()?;
-    let found = api.parts.traces.trace(&tenant, id, during)?;
-    found.ok_or_else(|| Fault::not_found(format!("trace {id} is not known")))
+    let parameters = call.parameters()?;
+    let after = parameters.get(AFTER).map(|text| {
+        let words = format!("{AFTER}: {text:?} is no place of a span, as a Link header has it");
+        SpanKey::parse(text).ok_or_else(|| Fault::invalid(words))
+    });
+    let after = after.transpose()?;
+    let found = api.parts.traces.trace(&tenant, id, parameters.during()?, after)?;
+    let trace = found.ok_or_else(|| Fault::not_found(format!("trace {id} is not known")))?;
+    if trace.spans == 0 && after.is_some() && trace.partial.is_none() {
+        return Err(Fault::not_found(format!("trace {id} has no spans after that one")));
+    }
+    Ok(trace)
 }
 
 /// `GET /api/echo`.

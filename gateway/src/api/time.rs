@@ -2,36 +2,25 @@
 
 use model::Nanos;
 
-/// The units of Go's durations, in nanoseconds. Longest name first where one starts another.
-const UNITS: [(&str, u64); 8] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("μs", 1_000),
-    ("ms", 1_000_000),
-    ("s", SECOND),
-    ("m", 60 * SECOND),
-    ("h", 3_600 * SECOND),
-];
-
-/// What Prometheus has beside them.
-const LONG_UNITS: [(&str, u64); 3] =
-    [("d", 86_400 * SECOND), ("w", 7 * 86_400 * SECOND), ("y", 365 * 86_400 * SECOND)];
+/// The longest unit of Go; Prometheus has days, weeks and years beside them.
+const HOUR: u64 = 3_600 * SECOND;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Reads a duration as Go writes it: `1h2m3.5s`, `100ms`, `0`.
 pub(super) fn go_duration(text: &str) -> Option<Nanos> {
-    of_units(text, |tail| strip_unit(&UNITS, tail))
+    of_units(text, |tail| strip_unit(HOUR, tail))
 }
 
 /// Reads a duration as Go or Prometheus write it: `1h30m`, `7d`.
 pub(super) fn duration(text: &str) -> Option<Nanos> {
-    of_units(text, |tail| strip_unit(&UNITS, tail).or_else(|| strip_unit(&LONG_UNITS, tail)))
+    of_units(text, |tail| strip_unit(u64::MAX, tail))
 }
 
-fn strip_unit<'a>(units: &[(&str, u64)], text: &'a str) -> Option<(u64, &'a str)> {
-    units.iter().find_map(|(name, unit)| Some((*unit, text.strip_prefix(name)?)))
+/// A unit of at most so many nanoseconds, and what follows it.
+fn strip_unit(longest: u64, text: &str) -> Option<(u64, &str)> {
+    let units = traceql::UNITS.iter().filter(|(_, unit)| *unit <= longest);
+    units.into_iter().find_map(|(name, unit)| Some((*unit, text.strip_prefix(name)?)))
 }
 
 fn of_units<'a>(

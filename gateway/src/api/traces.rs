@@ -1,6 +1,7 @@
 //! What the API reads from: the store, or a stand-in of a test.
 
 use model::{TenantId, TimeRange, TraceId};
+use store::SpanKey;
 use store::execute::traceql::{
     AttributeNames, Inspected, MetricsAnswer, MetricsRequest, NamesRequest, SearchAnswer,
     SearchRequest, TagValues, TraceMatch,
@@ -9,26 +10,17 @@ use traceql::ast::{Field, Scope};
 
 /// What the API reads traces from: the store, or a stand-in of a test.
 pub trait Traces: Send + Sync {
-    /// All spans of a trace, or `None`. Computes.
+    /// All spans of a trace, or the page of them behind one, or `None`. Computes.
     ///
     /// # Errors
-    /// As [`store::Store::trace`].
+    /// As [`store::Store::trace_after`].
     fn trace(
         &self,
         tenant: &TenantId,
         id: TraceId,
         during: TimeRange,
+        after: Option<SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error>;
-
-    /// Finds traces by tags. Computes.
-    ///
-    /// # Errors
-    /// As [`store::Store::search`].
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error>;
 
     /// Finds traces by a query, and tells them as they are found. Computes.
     ///
@@ -86,16 +78,9 @@ impl Traces for store::Store {
         tenant: &TenantId,
         id: TraceId,
         during: TimeRange,
+        after: Option<SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error> {
-        Self::trace(self, tenant, id, during)
-    }
-
-    fn search(
-        &self,
-        tenant: &TenantId,
-        search: &store::Search,
-    ) -> Result<store::Found, store::Error> {
-        Self::search(self, tenant, search)
+        self.trace_after(tenant, id, during, after)
     }
 
     fn query(

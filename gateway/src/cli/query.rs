@@ -20,7 +20,7 @@ use model::wire;
 
 use super::{Exit, complain, print};
 use crate::clock::SystemClock;
-use fetch::{Answer, Form};
+use fetch::{ANSWER_BYTES_MAX, Answer, Form};
 use server::Server;
 use waterfall::Style;
 
@@ -89,30 +89,46 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn trace(args: &TraceArgs) -> Result<String, String> {
-    let path = format!("/api/v2/traces/{}", args.id);
     let url = &args.server.url;
-    let answer = match fetch::get(&args.server, &path, Form::Protobuf)? {
-        Answer { status: 200, body, .. } => body,
-        Answer { status: 404, .. } => {
-            return Err(format!("trace {} is not known to {url}", args.id));
-        }
-        Answer { status: 401, .. } => return Err(args.server.unknown()),
-        Answer { status, body, .. } => {
-            let text = read::text(&body);
-            return Err(format!("{url} answered {status}: {}", text.trim()));
+    let foreign = |fault: wire::Fault| format!("{url} sent no trace: {fault}");
+    let (mut otlp, mut pages, mut parameters) = (Vec::new(), 0, String::new());
+    // Messages one behind the other are one message.
+    let told = loop {
+        let Answer { body, partial, next, .. } = page(args, &parameters)?;
+        let envelope = envelope(&body).map_err(foreign)?;
+        otlp.extend_from_slice(envelope.otlp);
+        pages += 1;
+        match next {
+            Some(next) if next != parameters && otlp.len() < ANSWER_BYTES_MAX => parameters = next,
+            // A page says that it is one; all of them are the trace.
+            None if pages > 1 => break partial,
+            _ => break envelope.message.map(|text| String::from_utf8_lossy(text).into_owned()),
         }
     };
-    let foreign = |fault: wire::Fault| format!("{url} sent no trace: {fault}");
-    let Envelope { otlp, message } = envelope(&answer).map_err(foreign)?;
-    if let Some(message) = message {
-        complain(&format!("the trace is not whole: {}", read::text(message)));
+    if let Some(message) = told {
+        complain(&format!("the trace is not whole: {}", read::text(message.as_bytes())));
     }
     if args.json {
-        return json::encode(otlp, Flavour::Otlp).map(|json| json + "\n").map_err(foreign);
+        return json::encode(&otlp, Flavour::Otlp).map(|json| json + "\n").map_err(foreign);
     }
-    let trace = read::trace(otlp).map_err(foreign)?;
+    let trace = read::trace(&otlp).map_err(foreign)?;
     let style = Style { columns: columns(), colour: colour(), attributes: args.attributes };
     Ok(waterfall::draw(args.id, &trace, &style))
+}
+
+/// Gets a page of a trace, or says why there is none.
+fn page(args: &TraceArgs, parameters: &str) -> Result<Answer, String> {
+    let path = format!("/api/v2/traces/{}{parameters}", args.id);
+    let url = &args.server.url;
+    match fetch::get(&args.server, &path, Form::Protobuf)? {
+        answer @ Answer { status: 200, .. } => Ok(answer),
+        Answer { status: 404, .. } => Err(format!("trace {} is not known to {url}", args.id)),
+        Answer { status: 401, .. } => Err(args.server.unknown()),
+        Answer { status, body, .. } => {
+            let text = read::text(&body);
+            Err(format!("{url} answered {status}: {}", text.trim()))
+        }
+    }
 }
 
 /// `tempopb.TraceByIDResponse`.

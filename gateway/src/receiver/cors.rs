@@ -1,4 +1,5 @@
-//! CORS: which web pages may send spans from a browser. Nobody's, unless configured.
+//! CORS: which web pages may send spans, and which may ask, from a browser. Nobody's, unless
+//! configured.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::server::Body;
 
-/// Which origins may send spans.
+/// Which origins may send spans, or may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -57,17 +58,22 @@ impl Config {
 
 /// The configured policy, ready to answer.
 #[derive(Debug)]
-pub(super) struct Cors {
+pub(crate) struct Cors {
     origins: Vec<String>,
+    methods: HeaderValue,
+    exposed: HeaderValue,
     headers: HeaderValue,
     max_age: HeaderValue,
 }
 
 impl Cors {
-    pub(super) fn new(config: &Config) -> Self {
+    /// A policy for requests of these methods, whose answers have these headers for pages.
+    pub(crate) fn new(config: &Config, methods: &'static str, exposed: &'static str) -> Self {
         let headers = config.allowed_headers.join(", ");
         Self {
             origins: config.allowed_origins.clone(),
+            methods: HeaderValue::from_static(methods),
+            exposed: HeaderValue::from_static(exposed),
             headers: HeaderValue::try_from(headers)
                 .unwrap_or_else(|_| HeaderValue::from_static("content-type")),
             max_age: HeaderValue::from(config.max_age.0.as_secs()),
@@ -75,12 +81,12 @@ impl Cors {
     }
 
     /// The origin of a request, where CORS is configured at all: what [`Cors::allow`] wants.
-    pub(super) fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub(crate) fn origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         (!self.origins.is_empty()).then(|| headers.get(ORIGIN).cloned()).flatten()
     }
 
     /// The answer to a browser that asks before it sends; `None` for everything else.
-    pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
+    pub(crate) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         let asks = request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         if request.method() != Method::OPTIONS || !asks {
             return None;
@@ -90,7 +96,7 @@ impl Cors {
         *response.status_mut() = StatusCode::NO_CONTENT;
         if self.allows(&origin) {
             let headers = response.headers_mut();
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone());
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, self.headers.clone());
             headers.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
         }
@@ -99,14 +105,13 @@ impl Cors {
     }
 
     /// Lets the page at `origin` read the answer, if it may.
-    pub(super) fn allow(&self, origin: Option<HeaderValue>, response: &mut Response<Body>) {
+    pub(crate) fn allow(&self, origin: Option<HeaderValue>, response: &mut Response<Body>) {
         let Some(origin) = origin else { return };
         let headers = response.headers_mut();
         headers.append(VARY, HeaderValue::from_static("origin"));
         if self.allows(&origin) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            let exposed = HeaderValue::from_static("retry-after");
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
         }
     }
 

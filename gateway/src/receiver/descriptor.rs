@@ -14,6 +14,8 @@ use prost_types::{
     OneofDescriptorProto, ServiceDescriptorProto,
 };
 
+use super::services::Serves;
+
 struct File {
     path: &'static str,
     package: &'static str,
@@ -226,14 +228,15 @@ const OTLP: [File; 4] = [
     },
 ];
 
-/// The set that reflection serves.
-pub(super) fn set() -> FileDescriptorSet {
-    FileDescriptorSet { file: files().map(file).collect() }
+/// The set that reflection serves on a port.
+pub(super) fn set(serves: Serves) -> FileDescriptorSet {
+    FileDescriptorSet { file: files(serves).map(file).collect() }
 }
 
-fn files() -> impl Iterator<Item = &'static File> {
+fn files(serves: Serves) -> impl Iterator<Item = &'static File> {
     static FILES: [File; 4] = OTLP;
-    FILES.iter().chain([&tempo::FILE])
+    let queries = matches!(serves, Serves::SpansAndQueries).then_some(&tempo::FILE);
+    FILES.iter().chain(queries)
 }
 
 fn file(file: &File) -> FileDescriptorProto {
@@ -340,10 +343,10 @@ mod tests {
 
     #[test]
     fn every_field_and_every_named_type_is_there() {
-        let set = set();
+        let set = set(Serves::SpansAndQueries);
         let mut known = Vec::new();
         let mut named = Vec::new();
-        for (file, built) in files().zip(&set.file) {
+        for (file, built) in files(Serves::SpansAndQueries).zip(&set.file) {
             let fields: usize = file.messages.iter().map(|message| message.fields.len()).sum();
             let mut all: Vec<_> =
                 built.message_type.iter().map(|m| (file.package.to_owned(), m)).collect();

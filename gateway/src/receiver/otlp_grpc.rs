@@ -12,6 +12,7 @@ use super::decode::Coding;
 use super::ingest::{Inbound, Tally};
 use super::otlp_http::essence;
 use super::reply::{self, Fault, Format, Kind};
+use super::services::Serves;
 use super::stats::Protocol;
 use super::{OtherSignals, Receiver, Signal};
 use crate::server::Body;
@@ -41,7 +42,11 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// Answers a gRPC call.
-pub(super) async fn handle(receiver: Arc<Receiver>, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn handle(
+    receiver: Arc<Receiver>,
+    serves: Serves,
+    request: Request<Incoming>,
+) -> Response<Body> {
     if request.version() < Version::HTTP_2 {
         let words = "gRPC needs HTTP/2; OTLP over HTTP/1.1 is POST /v1/traces";
         return reply::text(StatusCode::HTTP_VERSION_NOT_SUPPORTED, words);
@@ -55,7 +60,7 @@ pub(super) async fn handle(receiver: Arc<Receiver>, request: Request<Incoming>) 
         return reply::grpc_fault(&unimplemented(format!("malformed method name {path:?}")));
     };
     let Some((_, signal)) = SERVICES.iter().find(|(name, _)| *name == service) else {
-        if let Some(answer) = receiver.services.call(service) {
+        if let Some(answer) = receiver.services(serves).call(service) {
             return answer(request).await;
         }
         return reply::grpc_fault(&unimplemented(format!("unknown service {service}")));

@@ -20,6 +20,7 @@ type Call = Arc<dyn Fn(Request<Incoming>) -> Reply + Send + Sync>;
 /// Services by name.
 pub(super) struct Services {
     health: HealthReporter,
+    serves: Serves,
     calls: Vec<(&'static str, Call)>,
 }
 
@@ -29,19 +30,34 @@ impl fmt::Debug for Services {
     }
 }
 
-/// The services whose health is told; the empty name is the whole server.
-const HEALTHY: [&str; 3] =
-    ["", "opentelemetry.proto.collector.trace.v1.TraceService", "tempopb.StreamingQuerier"];
+const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService";
+
+/// What a port has beside health and reflection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Serves {
+    Spans,
+    SpansAndQueries,
+}
+
+impl Serves {
+    /// The services whose health is told; the empty name is the whole server.
+    const fn healthy(self) -> &'static [&'static str] {
+        match self {
+            Self::Spans => &["", TRACES],
+            Self::SpansAndQueries => &["", TRACES, "tempopb.StreamingQuerier"],
+        }
+    }
+}
 
 impl Services {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(serves: Serves) -> Self {
         let (health, service) = tonic_health::server::health_reporter();
-        start_unready(&health);
+        start_unready(&health, serves);
         let mut calls = vec![("grpc.health.v1.Health", call(service))];
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-                .register_file_descriptor_set(descriptor::set())
+                .register_file_descriptor_set(descriptor::set(serves))
         };
         // Both are made of our own table, so they fail in every test or never.
         if let Ok(service) = reflection().build_v1() {
@@ -50,7 +66,7 @@ impl Services {
         if let Ok(service) = reflection().build_v1alpha() {
             calls.push(("grpc.reflection.v1alpha.ServerReflection", call(service)));
         }
-        Self { health, calls }
+        Self { health, serves, calls }
     }
 
     /// The service of this name.
@@ -60,20 +76,20 @@ impl Services {
     }
 
     pub(super) async fn set_ready(&self, ready: bool) {
-        report(&self.health, ready).await;
+        report(&self.health, self.serves, ready).await;
     }
 }
 
 /// Tonic starts as serving. Nobody else has the new reporter's lock, so one poll is enough.
-fn start_unready(health: &HealthReporter) {
-    let mut told = pin!(report(health, false));
+fn start_unready(health: &HealthReporter, serves: Serves) {
+    let mut told = pin!(report(health, serves, false));
     let told = told.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     debug_assert!(told.is_ready(), "the lock of a new reporter is free");
 }
 
-async fn report(health: &HealthReporter, ready: bool) {
+async fn report(health: &HealthReporter, serves: Serves, ready: bool) {
     let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for service in HEALTHY {
+    for service in serves.healthy() {
         health.set_service_status(service, status).await;
     }
 }

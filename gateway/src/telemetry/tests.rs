@@ -103,14 +103,16 @@ fn api(sources: &Sources) -> Arc<Api> {
         health: Arc::new(crate::api::Health::default),
         metrics: Arc::new(|_| Page { content_type: "", text: String::new() }),
         status: Arc::new(|| serde_json::Value::Null),
+        settings: Arc::default(),
     };
     Api::new(crate::api::Config::default(), parts)
 }
 
 /// Asks the API for a path.
 fn answered(api: &Arc<Api>, path: &str) {
-    let (head, ()) = http::Request::get(path).body(()).unwrap().into_parts();
-    let answer = Arc::clone(api).answer(head, Listener::Query);
+    let body = http_body_util::Empty::<bytes::Bytes>::new();
+    let request = http::Request::get(path).body(body).unwrap();
+    let answer = Arc::clone(api).answer(request, Listener::Query);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(answer).status(), 200);
 }

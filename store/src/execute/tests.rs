@@ -101,7 +101,8 @@ fn traces(found: &Found) -> Vec<u8> {
 
 fn by_id(head: &Head, tenant: &TenantId, id: u8) -> Option<(Vec<Span>, u64, u64)> {
     let id = TraceId::from_array([id; 16]);
-    let found = look(head, tenant, |parts| trace(parts, id, TimeRange::ALL, 1 << 20)).unwrap();
+    let found =
+        look(head, tenant, |parts| trace(parts, id, TimeRange::ALL, None, 1 << 20)).unwrap();
     found.map(|(found, duplicates, conflicts)| {
         let request = ExportTraceServiceRequest::decode(&found.otlp[..]).unwrap();
         let scopes = request.resource_spans.into_iter().flat_map(|rs| rs.scope_spans);
@@ -156,7 +157,7 @@ fn a_trace_outside_of_the_range_is_not_found() {
     let at = |start, end| {
         let during = TimeRange { start: Nanos::from_secs(start), end: Nanos::from_secs(end) };
         let id = TraceId::from_array([1; 16]);
-        look(&head, &tenant(), |parts| trace(parts, id, during, 1 << 20)).unwrap().is_some()
+        look(&head, &tenant(), |parts| trace(parts, id, during, None, 1 << 20)).unwrap().is_some()
     };
     assert_eq!([at(980, 995), at(991, 995), at(0, 900)], [true, false, false]);
 }
@@ -166,9 +167,44 @@ fn a_trace_over_the_bound_says_how_much_is_left_out() {
     let head = head();
     put(&head, &tenant(), "a", (1..=9).map(|id| span(1, id, 0, "x", 990, 5)).collect());
     let id = TraceId::from_array([1; 16]);
-    let found = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, 100));
+    let found = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, None, 100));
     let (found, ..) = found.unwrap().unwrap();
     assert_eq!((found.spans, found.left_out), (2, 7));
+}
+
+#[test]
+fn pages_of_a_trace_are_all_of_it_each_span_once() {
+    let head = head();
+    // Not in the order of their starts, and two that start together.
+    let starts = [5, 1, 9, 3, 3, 7, 2, 8];
+    let spans = starts.iter().zip(1..).map(|(start, id)| span(1, id, 0, "x", 900 + start, 5));
+    put(&head, &tenant(), "a", spans.collect());
+    let id = TraceId::from_array([1; 16]);
+    let whole = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, None, 1 << 20));
+    let size = whole.unwrap().unwrap().0.otlp.len();
+    let (mut after, mut seen, mut pages) = (None, 0, Vec::new());
+    loop {
+        let page =
+            look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, after, size / 4));
+        let (page, ..) = page.unwrap().unwrap();
+        assert_eq!(
+            (page.before, page.before + page.left_out.min(8)),
+            (seen, seen + 8 - page.spans)
+        );
+        seen += page.spans;
+        pages.push(page.spans);
+        let Some(next) = page.next else { break };
+        assert!(after.is_none_or(|after| next > after));
+        after = SpanKey::parse(&next.to_string());
+        assert_eq!(after, Some(next));
+    }
+    assert_eq!(seen, 8, "{pages:?}");
+    assert!(pages.len() > 2 && pages.iter().all(|spans| *spans > 0), "{pages:?}");
+    let past = SpanKey::parse(&"f".repeat(33)).unwrap();
+    let none =
+        look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, Some(past), 1 << 20));
+    let (none, ..) = none.unwrap().unwrap();
+    assert_eq!((none.spans, none.before, none.left_out, none.next), (0, 8, 8, None));
 }
 
 #[test]
@@ -177,7 +213,7 @@ fn copies_past_the_bound_do_not_make_a_whole_trace_look_cut() {
     let only = span(1, 1, 0, "x", 990, 5);
     put(&head, &tenant(), "a", vec![only.clone(), only.clone(), only]);
     let id = TraceId::from_array([1; 16]);
-    let found = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, 1));
+    let found = look(&head, &tenant(), |parts| trace(parts, id, TimeRange::ALL, None, 1));
     let (found, duplicates, _) = found.unwrap().unwrap();
     assert_eq!((found.spans, found.left_out, duplicates), (1, 0, 2));
 }

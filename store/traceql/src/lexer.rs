@@ -9,7 +9,7 @@ mod number;
 mod string;
 
 pub(crate) use name::{ends_name, quoted_name};
-pub(crate) use number::UNITS;
+pub use number::UNITS;
 pub(crate) use string::written;
 
 use crate::Place;

@@ -39,6 +39,7 @@ pub use ast::Query;
 pub use error::{Error, Kind};
 pub use hint::{Hint, hints};
 pub use incomplete::incomplete;
+pub use lexer::UNITS;
 pub use place::Place;
 pub use regex::Regex;
 

@@ -1,12 +1,9 @@
 //! Traces that were found, as Tempo's messages.
 
-use prost::Message;
 use store::execute::traceql::{Inspected, SpanMatch, SpansetMatch, TraceMatch};
-use store::{Found, MatchedSpan, TraceSummary};
 use traceql::ast::{Field, Intrinsic};
 
-use crate::api::error::Fault;
-use crate::api::pb::{KeyValue, SearchMetrics, SearchResponse, ServiceStats, Span, SpanSet, Trace};
+use crate::api::pb::{SearchMetrics, ServiceStats, Span, SpanSet, Trace};
 use crate::api::value;
 
 /// What Tempo calls the service of a trace whose root has not come; clients compare with it.
@@ -75,52 +72,4 @@ fn span(span: &SpanMatch) -> Span {
         duration_nanos: span.duration.0,
         attributes: attributes.collect(),
     }
-}
-
-/// The answer to a search by tags.
-///
-/// # Errors
-/// When an attribute is not what was written.
-pub(super) fn by_tags(found: &Found) -> Result<SearchResponse, Fault> {
-    let traces = found.traces.iter().map(summary).collect::<Result<_, _>>()?;
-    let metrics = SearchMetrics {
-        inspected_traces: narrow(found.inspected_traces),
-        inspected_bytes: found.inspected_bytes,
-        completed_jobs: 1,
-        total_jobs: 1,
-        inspected_spans: 0,
-    };
-    Ok(SearchResponse { traces, metrics: Some(metrics) })
-}
-
-fn summary(trace: &TraceSummary) -> Result<Trace, Fault> {
-    let spans = trace.spans.iter().map(tagged).collect::<Result<_, _>>()?;
-    let set = SpanSet { spans, matched: narrow(trace.matched), attributes: Vec::new() };
-    let services = trace.services.iter().map(|(service, spans, errors)| {
-        let counts = ServiceStats { span_count: narrow(*spans), error_count: narrow(*errors) };
-        (service.clone(), counts)
-    });
-    Ok(Trace {
-        trace_id: trace.id.trimmed(),
-        root_service_name: root_or_none(&trace.root_service),
-        root_trace_name: trace.root_name.clone(),
-        start_time_unix_nano: trace.start.0,
-        duration_ms: narrow(trace.duration.as_millis()),
-        span_set: Some(set.clone()),
-        span_sets: vec![set],
-        service_stats: services.collect(),
-    })
-}
-
-fn tagged(span: &MatchedSpan) -> Result<Span, Fault> {
-    let attribute = |key_value: &Vec<u8>| {
-        KeyValue::decode(key_value.as_slice()).map_err(|fault| Fault::internal(fault.to_string()))
-    };
-    Ok(Span {
-        span_id: span.id.to_string(),
-        name: span.name.clone(),
-        start_time_unix_nano: span.start.0,
-        duration_nanos: span.duration.0,
-        attributes: span.attributes.iter().map(attribute).collect::<Result<_, _>>()?,
-    })
 }

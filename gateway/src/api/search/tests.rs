@@ -6,12 +6,11 @@ use model::{SpanId, TraceId};
 use store::execute::traceql::{
     Inspected, ServiceStats, SpanMatch, SpansetMatch, TraceMatch, Value,
 };
-use store::{Found as ByTags, MatchedSpan, TraceSummary};
 use traceql::ast::Static;
 
 use super::*;
 
-fn wanted(query: &str) -> Result<Wanted, String> {
+fn wanted(query: &str) -> Result<SearchRequest, String> {
     let (head, ()) =
         http::Request::builder().uri(format!("/api/search?{query}")).body(()).unwrap().into_parts();
     let call = Call::new(&head, String::new(), None, Budget::default());
@@ -19,50 +18,37 @@ fn wanted(query: &str) -> Result<Wanted, String> {
     read().map_err(|fault| fault.to_string())
 }
 
-/// A search by tags.
-fn parse(query: &str) -> Result<Search, String> {
-    match wanted(query)? {
-        Wanted::Tags(search) => Ok(search),
-        Wanted::Query(request) => Err(format!("a query: {}", request.query)),
-    }
-}
-
-/// A search by a query.
-fn query(query: &str) -> Result<SearchRequest, String> {
-    match wanted(query)? {
-        Wanted::Query(request) => Ok(*request),
-        Wanted::Tags(search) => Err(format!("tags: {:?}", search.tags)),
-    }
-}
-
 #[test]
 fn without_parameters_everything_matches() {
-    for query in ["", "q=%7B%7D", "q=%7B+%0A%09%7D+", "q=", "tags="] {
-        let search = parse(query).unwrap();
-        assert!(search.tags.is_empty(), "{query}");
-        assert_eq!((search.limit, search.spans_per_trace), (20, 3));
-        assert_eq!(search.during, TimeRange::ALL);
-        assert_eq!((search.duration_min, search.duration_max), (None, None));
+    for query in ["", "q=", "tags="] {
+        let request = wanted(query).unwrap();
+        let text = "{ } | { } | select(name, resource.service.name)";
+        assert_eq!(request.query.to_string(), text, "{query}");
+        assert_eq!((request.limit, request.spans_per_set), (20, 3));
+        assert_eq!(request.during, TimeRange::ALL);
+    }
+    for query in ["q=%7B%7D", "q=%7B+%0A%09%7D+"] {
+        assert_eq!(wanted(query).unwrap().query.to_string(), "{ }", "{query}");
     }
 }
 
 #[test]
 fn limits_have_bounds() {
-    let search = parse("limit=10000&spss=100").unwrap();
-    assert_eq!((search.limit, search.spans_per_trace), (10_000, 100));
-    assert_eq!(parse("spss=0").unwrap().spans_per_trace, 100);
+    let search = wanted("limit=10000&spss=100").unwrap();
+    assert_eq!((search.limit, search.spans_per_set), (10_000, 100));
+    assert_eq!(wanted("spss=0").unwrap().spans_per_set, 100);
     for query in ["limit=0", "limit=10001", "limit=-1", "limit=x", "spss=101", "spss=-1"] {
-        assert!(parse(query).is_err(), "{query}");
+        assert!(wanted(query).is_err(), "{query}");
     }
 }
 
 #[test]
 fn the_end_of_a_range_includes_its_second() {
-    let search = parse("start=10&end=20").unwrap();
+    let search = wanted("start=10&end=20").unwrap();
     assert_eq!(search.during.start, Nanos::from_secs(10));
     assert_eq!(search.during.end, Nanos(20_999_999_999));
-    assert_eq!(parse("start=0&end=0").unwrap().during, TimeRange::ALL);
-    assert_eq!(parse("start=0&end=1").unwrap().during.start, Nanos(0));
+    assert_eq!(wanted("start=0&end=0").unwrap().during, TimeRange::ALL);
+    assert_eq!(wanted("start=0&end=1").unwrap().during.start, Nanos(0));
     for query in [
         "start=20&end=20",
         "start=21&end=20",
@@ -72,19 +58,18 @@ fn the_end_of_a_range_includes_its_second() {
         "start=1&end=now",
         "start=1&end=1700000000000000000",
     ] {
-        assert!(parse(query).is_err(), "{query}");
+        assert!(wanted(query).is_err(), "{query}");
     }
 }
 
 #[test]
 fn durations_bound_the_trace() {
-    let search = parse("minDuration=1ms&maxDuration=1s&q={}").unwrap();
-    assert_eq!(
-        (search.duration_min, search.duration_max),
-        (Some(Nanos(1_000_000)), Some(Nanos::SECOND))
-    );
-    assert!(parse("minDuration=2s&maxDuration=1s").unwrap_err().contains("minDuration"));
-    assert!(parse("minDuration=fast").unwrap_err().contains("\"fast\""));
+    let request = wanted("minDuration=1ms&maxDuration=1s").unwrap();
+    let text = "{ } | { traceDuration >= 1ms } | { traceDuration <= 1s } | { } | \
+                select(name, resource.service.name)";
+    assert_eq!(request.query.to_string(), text);
+    assert!(wanted("minDuration=2s&maxDuration=1s").unwrap_err().contains("minDuration"));
+    assert!(wanted("minDuration=fast").unwrap_err().contains("\"fast\""));
 }
 
 #[test]
@@ -106,18 +91,19 @@ fn tags_are_logfmt() {
     }
     let many: String = (0..101).map(|key| format!("k{key}=v ")).collect();
     assert!(tags(&many).unwrap_err().contains("at most 100"));
-    assert_eq!(parse("tags=a%3D%22b+c%22+d%3De").unwrap().tags, [pair("a", "b c"), pair("d", "e")]);
+    let query = wanted("tags=a%3D%22b+c%22+d%3De").unwrap().query.to_string();
+    assert!(query.contains("span.a =~ \"(?is).*b c.*\"") && query.contains("span.d"), "{query}");
 }
 
 #[test]
 fn queries_come_with_their_limits() {
-    let request = query("q=%7B.a%3D1%7D&limit=7&spss=0&start=10&end=20").unwrap();
+    let request = wanted("q=%7B.a%3D1%7D&limit=7&spss=0&start=10&end=20").unwrap();
     assert_eq!(request.query.to_string(), "{ .a = 1 }");
     assert_eq!((request.limit, request.spans_per_set), (7, 100));
     assert_eq!(request.during.end, Nanos(20_999_999_999));
     // The pipeline of a metrics query is a query, too.
-    assert!(query("q=%7B%7D+%7C+rate()").is_ok());
-    let bounded = query("q=%7B.a%3D1%7D&minDuration=10ms&maxDuration=1s").unwrap();
+    assert!(wanted("q=%7B%7D+%7C+rate()").is_ok());
+    let bounded = wanted("q=%7B.a%3D1%7D&minDuration=10ms&maxDuration=1s").unwrap();
     let text = "{ .a = 1 } | { traceDuration >= 10ms } | { traceDuration <= 1s }";
     assert_eq!(bounded.query.to_string(), text);
 }
@@ -205,63 +191,4 @@ fn what_a_query_finds_is_tempos_to_the_letter() {
             r#""inspectedSpans":"2"}"#
         )
     );
-}
-
-#[test]
-fn the_answer_is_tempos_to_the_letter() {
-    let mut attribute = Vec::new();
-    model::wire::put_bytes(&mut attribute, 1, b"http.status_code");
-    model::wire::put_message(&mut attribute, 2, |out| model::wire::put_u64(out, 3, 500));
-    let trace = |root: &str| TraceSummary {
-        id: TraceId::parse("0000463ac35c9f6413ad").unwrap(),
-        root_service: root.to_owned(),
-        root_name: if root.is_empty() { String::new() } else { "GET /".to_owned() },
-        start: Nanos(1_700_000_000_000_000_001),
-        duration: Nanos(1_999_999),
-        matched: 2,
-        spans: vec![MatchedSpan {
-            id: SpanId::parse("00f067aa0ba902b7").unwrap(),
-            name: "GET /".to_owned(),
-            start: Nanos(1_700_000_000_000_000_001),
-            duration: Nanos(0),
-            attributes: vec![attribute.clone()],
-        }],
-        services: vec![("shop".to_owned(), 3, 1), ("db".to_owned(), 1, 0)],
-    };
-    let found = ByTags {
-        partial: None,
-        traces: vec![trace("shop"), trace("")],
-        inspected_spans: 4,
-        inspected_bytes: 1 << 40,
-        inspected_traces: 2,
-    };
-    let json = serde_json::to_string(&found::by_tags(&found).unwrap()).unwrap();
-    let set = concat!(
-        r#"{"spans":[{"spanID":"00f067aa0ba902b7","name":"GET /","#,
-        r#""startTimeUnixNano":"1700000000000000001","#,
-        r#""attributes":[{"key":"http.status_code","value":{"intValue":"500"}}]}],"matched":2}"#
-    );
-    let expected = |root: &str| {
-        format!(
-            concat!(
-                r#"{{"traceID":"463ac35c9f6413ad",{},"startTimeUnixNano":"1700000000000000001","#,
-                r#""durationMs":1,"spanSet":{},"spanSets":[{}],"serviceStats":"#,
-                r#"{{"db":{{"spanCount":1}},"shop":{{"spanCount":3,"errorCount":1}}}}}}"#
-            ),
-            root, set, set
-        )
-    };
-    assert_eq!(
-        json,
-        format!(
-            concat!(
-                r#"{{"traces":[{},{}],"metrics":{{"inspectedTraces":2,"#,
-                r#""inspectedBytes":"1099511627776","completedJobs":1,"totalJobs":1}}}}"#
-            ),
-            expected(r#""rootServiceName":"shop","rootTraceName":"GET /""#),
-            expected(r#""rootServiceName":"<root span not yet received>""#)
-        )
-    );
-    let empty = serde_json::to_string(&found::by_tags(&ByTags::default()).unwrap()).unwrap();
-    assert_eq!(empty, r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":1}}"#);
 }

@@ -5,6 +5,9 @@ use prost::Message;
 
 use crate::api::error::Fault;
 use crate::api::pb::{QueryInstantResponse, QueryRangeResponse, SearchResponse, Trace};
+use crate::receiver::Buffers;
+use crate::receiver::decode::{Coding, Room, inflate};
+use crate::receiver::reply;
 
 /// What one message of many may take.
 pub(super) const PACKET_BYTES_MAX: usize = 1 << 20;
@@ -14,24 +17,40 @@ const MESSAGE_BYTES_MAX: usize = (4 << 20) - (64 << 10);
 
 const PREFIX_BYTES: usize = 5;
 
-/// The one message of a request.
+/// The one message of a request, which is compressed as `grpc-encoding` says if its flag says that
+/// it is. Computes.
 ///
 /// # Errors
-/// Says what is wrong with the framing.
-pub(super) fn message(body: &Bytes) -> Result<Bytes, Fault> {
+/// Says what is wrong with the framing or the coding, or that it is too large.
+pub(super) fn message(body: &Bytes, coding: Coding, bytes_max: usize) -> Result<Bytes, Fault> {
     let Some((prefix, message)) = body.split_first_chunk::<PREFIX_BYTES>() else {
         return Err(Fault::invalid("the gRPC message ends in its prefix"));
     };
     let [flag, length @ ..] = *prefix;
-    match flag {
-        0 => {}
-        1 => return Err(Fault::unimplemented("requests are taken uncompressed")),
-        _ => return Err(Fault::invalid("the gRPC message flag is neither 0 nor 1")),
-    }
     if u32::from_be_bytes(length) as usize != message.len() {
         return Err(Fault::invalid("the gRPC message is not as long as its prefix says"));
     }
-    Ok(body.slice(PREFIX_BYTES..))
+    match (flag, coding) {
+        (0, _) => Ok(body.slice(PREFIX_BYTES..)),
+        (1, Coding::Identity) => {
+            let words = "the gRPC message is compressed, but grpc-encoding does not say how";
+            Err(Fault::invalid(words))
+        }
+        (1, coding) => {
+            let unpacked = inflate(coding, message, bytes_max, &mut Small, &Buffers::default())?;
+            Ok(unpacked.into())
+        }
+        _ => Err(Fault::invalid("the gRPC message flag is neither 0 nor 1")),
+    }
+}
+
+/// Room for a request, which is small: nothing is asked for it.
+struct Small;
+
+impl Room for Small {
+    fn take(&mut self, _: usize) -> Result<(), reply::Fault> {
+        Ok(())
+    }
 }
 
 /// A message with its prefix.
@@ -136,17 +155,28 @@ mod tests {
     #[test]
     fn a_request_is_one_message() {
         let framed = framed(&SearchResponse::default());
-        assert_eq!(message(&framed).unwrap(), Bytes::new());
+        let read = |body: &Bytes, coding| message(body, coding, 100);
+        assert_eq!(read(&framed, Coding::Gzip).unwrap(), Bytes::new());
         for (body, word) in [
             (&[0, 0, 0][..], "prefix"),
-            (&[1, 0, 0, 0, 0], "uncompressed"),
+            (&[1, 0, 0, 0, 0], "does not say how"),
             (&[7, 0, 0, 0, 0], "flag"),
             (&[0, 0, 0, 0, 2, 1], "as long as"),
             (&[0, 0, 0, 0, 0, 1], "as long as"),
         ] {
-            let fault = message(&Bytes::copy_from_slice(body)).unwrap_err();
+            let fault = read(&Bytes::copy_from_slice(body), Coding::Identity).unwrap_err();
             assert!(fault.to_string().contains(word), "{fault}");
         }
+        let packed = |bytes: &[u8]| {
+            let packed = zstd::bulk::compress(bytes, 1).unwrap();
+            let length = u32::try_from(packed.len()).unwrap().to_be_bytes();
+            Bytes::from([&[1], length.as_slice(), packed.as_slice()].concat())
+        };
+        assert_eq!(read(&packed(&[7; 100]), Coding::Zstd).unwrap(), vec![7; 100]);
+        let fault = read(&packed(&[7; 101]), Coding::Zstd).unwrap_err();
+        assert_eq!(fault.grpc().0, 3, "a bomb is refused: {fault}");
+        let fault = read(&packed(&[7; 9]), Coding::Gzip).unwrap_err();
+        assert_eq!(fault.grpc().0, 3, "{fault}");
     }
 
     fn trace(spans: usize, name: usize) -> Trace {

@@ -71,7 +71,7 @@ fn millis(number: u32) -> Option<Nanos> {
 }
 
 fn searched(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
-    let request: SearchRequest = decode(&ask.message)?;
+    let request: SearchRequest = decode(&ask.message()?)?;
     let hints = hint::of(&request.query);
     let usual = search::Terms::default();
     let terms = search::Terms {
@@ -121,7 +121,7 @@ fn tags_v2(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
 type Tags = (names::Terms, SearchTagsV2Response, Option<String>);
 
 fn tags(api: &Api, ask: &Ask) -> Result<Tags, Fault> {
-    let request: SearchTagsRequest = decode(&ask.message)?;
+    let request: SearchTagsRequest = decode(&ask.message()?)?;
     let terms = names::Terms {
         scope: request.scope,
         query: request.query,
@@ -133,7 +133,7 @@ fn tags(api: &Api, ask: &Ask) -> Result<Tags, Fault> {
 }
 
 fn values_v1(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
-    let request: SearchTagValuesRequest = decode(&ask.message)?;
+    let request: SearchTagValuesRequest = decode(&ask.message()?)?;
     let field = names::unscoped(&request.tag_name);
     let (response, partial) = values(api, ask, &field, request)?;
     let SearchTagValuesResponse { tag_values, metrics } = names::untyped(response);
@@ -144,7 +144,7 @@ fn values_v1(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault>
 }
 
 fn values_v2(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
-    let request: SearchTagValuesRequest = decode(&ask.message)?;
+    let request: SearchTagValuesRequest = decode(&ask.message()?)?;
     let field = names::scoped(&request.tag_name)?;
     let (response, partial) = values(api, ask, &field, request)?;
     let metrics = response.metrics;
@@ -170,7 +170,7 @@ fn values(
 }
 
 fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
-    let request: QueryRangeRequest = decode(&ask.message)?;
+    let request: QueryRangeRequest = decode(&ask.message()?)?;
     let terms = series::Terms {
         step: Nanos(request.step),
         exemplars: u64::from(request.exemplars),
@@ -184,7 +184,7 @@ fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
 }
 
 fn instant(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
-    let request: QueryInstantRequest = decode(&ask.message)?;
+    let request: QueryInstantRequest = decode(&ask.message()?)?;
     let now = api.parts.clock.now();
     let terms = series::Terms::of(request.query, request.start, request.end, now);
     let wanted = terms.instant(&api.config, ask.budget.clone())?;

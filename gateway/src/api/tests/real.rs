@@ -54,6 +54,7 @@ impl Real {
             health: Arc::new(Health::default),
             metrics: Arc::new(|_| Page { content_type: "text/plain", text: String::new() }),
             status: Arc::new(|| Value::Null),
+            settings: Arc::default(),
         };
         Self { api: Api::new(Config::default(), parts), store, compute, _dir: dir }
     }
@@ -70,8 +71,8 @@ impl Real {
 
     async fn get(&self, tenant: &str, path: &str) -> (u16, String) {
         let request = Request::get(path).header("x-scope-orgid", tenant);
-        let (head, ()) = request.body(()).unwrap().into_parts();
-        let response = Arc::clone(&self.api).answer(head, Listener::Query).await;
+        let request = request.body(Full::<Bytes>::default()).unwrap();
+        let response = Arc::clone(&self.api).answer(request, Listener::Query).await;
         (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
     }
 
@@ -107,7 +108,10 @@ fn check_keys(value: &Value, above: &str) {
                 "serviceStats",
             ],
         ),
-        ("metrics", &["inspectedTraces", "inspectedBytes", "completedJobs", "totalJobs"]),
+        (
+            "metrics",
+            &["inspectedTraces", "inspectedBytes", "inspectedSpans", "completedJobs", "totalJobs"],
+        ),
         ("spanSet", &["spans", "matched", "attributes"]),
         ("spanSets", &["spans", "matched", "attributes"]),
         ("spans", &["spanID", "name", "startTimeUnixNano", "durationNanos", "attributes"]),

@@ -20,7 +20,7 @@ use crate::receiver::tenancy::TENANT_HEADER;
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest answer: more than a trace of a million spans.
-const ANSWER_BYTES_MAX: usize = 1 << 30;
+pub(super) const ANSWER_BYTES_MAX: usize = 1 << 30;
 
 /// Where the API is, such as `http://127.0.0.1:3200/tempo`.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub(super) struct Answer {
     pub(super) hint: Option<String>,
     /// Why the answer is not whole, decoded.
     pub(super) partial: Option<String>,
+    /// The parameters of the next page, with their `?`.
+    pub(super) next: Option<String>,
 }
 
 /// In which form an answer is wanted.
@@ -125,13 +127,21 @@ async fn exchange(authority: &str, request: Request<Empty<Bytes>>) -> Result<Ans
             value.map(unescaped)
         };
         let (hint, partial) = (told("x-traceweir-hint"), told("x-traceweir-partial"));
+        let link = response.headers().get(header::LINK).and_then(|link| link.to_str().ok());
+        let next = link.and_then(next).map(str::to_owned);
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?;
-        Ok::<_, Fault>(Answer { status, body: body.to_bytes(), hint, partial })
+        Ok::<_, Fault>(Answer { status, body: body.to_bytes(), hint, partial, next })
     };
     // The connection ends once the sender is gone; what it fails with shows in the answer.
     let ended = async { Ok::<_, Infallible>(connection.await.is_ok()) };
     let (answer, _) = tokio::join!(answer, ended);
     answer
+}
+
+/// Where a `Link` header says that the next page is, if that is the same path.
+fn next(link: &str) -> Option<&str> {
+    let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
+    (target.starts_with('?') && relation.trim() == "; rel=\"next\"").then_some(target)
 }
 
 /// Resolves `%XX`; what is no such thing stays.

@@ -74,7 +74,7 @@ impl Server {
 
     /// What is told beside the answer goes to standard error.
     fn get(&self, path: &str, form: Form) -> Result<Bytes, String> {
-        let Answer { status, body, hint, partial } = fetch::get(self, path, form)?;
+        let Answer { status, body, hint, partial, .. } = fetch::get(self, path, form)?;
         let url = &self.url;
         let said = || read::text(&body).trim().to_owned();
         match status {

@@ -222,5 +222,6 @@ async fn reflection_lists_our_services() {
         {
             assert!(text.contains(service), "{version}: {text}");
         }
+        assert!(!text.contains("tempopb"), "no queries are answered here: {text}");
     }
 }

@@ -4,8 +4,9 @@ use super::{Lexer, Tok};
 use crate::Place;
 use crate::error::Fault;
 
-/// Nanoseconds by unit: Go's, and the longer ones of Prometheus.
-pub(crate) const UNITS: [(&str, u64); 11] = [
+/// Nanoseconds by unit: Go's, and the longer ones of Prometheus. Where the name of one starts
+/// another's, the longer name comes first.
+pub const UNITS: [(&str, u64); 11] = [
     ("ns", 1),
     ("us", 1_000),
     ("µs", 1_000),
