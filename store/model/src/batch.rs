@@ -360,7 +360,13 @@ impl Batch {
     /// `service.name` of the row's resource; empty where it has none.
     #[must_use]
     pub fn service(&self, row: u32) -> &str {
-        self.services.get(self.resource(row) as usize).map_or("", |name| self.names.text(*name))
+        self.service_code(row).map_or("", |name| self.names.text(name))
+    }
+
+    /// The same as a number among [`Batch::names`]; nothing where resources were not read.
+    #[must_use]
+    pub fn service_code(&self, row: u32) -> Option<u32> {
+        self.services.get(self.resource(row) as usize).copied()
     }
 
     /// The attribute keys.

@@ -327,8 +327,9 @@ fn short() -> Error {
     damaged("a column has fewer rows than its row group")
 }
 
-fn pick<T: Copy>(codes: &[u32], all: &[T]) -> Vec<T> {
-    codes.iter().filter_map(|code| all.get(*code as usize).copied()).collect()
+/// Codes were compared with the length of the dictionary.
+fn pick<T: Copy + Default>(codes: &[u32], all: &[T]) -> Vec<T> {
+    codes.iter().map(|code| all.get(*code as usize).copied().unwrap_or_default()).collect()
 }
 
 fn owned_len(values: &Owned, width: usize) -> usize {

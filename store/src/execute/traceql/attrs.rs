@@ -7,7 +7,7 @@ use model::otlp::overflow;
 use traceql::ast::Static;
 
 use super::rows::Rows;
-use super::value::{Test, any_of, key_value, of_any};
+use super::value::{Test, any_of, by_order, key_value, of_any};
 
 /// What a condition is for each row of a table: whether some value of the row meets it, and
 /// whether one has a type that fits it.
@@ -86,6 +86,17 @@ impl<'b> Attrs<'b> {
                 }
                 // No number and no truth value meets a text, so there is nothing to note.
                 Values::Words(_) if test.is_text() => {}
+                Values::Words(words)
+                    if column.kind == Type::Int
+                        && let Some((op, number)) = test.of_int() =>
+                {
+                    for (row, word) in column.rows.iter().zip(words) {
+                        if within.contains(*row) {
+                            let is_met = by_order(op, word.cast_signed().cmp(&number));
+                            found.note(*row, Some(is_met));
+                        }
+                    }
+                }
                 Values::Words(words) => {
                     for (row, word) in column.rows.iter().zip(words) {
                         if within.contains(*row) {

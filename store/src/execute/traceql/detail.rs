@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use model::batch::Indexed;
+use model::batch::{Batch, Indexed};
 use model::column::count;
 use model::{Nanos, SpanId, TraceId};
 use traceql::ast::Static;
@@ -98,7 +98,7 @@ fn of_unit(
     let Some(reader) = parts.reader(part) else { return Vec::new() };
     let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Vec::new() };
     let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
-    let show = |batch: &model::Batch, base: u32, found: &Found| {
+    let show = |batch: &Batch, base: u32, found: &Found| {
         let rows = rows_of(found)?;
         let pieces = [Piece::plain(program, batch)];
         let places = (rows.start.checked_sub(base)?..rows.end.checked_sub(base)?)
@@ -182,23 +182,31 @@ impl Times {
 /// How many spans and errors each service has in a trace.
 fn services(spans: &TraceSpans<'_>) -> BTreeMap<String, ServiceStats> {
     // A trace has few services: the list is looked through.
-    let mut found: Vec<(&str, ServiceStats)> = Vec::new();
+    let mut found: Vec<(&Batch, Option<u32>, ServiceStats)> = Vec::new();
     let mut last = 0;
     for span in 0..count(spans.places().len()) {
         let (batch, row) = spans.batch(span);
-        let service = batch.service(row);
-        if found.get(last).is_none_or(|(name, _)| *name != service) {
-            last = found.iter().position(|(name, _)| *name == service).unwrap_or_else(|| {
-                found.push((service, ServiceStats::default()));
+        let service = batch.service_code(row);
+        let is = |(of, code, _): &(&Batch, _, _)| *code == service && std::ptr::eq(*of, batch);
+        if !found.get(last).is_some_and(is) {
+            last = found.iter().position(is).unwrap_or_else(|| {
+                found.push((batch, service, ServiceStats::default()));
                 found.len() - 1
             });
         }
-        if let Some((_, stats)) = found.get_mut(last) {
+        if let Some((.., stats)) = found.get_mut(last) {
             stats.spans += 1;
             stats.errors += u64::from(batch.status(row) == ERROR);
         }
     }
-    found.into_iter().map(|(name, stats)| (name.to_owned(), stats)).collect()
+    let mut services: BTreeMap<String, ServiceStats> = BTreeMap::new();
+    for (batch, service, stats) in found {
+        let name = service.map(|code| batch.names().text(code).to_owned()).unwrap_or_default();
+        let all = services.entry(name).or_default();
+        all.spans += stats.spans;
+        all.errors += stats.errors;
+    }
+    services
 }
 
 fn trace_match(

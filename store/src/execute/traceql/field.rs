@@ -41,6 +41,9 @@ pub(super) fn is_id(field: &Field) -> bool {
     )
 }
 
+/// Tests of so many names are made at once.
+const NAMES_FEW: usize = 4_096;
+
 /// A field, found in a batch. The span's own: of a parent's it is the parent's.
 #[derive(Clone, Debug)]
 pub(super) struct Access<'b> {
@@ -148,6 +151,11 @@ impl<'b> Access<'b> {
         match intrinsic {
             Intrinsic::Name => {
                 let names = self.columns.names;
+                if names.len() < NAMES_FEW || names.len() < within.len() as usize / 4 {
+                    let all = 0..count(names.len());
+                    let known: Vec<_> = all.map(|code| test.meets_text(names.text(code))).collect();
+                    return by_number(&known, within, |row| self.batch.name_code(row) as usize);
+                }
                 let mut known = vec![0; names.len()];
                 for row in within.iter() {
                     let code = self.batch.name_code(row);
@@ -159,22 +167,18 @@ impl<'b> Access<'b> {
                 }
             }
             Intrinsic::Status | Intrinsic::Kind => {
+                let is_kind = intrinsic == Intrinsic::Kind;
                 let of = |number: i32| {
-                    let value =
-                        if intrinsic == Intrinsic::Kind { kind(number) } else { status(number) };
+                    let value = if is_kind { kind(number) } else { status(number) };
                     value.and_then(|value| test.meets(&value))
                 };
                 let known: [Option<bool>; 6] =
                     std::array::from_fn(|n| i32::try_from(n).ok().and_then(of));
-                for row in within.iter() {
-                    let number = if intrinsic == Intrinsic::Kind {
-                        self.batch.kind(row)
-                    } else {
-                        self.batch.status(row)
-                    };
-                    let known = usize::try_from(number).ok().and_then(|at| known.get(at));
-                    met.note(row, known.copied().flatten());
-                }
+                let at = |number: i32| usize::try_from(number).unwrap_or(usize::MAX);
+                return match is_kind {
+                    true => by_number(&known, within, |row| at(self.batch.kind(row))),
+                    false => by_number(&known, within, |row| at(self.batch.status(row))),
+                };
             }
             Intrinsic::Duration if let Some((op, nanos)) = test.of_nanos() => {
                 let is_met = |row: u32| by_order(op, duration(self.batch, row).cmp(&nanos));
@@ -456,15 +460,24 @@ fn elements(owners: &[u32], row: u32) -> impl Iterator<Item = u32> {
 fn distinct(codes: &[u32], values: &[Vec<Static>], test: &Test, within: &Rows) -> Met {
     let met = |values: &Vec<Static>| any_of(values.iter().map(|value| test.meets(value)), false);
     let known: Vec<Option<bool>> = values.iter().map(met).collect();
-    let mut met = Met::none(within.len());
     if known.iter().all(Option::is_none) {
-        return met;
+        return Met::none(within.len());
     }
-    for row in within.iter() {
-        let known = codes.get(row as usize).and_then(|code| known.get(*code as usize));
-        met.note(row, known.copied().flatten());
-    }
-    met
+    by_number(&known, within, |row| codes.get(row as usize).map_or(usize::MAX, |code| *code as usize))
+}
+
+/// What is known of the number of each row; of numbers past the end, nothing.
+fn by_number(known: &[Option<bool>], within: &Rows, number: impl Fn(u32) -> usize) -> Met {
+    let is = |of: &dyn Fn(&Option<bool>) -> bool| known.iter().map(of).collect::<Vec<bool>>();
+    let (met, fits) = (is(&|known| *known == Some(true)), is(&Option::is_some));
+    let rows = |table: &[bool]| match table.contains(&true) {
+        true => within.filter(|row| table.get(number(row)).copied().unwrap_or(false)),
+        false => Rows::none(within.len()),
+    };
+    let met_rows = rows(&met);
+    // What is asked for in most queries is of one type, and all of it fits.
+    let fits_rows = if met == fits { met_rows.clone() } else { rows(&fits) };
+    Met { met: met_rows, fits: fits_rows }
 }
 
 /// The values of an attribute in each resource or scope: the attributes are fields of this number

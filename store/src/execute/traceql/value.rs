@@ -171,6 +171,14 @@ impl Test {
         }
     }
 
+    /// The comparison of an integer with a literal that is one.
+    pub(super) fn of_int(&self) -> Option<(Comparison, i64)> {
+        match &self.kind {
+            TestKind::Compare(op, Static::Int(number)) => Some((*op, *number)),
+            _ => None,
+        }
+    }
+
     /// The only texts that can meet it, where they are known.
     pub(super) fn texts(&self) -> Option<Vec<&str>> {
         match &self.kind {

@@ -1,5 +1,6 @@
 //! What is kept for each group and interval, and the series that are made of it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use traceql::ast::{MetricsFunction, Over, Static};
@@ -15,20 +16,30 @@ const BINS_MAX: usize = 8 << 20;
 /// Values as numbers, one for each.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
+    /// Most are texts.
+    by_text: HashMap<String, u32>,
     by_key: HashMap<String, u32>,
     values: Vec<Static>,
 }
 
 impl Numbers {
     pub(super) fn number(&mut self, value: Static) -> u32 {
-        let key = format!("{value:?}");
-        if let Some(known) = self.by_key.get(&key) {
-            return *known;
-        }
         let number = model::column::count(self.values.len());
-        self.by_key.insert(key, number);
-        self.values.push(value);
-        number
+        let (map, key) = match &value {
+            Static::Text(text) => match self.by_text.get(text) {
+                Some(known) => return *known,
+                None => (&mut self.by_text, text.clone()),
+            },
+            value => (&mut self.by_key, format!("{value:?}")),
+        };
+        match map.entry(key) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(free) => {
+                free.insert(number);
+                self.values.push(value);
+                number
+            }
+        }
     }
 
     fn value(&self, number: u32) -> Static {

@@ -53,7 +53,7 @@ impl Count<'_> {
     /// Counts the spans of a unit, and those of its traces that stand elsewhere, too.
     pub(super) fn unit(&mut self, unit: Unit, limits: &mut Limits<'_>) -> Result<(), Error> {
         let wants = self.wants;
-        let only = self.grid.only(&starts(self.parts, unit)).filter(|_| self.compare.is_none());
+        let only = self.grid.only(&starts(self.parts, unit)).filter(|_| self.is_local);
         let want = if only.is_some() { &wants.lean } else { &wants.timed };
         let left = self.read(unit, want, only, &[], limits)?;
         if !left.unplaced.is_empty() {
