@@ -126,6 +126,11 @@ impl<'q> Cells<'q> {
         Some(at)
     }
 
+    /// How many groups there are.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     /// Whether an example may still be taken.
     pub(super) fn lacks_examples(&self) -> bool {
         self.examples_left > 0

@@ -277,8 +277,7 @@ impl Count<'_> {
     /// Counts rows by group and interval.
     fn tally(&mut self, groups: &[u32], rows: usize, interval: impl Fn(usize) -> usize) {
         let intervals = self.grid.intervals;
-        let width = groups.iter().filter(|group| **group != NONE).max().map_or(0, |max| max + 1);
-        let cells = (width as usize).saturating_mul(intervals);
+        let cells = self.cells.groups().saturating_mul(intervals);
         if cells > TALLY_MAX.min(rows.saturating_mul(4)) {
             for (at, group) in groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
                 self.cells.count(*group as usize, interval(at), 1);

@@ -280,10 +280,14 @@ impl<'s> Trace<'s> {
         let nil = |side: &FieldExpr| matches!(side.kind, FieldKind::Static(Static::Nil));
         match (nil(lhs), nil(rhs)) {
             (true, true) => return Some(false),
-            (true, false) => return Some(self.is_nil(rhs, span) == (op == Comparison::Eq)),
-            (false, true) if op == Comparison::Eq => return Some(self.is_nil(lhs, span)),
-            (false, true) => return Some(!self.values(lhs, span).is_empty()),
-            _ => {}
+            (false, false) => {}
+            (is_left, _) => {
+                let of = if is_left { rhs } else { lhs };
+                return Some(match op {
+                    Comparison::Eq => self.is_nil(of, span),
+                    _ => !self.values(of, span).is_empty(),
+                });
+            }
         }
         let ids = [lhs, rhs].into_iter().any(is_id);
         let (left, right) = (self.values(lhs, span), self.values(rhs, span));
