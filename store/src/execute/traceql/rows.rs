@@ -108,6 +108,19 @@ impl Rows {
         Some(count(at * 64) + word.trailing_zeros())
     }
 
+    /// The last row before `end`.
+    pub(super) fn last_before(&self, end: u32) -> Option<u32> {
+        let end = end.min(self.len);
+        let mut at = end as usize / 64;
+        let over = end % 64;
+        let mut word = self.words.get(at).map_or(0, |word| word & ((1 << over) - 1));
+        while word == 0 {
+            at = at.checked_sub(1)?;
+            word = *self.words.get(at)?;
+        }
+        Some(count(at * 64) + 63 - word.leading_zeros())
+    }
+
     /// The rows of a range, ascending.
     pub(super) fn within(&self, range: std::ops::Range<u32>) -> impl Iterator<Item = u32> {
         let mut at = range.start;
@@ -182,5 +195,24 @@ impl Truth {
 
     pub(super) fn or(self, other: &Self) -> Self {
         Self { yes: self.yes.or(&other.yes), no: self.no.and(&other.no) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_found_across_words() {
+        let rows = Rows::of(200, |row| [0, 63, 64, 130, 199].contains(&row));
+        let ahead = |from| rows.next_from(from);
+        assert_eq!([ahead(0), ahead(1), ahead(64), ahead(65)], [Some(0), Some(63), Some(64), Some(130)]);
+        assert_eq!([ahead(199), ahead(200), ahead(999)], [Some(199), None, None]);
+        let before = |end| rows.last_before(end);
+        assert_eq!([before(999), before(199), before(130)], [Some(199), Some(130), Some(64)]);
+        assert_eq!([before(64), before(63), before(1), before(0)], [Some(63), Some(0), Some(0), None]);
+        assert_eq!(rows.within(1..131).collect::<Vec<_>>(), [63, 64, 130]);
+        let odd = rows.filter(|row| row % 2 == 1);
+        assert_eq!(odd.iter().collect::<Vec<_>>(), [63, 199]);
     }
 }

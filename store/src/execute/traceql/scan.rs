@@ -75,7 +75,8 @@ impl<'s> Scan<'s> {
     }
 
     /// Calls `judge` with traces that have rows among the candidates, stand here alone and can be
-    /// judged by what was read; returns the others. `is_known` tells which need no look.
+    /// judged by what was read; returns the others. Those of a file come newest first: it has them
+    /// by their starts. `is_known` tells which need no look.
     pub(super) fn candidates(
         &self,
         candidates: &Rows,
@@ -87,13 +88,16 @@ impl<'s> Scan<'s> {
         let mut left = Left::default();
         let is_alone = elsewhere.is_nowhere(self.unit.part);
         let mut done = Rows::none(if self.is_head { self.traces.len() } else { 0 });
-        let (mut step, mut from) = (0usize, 0);
-        while let Some(row) = candidates.next_from(from) {
+        let (mut step, mut at) = (0usize, if self.is_head { 0 } else { candidates.len() });
+        let next = |at| if self.is_head { candidates.next_from(at) } else { candidates.last_before(at) };
+        while let Some(row) = next(at) {
+            at = if self.is_head { row + 1 } else { row };
             let Some(trace) = self.traces.of_row(row).filter(|trace| !done.contains(*trace)) else {
-                from = row + 1;
                 continue;
             };
-            from = self.traces.after(row, trace);
+            if !self.is_head {
+                at = self.traces.span(trace).start.min(row);
+            }
             done.set(trace);
             step += 1;
             if step.is_multiple_of(TRACES_STEP) && limits.is_over() {

@@ -146,14 +146,6 @@ impl Traces {
             Self::File(file) => Rows::all(file.rows),
         }
     }
-
-    /// The first row behind `row` that may be of another trace than its own.
-    pub(super) fn after(&self, row: u32, trace: u32) -> u32 {
-        match self {
-            Self::Head(_) => row + 1,
-            Self::File(file) => file.rows(trace).end.max(row + 1),
-        }
-    }
 }
 
 fn of_head(parts: &Parts<'_>, batch: &Batch, visible: u32) -> OfHead {
