@@ -3,6 +3,7 @@
 //! Called by [`crate::Store`] with a view of head, L0 and blocks; every function is plain
 //! computation, and reads pages of files where it must.
 
+pub(crate) mod answers;
 mod parts;
 mod search;
 mod tags;

@@ -117,6 +117,14 @@ impl Reader {
         &self.name
     }
 
+    /// What tells its contents apart from all others: who wrote it, and the checksum of what stands
+    /// where in it.
+    pub(crate) fn identity(&self) -> [u64; 4] {
+        let Location { offset, crc, .. } = self.location;
+        let (level, writer, number) = self.block_key();
+        [u64::from(level) << 32 | u64::from(crc), writer, number, offset]
+    }
+
     /// What it is and where everything stands.
     #[must_use]
     pub fn directory(&self) -> &Directory {

@@ -13,7 +13,7 @@ use super::answer::{ServiceStats, SpanMatch, SpansetMatch, TraceMatch};
 use super::elsewhere::Elsewhere;
 use super::expr::Spans as _;
 use super::field::duration;
-use super::gather::{Fragment, TRACES_MAX, gather};
+use super::gather::{Fragment, TRACES_MAX, find, gather};
 use super::judge::{Piece, Place, TraceSpans, effective};
 use super::program::Program;
 use super::search::{Found, FoundSet};
@@ -67,7 +67,8 @@ pub(super) fn detail(
         found.iter().map(|found| found.id).filter(|id| left.contains_key(id)).collect();
     for ids in ids.chunks(TRACES_MAX) {
         let want = (&want_joined, false);
-        gather(parts, elsewhere, program, want, ids, |id, spans, spots| {
+        let places = find(parts, elsewhere, ids);
+        gather(parts, program, want, &places, |id, spans, spots| {
             let Some(at) = left.get(&id) else { return };
             let found = &found[*at];
             let locate = |(fragment, row): (u32, u32)| {

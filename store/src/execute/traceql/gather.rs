@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::RwLockReadGuard;
 
-use model::TraceId;
 use model::batch::Batch;
 use model::column::count;
+use model::{TimeRange, TraceId};
 
 use super::elsewhere::Elsewhere;
 use super::judge::{Piece, Place, TraceSpans, first_of_each};
@@ -98,6 +98,40 @@ struct Gathered {
     rows: Vec<Vec<u32>>,
 }
 
+/// Where a trace stands.
+#[derive(Debug)]
+pub(super) struct Found {
+    id: TraceId,
+    /// In the order of the view; of segments of the head all, as it may be in any.
+    fragments: Vec<Fragment>,
+    /// When its spans start, as far as they are in files.
+    starts: Option<TimeRange>,
+    is_in_head: bool,
+}
+
+impl Found {
+    /// When all of its spans start; nothing where some are in the head.
+    pub(super) fn starts(&self) -> Option<TimeRange> {
+        self.starts.filter(|_| !self.is_in_head)
+    }
+
+    /// Appends what tells its fragments apart from others.
+    pub(super) fn put_key(&self, parts: &Parts<'_>, key: &mut Vec<u8>) {
+        key.extend_from_slice(self.id.as_bytes());
+        for Fragment { unit, rows } in &self.fragments {
+            let Some(part) = parts.view.parts.get(unit.part) else { continue };
+            let Some(reader) = parts.reader(part) else { continue };
+            let of = format!("{:?} {:?} {rows:?}", reader.identity(), unit.group);
+            key.extend_from_slice(of.as_bytes());
+        }
+    }
+}
+
+/// Finds where traces stand. No segment of the head may be held by whoever calls.
+pub(super) fn find(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, ids: &[TraceId]) -> Vec<Found> {
+    ids.iter().map(|id| found(parts, elsewhere, *id)).collect()
+}
+
 /// Brings traces together and calls `each` with the spans of each, every one once: of several of one
 /// identity the first in the order of the view counts. Of a huge trace it is called fragment by
 /// fragment; the ids of these are returned. No segment of the head may be held by whoever calls.
@@ -105,20 +139,16 @@ struct Gathered {
 /// `is_judged` tells whether filters are evaluated, or only values looked up.
 pub(super) fn gather(
     parts: &Parts<'_>,
-    elsewhere: &Elsewhere<'_>,
     program: &Program,
     (want, is_judged): (&Want, bool),
-    ids: &[TraceId],
+    found: &[Found],
     mut each: impl FnMut(TraceId, &TraceSpans<'_>, &Spots<'_>),
 ) -> Result<Vec<TraceId>, Error> {
-    let mut found: Vec<(TraceId, Vec<Fragment>)> = Vec::new();
     let mut by_unit: HashMap<Unit, usize> = HashMap::new();
-    for id in ids {
-        let fragments = fragments(parts, elsewhere, *id);
-        for fragment in fragments.iter().filter(|fragment| fragment.unit.group.is_some()) {
+    for fragment in found.iter().flat_map(|found| &found.fragments) {
+        if fragment.unit.group.is_some() {
             *by_unit.entry(fragment.unit).or_default() += 1;
         }
-        found.push((*id, fragments));
     }
     let mut together: Vec<Unit> =
         by_unit.iter().filter(|(_, traces)| **traces >= TOGETHER_MIN).map(|(unit, _)| *unit).collect();
@@ -127,9 +157,9 @@ pub(super) fn gather(
     let mut reads: Vec<(Read<'_>, Option<Rows>)> = Vec::new();
     let mut known: HashMap<Unit, Option<(u32, u32)>> = HashMap::new();
     let mut gathered = Vec::new();
-    for (id, fragments) in found {
-        let mut of = Gathered { id, spots: Vec::new(), rows: Vec::new() };
-        for fragment in fragments {
+    for Found { id, fragments, .. } in found {
+        let mut of = Gathered { id: *id, spots: Vec::new(), rows: Vec::new() };
+        for fragment in fragments.iter().cloned() {
             let Some(part) = parts.view.parts.get(fragment.unit.part) else { continue };
             match (part, fragment.unit.group) {
                 (Part::Head(segment, visible), _) => {
@@ -146,7 +176,7 @@ pub(super) fn gather(
                     let Some((read, within)) = reads.get_mut(piece as usize) else { continue };
                     let batch = read.batch();
                     let mut rows: Vec<u32> =
-                        batch.trace_rows(parts.tenant, id).filter(|row| row < visible).collect();
+                        batch.trace_rows(parts.tenant, *id).filter(|row| row < visible).collect();
                     rows.reverse();
                     if rows.is_empty() {
                         continue;
@@ -227,12 +257,18 @@ pub(super) fn gather(
     Ok(huge)
 }
 
-/// Where a trace stands, in the order of the view. Of a segment of the head only whether it may.
-fn fragments(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Vec<Fragment> {
-    let mut found = Vec::new();
+fn found(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Found {
+    let mut found = Found { id, fragments: Vec::new(), starts: None, is_in_head: false };
     for (at, part) in parts.view.parts.iter().enumerate() {
-        if matches!(part, Part::Head(..)) {
-            found.push(Fragment { unit: Unit { part: at, group: None }, rows: 0..0 });
+        if let Part::Head(segment, visible) = part {
+            let is_there = segment.read().is_ok_and(|batch| {
+                batch.trace_rows(parts.tenant, id).any(|row| row < *visible)
+            });
+            if is_there {
+                found.is_in_head = true;
+                let unit = Unit { part: at, group: None };
+                found.fragments.push(Fragment { unit, rows: 0..0 });
+            }
             continue;
         }
         let Some(reader) = parts.reader(part) else { continue };
@@ -244,9 +280,15 @@ fn fragments(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Vec<F
             }
             let Some(summary) = parts.note(part, reader.summary_kept(group)) else { continue };
             let trace = summary.traces.partition_point(|trace| trace.first_row < rows.start);
-            if summary.traces.get(trace).is_some_and(|trace| trace.id == id) {
-                found.push(Fragment { unit: Unit { part: at, group: Some(group) }, rows });
-            }
+            let Some(trace) = summary.traces.get(trace).filter(|trace| trace.id == id) else {
+                continue;
+            };
+            let all = found.starts.unwrap_or(trace.starts);
+            found.starts = Some(TimeRange {
+                start: all.start.min(trace.starts.start),
+                end: all.end.max(trace.starts.end),
+            });
+            found.fragments.push(Fragment { unit: Unit { part: at, group: Some(group) }, rows });
         }
     }
     found

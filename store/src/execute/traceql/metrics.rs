@@ -31,6 +31,7 @@ use super::want::Want;
 use crate::error::{Error, Kind};
 use crate::execute::Parts;
 use cells::Cells;
+pub(crate) use cells::Counted;
 use count::Count;
 use grid::Grid;
 use spread::Spread;
@@ -80,7 +81,8 @@ fn shown(grid: &Grid, row: &Row) -> Series {
     let samples = samples
         .filter_map(|(interval, value)| Some(Sample { at: grid.end(interval), value: (*value)? }));
     let exemplar = |example: &Example| {
-        let sample = row.samples.get(example.interval).copied().flatten();
+        let interval = grid.interval(example.end)?;
+        let sample = row.samples.get(interval).copied().flatten();
         let value = if example.value.is_nan() { sample? } else { example.value };
         Some(Exemplar { trace: example.trace, span: example.span, at: example.at, value })
     };
@@ -153,7 +155,7 @@ impl Run<'_> {
             expr
         });
         let is_local = more.iter().all(|field| is_local(field)) && compare.is_none();
-        let labels = query.by.iter().map(ToString::to_string).collect();
+        let labels: Vec<String> = query.by.iter().map(ToString::to_string).collect();
         let (series_max, intervals) = (self.request.series_max, self.grid.intervals);
         let wants = Wants::new(|| match compare {
             Some(_) => Want::everything(),
@@ -162,12 +164,16 @@ impl Run<'_> {
         let mut count = Count {
             parts: self.parts,
             grid: self.grid,
+            query,
+            labels: &labels,
+            series_max,
+            exemplars: self.exemplars,
             program: &program,
             by,
             value,
             is_local,
             compare: compare.map(|compare| (compare, selection)),
-            cells: Cells::new(&query.function, labels, intervals, series_max, self.exemplars),
+            cells: Cells::new(&query.function, &labels, intervals, series_max, self.exemplars),
             spread: Spread::new(intervals),
             wants: &wants,
             elsewhere: Elsewhere::new(self.parts),

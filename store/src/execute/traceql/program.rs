@@ -97,6 +97,8 @@ impl Program {
                     }
                 }
                 program.shown = shown;
+                // What is shown may need more than what is judged: the normal form reads less.
+                program.structure |= program.fields.list().iter().any(|field| !is_local(field));
                 program
             }
             Root::Metrics(metrics) => {

@@ -9,7 +9,7 @@ use model::{Clock, Nanos, TimeRange, TraceId};
 use super::answer::{Inspected, SearchAnswer, TraceMatch};
 use super::detail::detail;
 use super::elsewhere::Elsewhere;
-use super::gather::{Fragment, Spots, TRACES_MAX, gather};
+use super::gather::{Fragment, Spots, TRACES_MAX, find, gather};
 use super::judge::{Piece, Place, Set, TraceSpans, effective};
 use super::program::Program;
 use super::prune::Prune;
@@ -160,7 +160,8 @@ impl Run<'_> {
                 found.into_iter().for_each(|found| finder.keep(found));
             };
             let want = (&self.wants.joined, true);
-            let huge = gather(self.parts, &self.elsewhere, self.program, want, ids, judge)?;
+            let found = find(self.parts, &self.elsewhere, ids);
+            let huge = gather(self.parts, self.program, want, &found, judge)?;
             if let Some(id) = huge.first() {
                 self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
             }

@@ -3,8 +3,10 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
+use model::{Nanos, TraceId};
 use traceql::ast::{MetricsFunction, Over, Static};
 
+use super::grid::Grid;
 use super::sketch::Sketch;
 use super::table::{Example, NAME, Row, seconds};
 
@@ -47,12 +49,82 @@ impl Numbers {
     }
 }
 
+/// What was counted of one unit, or of some traces: groups by their values, with cells by the ends of
+/// their intervals.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    groups: Vec<(Vec<Static>, Vec<(Nanos, Cell)>, Vec<Example>)>,
+    /// Traces that were left out: they may stand elsewhere, too.
+    pub(super) several: Vec<TraceId>,
+    /// How many traces and spans were looked at.
+    pub(super) traces: u64,
+    pub(super) spans: u64,
+    is_full: bool,
+}
+
+impl Counted {
+    /// Heap bytes held, about.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let cell = |(_, cell): &(Nanos, Cell)| size_of::<(Nanos, Cell)>() + cell.heap_bytes();
+        let group = |(key, cells, examples): &(Vec<Static>, Vec<(Nanos, Cell)>, Vec<Example>)| {
+            key.len() * 64
+                + cells.iter().map(cell).sum::<usize>()
+                + examples.len() * size_of::<Example>()
+                + 96
+        };
+        self.groups.iter().map(group).sum::<usize>() + self.several.len() * 16
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Cell {
     Number(Option<f64>, u64),
     Sketch(Sketch),
     /// Counts by bucket: its exponent, and whether it is of nanoseconds.
     Buckets(BTreeMap<(bool, i32), u64>),
+}
+
+impl Cell {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Number(value, _) => value.is_none(),
+            Self::Sketch(sketch) => sketch.is_empty(),
+            Self::Buckets(buckets) => buckets.is_empty(),
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Number(..) => 0,
+            Self::Sketch(sketch) => sketch.heap_bytes(),
+            Self::Buckets(buckets) => buckets.len() * 32,
+        }
+    }
+
+    /// Adds what another one has; tells how many bins it has more.
+    fn merge(&mut self, other: &Self, function: &MetricsFunction) -> usize {
+        match (self, other) {
+            (Self::Number(so_far, count), Self::Number(Some(more), more_count)) => {
+                *count += more_count;
+                *so_far = Some(match (*so_far, function) {
+                    (None, _) => *more,
+                    (Some(before), MetricsFunction::Over(Over::Min, _)) => before.min(*more),
+                    (Some(before), MetricsFunction::Over(Over::Max, _)) => before.max(*more),
+                    (Some(before), _) => before + more,
+                });
+                0
+            }
+            (Self::Sketch(sketch), Self::Sketch(other)) => sketch.merge(other),
+            (Self::Buckets(buckets), Self::Buckets(others)) => {
+                let before = buckets.len();
+                for (bucket, count) in others {
+                    *buckets.entry(*bucket).or_default() += count;
+                }
+                buckets.len() - before
+            }
+            _ => 0,
+        }
+    }
 }
 
 struct Group {
@@ -65,7 +137,7 @@ struct Group {
 /// All groups of a query.
 pub(super) struct Cells<'q> {
     function: &'q MetricsFunction,
-    by: Vec<String>,
+    by: &'q [String],
     pub(super) numbers: Vec<Numbers>,
     groups: Vec<Group>,
     by_key: HashMap<Vec<u32>, usize>,
@@ -80,7 +152,7 @@ pub(super) struct Cells<'q> {
 impl<'q> Cells<'q> {
     pub(super) fn new(
         function: &'q MetricsFunction,
-        by: Vec<String>,
+        by: &'q [String],
         intervals: usize,
         series_max: usize,
         examples: usize,
@@ -142,9 +214,9 @@ impl<'q> Cells<'q> {
         self.examples_left > 0 && has == Some(&false)
     }
 
-    pub(super) fn example(&mut self, group: usize, example: Example) {
+    pub(super) fn example(&mut self, group: usize, interval: usize, example: Example) {
         let Some(group) = self.groups.get_mut(group) else { return };
-        if let Some(has) = group.has_example.get_mut(example.interval) {
+        if let Some(has) = group.has_example.get_mut(interval) {
             *has = true;
             self.examples_left -= 1;
             group.examples.push(example);
@@ -212,6 +284,48 @@ impl<'q> Cells<'q> {
             }
             (_, Some(_)) => self.is_full = true,
             (_, None) => {}
+        }
+    }
+
+    /// What was counted, with the ends of intervals by a grid.
+    pub(super) fn into_counted(self, grid: &Grid) -> Counted {
+        let Self { numbers, groups, is_full, .. } = self;
+        let of = |group: Group| {
+            let key = numbers.iter().zip(&group.key).map(|(numbers, at)| numbers.value(*at));
+            let cells = group.cells.into_iter().enumerate().filter(|(_, cell)| !cell.is_empty());
+            let cells = cells.map(|(interval, cell)| (grid.end(interval), cell));
+            (key.collect(), cells.collect(), group.examples)
+        };
+        let groups = groups.into_iter().map(of).collect();
+        Counted { groups, is_full, ..Counted::default() }
+    }
+
+    /// Adds what was counted. `interval` finds the one with an end.
+    pub(super) fn merge(&mut self, counted: &Counted, interval: impl Fn(Nanos) -> Option<usize>) {
+        self.is_full |= counted.is_full;
+        for (values, cells, examples) in &counted.groups {
+            let numbers = self.numbers.iter_mut().zip(values);
+            let key: Vec<u32> =
+                numbers.map(|(numbers, value)| numbers.number(value.clone())).collect();
+            let Some(group) = self.group(&key) else { continue };
+            for (end, cell) in cells {
+                let cells = self.groups.get_mut(group).map(|group| &mut group.cells);
+                let at = interval(*end);
+                let Some(into) = cells.zip(at).and_then(|(cells, at)| cells.get_mut(at)) else {
+                    continue;
+                };
+                if self.bins_left == 0 && !matches!(cell, Cell::Number(..)) {
+                    self.is_full = true;
+                    continue;
+                }
+                self.bins_left = self.bins_left.saturating_sub(into.merge(cell, self.function));
+            }
+            for example in examples {
+                let Some(interval) = interval(example.end) else { continue };
+                if self.wants_example(group, interval) {
+                    self.example(group, interval, *example);
+                }
+            }
         }
     }
 

@@ -59,6 +59,18 @@ impl Grid {
         (self.interval(range.end) == Some(interval)).then_some(interval)
     }
 
+    /// The intervals of a range alone; nothing unless all of it is in some.
+    pub(super) fn part(&self, range: &TimeRange) -> Option<Self> {
+        let (first, last) = (self.interval(range.start)?, self.interval(range.end)?);
+        let start = self.end(first).0.saturating_sub(self.step);
+        Some(Self { start, step: self.step, intervals: last.checked_sub(first)? + 1 })
+    }
+
+    /// What tells grids apart whose intervals end at other moments.
+    pub(super) fn phase(&self) -> (u64, u64) {
+        (self.step, self.start % self.step)
+    }
+
     /// The first and the last moment of an interval.
     pub(super) fn bounds(&self, interval: usize) -> (u64, u64) {
         let end = self.end(interval).0;

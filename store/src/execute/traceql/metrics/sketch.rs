@@ -64,6 +64,15 @@ impl Sketch {
         more
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Heap bytes held.
+    pub(super) fn heap_bytes(&self) -> usize {
+        (self.positive.counts.capacity() + self.negative.counts.capacity()) * size_of::<u64>()
+    }
+
     /// The value below which this share of all values is; `None` where there are none.
     pub(super) fn quantile(&self, share: f64) -> Option<f64> {
         let last = self.count.checked_sub(1)?;

@@ -8,10 +8,10 @@ use traceql::fold;
 
 use crate::execute::traceql::value::by_order;
 
-/// A span that stands for others, and its interval.
+/// A span that stands for others, and the end of its interval.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Example {
-    pub(super) interval: usize,
+    pub(super) end: model::Nanos,
     pub(super) trace: TraceId,
     pub(super) span: SpanId,
     pub(super) at: model::Nanos,
