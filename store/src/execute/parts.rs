@@ -3,7 +3,7 @@
 //! What cannot be read is passed over and told: an answer from the rest is worth more than none.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::batch::{Batch, Indexed};
 use model::{TenantId, TimeRange, TraceId};
@@ -17,6 +17,8 @@ pub(crate) struct Parts<'r> {
     pub(crate) view: &'r View,
     pub(crate) tenant: &'r TenantId,
     pub(crate) readers: &'r Readers,
+    /// Those of the view's parts that were opened, by their place.
+    opened: Vec<OnceLock<Option<Arc<Reader>>>>,
     problems: Mutex<Vec<Problem>>,
 }
 
@@ -33,7 +35,8 @@ pub(crate) struct Problem {
 
 impl<'r> Parts<'r> {
     pub(crate) fn new(view: &'r View, tenant: &'r TenantId, readers: &'r Readers) -> Self {
-        Self { view, tenant, readers, problems: Mutex::default() }
+        let opened = view.parts.iter().map(|_| OnceLock::new()).collect();
+        Self { view, tenant, readers, opened, problems: Mutex::default() }
     }
 
     /// The columns of a part that is a file, unless it cannot be opened.
@@ -43,6 +46,12 @@ impl<'r> Parts<'r> {
             Part::L0(l0) => Some(Arc::clone(&l0.reader)),
             Part::Block(block) => self.note(part, self.readers.open(block)),
         }
+    }
+
+    /// The same of a part by its place in the view, kept while this is.
+    pub(super) fn reader_at(&self, at: usize) -> Option<&Arc<Reader>> {
+        let part = self.view.parts.get(at)?;
+        self.opened.get(at)?.get_or_init(|| self.reader(part)).as_ref()
     }
 
     /// The tenant's rows in a row group of a part.

@@ -4,7 +4,8 @@
 //! be of more files than a view has, and a hash may be another trace's: it tells where a trace is
 //! not, and where it may be.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use model::TenantId;
@@ -24,15 +25,30 @@ pub(crate) struct Places {
     tenants: Mutex<HashMap<TenantId, Arc<RwLock<Known>>>>,
 }
 
-/// What is known of one tenant.
+/// What is known of one tenant. Files have numbers, which are not used again.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// Each with its traces, by hash.
-    files: Vec<(Held, Vec<Entry>)>,
-    counts: HashMap<u32, u32>,
-    several: HashSet<u32>,
+    files: HashMap<u32, File>,
+    numbers: HashMap<Address, u32>,
+    next: u32,
+    /// The file of each trace, or [`SEVERAL`].
+    places: HashMap<u32, u32>,
+    /// The files of those that stand in several places, once for each.
+    several: HashMap<u32, Vec<u32>>,
     /// Whether there are more traces than are kept.
     is_full: bool,
+}
+
+const SEVERAL: u32 = u32::MAX;
+
+/// Where a part is in memory: nothing else is there while somebody holds on to it.
+type Address = (bool, usize);
+
+#[derive(Debug)]
+struct File {
+    held: Held,
+    /// Its traces, by hash.
+    entries: Vec<Entry>,
 }
 
 #[derive(Debug)]
@@ -50,13 +66,10 @@ impl Held {
         }
     }
 
-    fn is(&self, part: &Part) -> bool {
-        match (self, part) {
-            (Self::L0(held), Part::L0(l0)) => std::ptr::eq(held.as_ptr(), Arc::as_ptr(l0)),
-            (Self::Block(held), Part::Block(block)) => {
-                std::ptr::eq(held.as_ptr(), Arc::as_ptr(block))
-            }
-            _ => false,
+    fn address(&self) -> Address {
+        match self {
+            Self::L0(held) => (false, held.as_ptr() as usize),
+            Self::Block(held) => (true, held.as_ptr() as usize),
         }
     }
 
@@ -66,6 +79,14 @@ impl Held {
             Self::L0(held) => held.strong_count() > 0,
             Self::Block(held) => held.strong_count() > 0,
         }
+    }
+}
+
+fn address(part: &Part) -> Option<Address> {
+    match part {
+        Part::Head(..) => None,
+        Part::L0(l0) => Some((false, Arc::as_ptr(l0) as usize)),
+        Part::Block(block) => Some((true, Arc::as_ptr(block) as usize)),
     }
 }
 
@@ -95,7 +116,7 @@ impl Places {
     /// Forgets everything, where together there is more than may be.
     fn hold(&self) {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let len = |known: &Arc<RwLock<Known>>| known.try_read().map_or(0, |known| known.counts.len());
+        let len = |known: &Arc<RwLock<Known>>| known.try_read().map_or(0, |known| known.places.len());
         if tenants.len() > 1 && tenants.values().map(len).sum::<usize>() > TRACES_MAX {
             tenants.clear();
         }
@@ -111,74 +132,161 @@ impl Places {
 }
 
 impl Known {
+    /// The number of a part that is a file, if it is known.
+    pub(crate) fn number(&self, part: &Part) -> Option<u32> {
+        self.numbers.get(&address(part)?).copied()
+    }
+
     fn news<'p>(&self, parts: &'p [Part]) -> impl Iterator<Item = &'p Part> {
-        let is_known = |part: &Part| self.files.iter().any(|(held, _)| held.is(part));
-        parts.iter().filter(move |part| !matches!(part, Part::Head(..)) && !is_known(part))
+        let is_file = |part: &&Part| !matches!(part, Part::Head(..));
+        parts.iter().filter(is_file).filter(|part| self.number(part).is_none())
     }
 
     fn learn(&mut self, parts: &[Part], mut entries: impl FnMut(&Part) -> Option<Vec<Entry>>) {
-        let gone: Vec<_> = self.files.extract_if(.., |(held, _)| !held.is_used()).collect();
+        let gone: Vec<u32> = self
+            .files
+            .iter()
+            .filter(|(_, file)| !file.held.is_used())
+            .map(|(number, _)| *number)
+            .collect();
         if self.is_full && !gone.is_empty() {
-            *self = Self::default();
+            *self = Self { next: self.next, ..Self::default() };
         }
-        gone.into_iter().flat_map(|(_, of)| of).for_each(|entry| self.forget(entry.hash));
+        gone.into_iter().for_each(|number| self.forget(number));
         let news: Vec<Part> = self.news(parts).cloned().collect();
         for part in news {
             let Some(held) = Held::new(&part) else { continue };
             let of = if self.is_full { Some(Vec::new()) } else { entries(&part) };
             let Some(mut of) = of else { continue };
-            of.sort_unstable();
-            if self.counts.len() + of.len() > TRACES_MAX {
+            if self.places.len() + of.len() > TRACES_MAX {
                 // Half the truth is worth nothing: from now on each look-up asks each file.
                 self.is_full = true;
-                (self.counts, self.several) = Default::default();
-                self.files.iter_mut().for_each(|(_, entries)| *entries = Vec::new());
+                (self.places, self.several) = Default::default();
+                self.files.values_mut().for_each(|file| file.entries = Vec::new());
+                of = Vec::new();
             }
-            let of = if self.is_full { Vec::new() } else { of };
-            for Entry { hash, .. } in &of {
-                let count = self.counts.entry(*hash).or_default();
-                *count += 1;
-                if *count == 2 {
-                    self.several.insert(*hash);
+            of.sort_unstable();
+            let number = self.next;
+            self.next = (self.next + 1) % SEVERAL;
+            of.iter().for_each(|entry| self.add(entry.hash, number));
+            self.numbers.insert(held.address(), number);
+            self.files.insert(number, File { held, entries: of });
+        }
+    }
+
+    fn add(&mut self, hash: u32, number: u32) {
+        match self.places.entry(hash) {
+            Occupied(mut known) => {
+                let before = known.insert(SEVERAL);
+                let all = self.several.entry(hash).or_default();
+                if before != SEVERAL {
+                    all.push(before);
                 }
+                all.push(number);
             }
-            self.files.push((held, of));
+            Vacant(free) => drop(free.insert(number)),
         }
     }
 
-    fn forget(&mut self, hash: u32) {
-        let Some(count) = self.counts.get_mut(&hash) else { return };
-        *count -= 1;
-        match *count {
-            0 => drop(self.counts.remove(&hash)),
-            1 => drop(self.several.remove(&hash)),
-            _ => {}
+    fn forget(&mut self, number: u32) {
+        let Some(file) = self.files.remove(&number) else { return };
+        self.numbers.remove(&file.held.address());
+        for Entry { hash, .. } in file.entries {
+            let Some(all) = self.several.get_mut(&hash) else {
+                self.places.remove(&hash);
+                continue;
+            };
+            if let Some(at) = all.iter().position(|other| *other == number) {
+                all.swap_remove(at);
+            }
+            if let [one] = *all.as_slice() {
+                self.several.remove(&hash);
+                self.places.insert(hash, one);
+            }
         }
     }
 
-    /// The entries of a trace in a part that is a file; nothing where too many are there to know.
-    pub(crate) fn find(&self, part: &Part, hash: u32) -> Option<&[Entry]> {
+    /// The files that may have a trace, by their numbers, each with its entries; nothing where too
+    /// many traces are there to know.
+    pub(crate) fn find(&self, hash: u32) -> Option<Vec<(u32, &[Entry])>> {
         if self.is_full {
             return None;
         }
-        let (_, entries) = self.files.iter().find(|(held, _)| held.is(part))?;
-        let first = entries.partition_point(|entry| entry.hash < hash);
-        let rest = entries.get(first..)?;
-        rest.get(..rest.partition_point(|entry| entry.hash == hash))
+        let mut numbers = match self.places.get(&hash) {
+            None => Vec::new(),
+            Some(&SEVERAL) => self.several.get(&hash).cloned().unwrap_or_default(),
+            Some(one) => vec![*one],
+        };
+        numbers.sort_unstable();
+        numbers.dedup();
+        let entries = |number: u32| {
+            let entries = &self.files.get(&number)?.entries;
+            let rest = entries.get(entries.partition_point(|entry| entry.hash < hash)..)?;
+            let same = rest.get(..rest.partition_point(|entry| entry.hash == hash))?;
+            Some((number, same))
+        };
+        Some(numbers.into_iter().filter_map(entries).collect())
     }
 
     /// Whether a trace may stand in a file; nothing where too many are there to know.
     pub(crate) fn may_have(&self, hash: u32) -> Option<bool> {
-        (!self.is_full).then(|| self.counts.contains_key(&hash))
+        (!self.is_full).then(|| self.places.contains_key(&hash))
     }
 
     /// Whether a trace of a file may stand in another place of a file, too.
     pub(crate) fn may_have_more(&self, hash: u32) -> Option<bool> {
-        (!self.is_full).then(|| self.several.contains(&hash))
+        (!self.is_full).then(|| self.several.contains_key(&hash))
     }
 }
 
 /// Reads what is known.
 pub(crate) fn read(known: &RwLock<Known>) -> RwLockReadGuard<'_, Known> {
     known.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(hash: u32, first_row: u32) -> Entry {
+        Entry { hash, first_row, rows: 1 }
+    }
+
+    /// A file that is not there, with a number of its own.
+    fn known(files: &[&[u32]]) -> Known {
+        let mut known = Known::default();
+        for (number, hashes) in (0..).zip(files) {
+            let entries = hashes.iter().map(|hash| entry(*hash, 0)).collect();
+            hashes.iter().for_each(|hash| known.add(*hash, number));
+            known.files.insert(number, File { held: Held::L0(Weak::new()), entries });
+        }
+        known
+    }
+
+    #[test]
+    fn traces_are_known_by_their_files_and_forgotten_with_them() {
+        let mut known = known(&[&[1, 2, 2, 3], &[2, 3], &[3]]);
+        let files = |known: &Known, hash: u32| -> Vec<u32> {
+            known.find(hash).unwrap().into_iter().map(|(number, _)| number).collect()
+        };
+        assert_eq!([files(&known, 1), files(&known, 2), files(&known, 3)], [vec![0], vec![0, 1], vec![0, 1, 2]]);
+        assert_eq!(known.find(2).unwrap()[0].1, [entry(2, 0), entry(2, 0)]);
+        assert_eq!([1, 2, 3, 4].map(|hash| known.may_have_more(hash)), [false, true, true, false].map(Some));
+        known.forget(1);
+        // Twice in one file is several places, too.
+        assert_eq!([1, 2, 3].map(|hash| known.may_have_more(hash)), [false, true, true].map(Some));
+        known.forget(0);
+        assert_eq!([1, 2, 3].map(|hash| known.may_have(hash)), [false, false, true].map(Some));
+        assert_eq!(known.may_have_more(3), Some(false));
+        known.forget(2);
+        assert!(known.places.is_empty() && known.several.is_empty() && known.files.is_empty());
+    }
+
+    #[test]
+    fn where_there_are_too_many_nothing_is_known() {
+        let mut known = known(&[&[1]]);
+        known.is_full = true;
+        assert_eq!((known.may_have(1), known.may_have_more(1)), (None, None));
+        assert!(known.find(1).is_none());
+    }
 }

@@ -67,7 +67,7 @@ pub(super) fn detail(
         found.iter().map(|found| found.id).filter(|id| left.contains_key(id)).collect();
     for ids in ids.chunks(TRACES_MAX) {
         let want = (&want_joined, false);
-        let places = find(parts, elsewhere, ids);
+        let places = find(parts, elsewhere, ids)?;
         gather(parts, program, want, &places, |id, spans, spots| {
             let Some(at) = left.get(&id) else { return };
             let found = &found[*at];

@@ -119,16 +119,24 @@ impl Found {
     pub(super) fn put_key(&self, parts: &Parts<'_>, key: &mut Vec<u8>) {
         key.extend_from_slice(self.id.as_bytes());
         for Fragment { unit, rows } in &self.fragments {
-            let Some(part) = parts.view.parts.get(unit.part) else { continue };
-            let Some(reader) = parts.reader(part) else { continue };
-            let of = format!("{:?} {:?} {rows:?}", reader.identity(), unit.group);
-            key.extend_from_slice(of.as_bytes());
+            let Some(reader) = parts.reader_at(unit.part) else { continue };
+            let group = unit.group.map_or(u64::MAX, u64::from);
+            let rows = [group, u64::from(rows.start), u64::from(rows.end)];
+            let words = reader.identity().into_iter().chain(rows);
+            words.for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
         }
     }
 }
 
 /// Finds where traces stand. No segment of the head may be held by whoever calls.
-pub(super) fn find(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, ids: &[TraceId]) -> Vec<Found> {
+///
+/// # Errors
+/// `Fatal` when a writer has panicked.
+pub(super) fn find(
+    parts: &Parts<'_>,
+    elsewhere: &Elsewhere<'_>,
+    ids: &[TraceId],
+) -> Result<Vec<Found>, Error> {
     ids.iter().map(|id| found(parts, elsewhere, *id)).collect()
 }
 
@@ -257,39 +265,33 @@ pub(super) fn gather(
     Ok(huge)
 }
 
-fn found(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Found {
+fn found(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Result<Found, Error> {
     let mut found = Found { id, fragments: Vec::new(), starts: None, is_in_head: false };
-    for (at, part) in parts.view.parts.iter().enumerate() {
-        if let Part::Head(segment, visible) = part {
-            let is_there = segment.read().is_ok_and(|batch| {
-                batch.trace_rows(parts.tenant, id).any(|row| row < *visible)
-            });
-            if is_there {
-                found.is_in_head = true;
-                let unit = Unit { part: at, group: None };
-                found.fragments.push(Fragment { unit, rows: 0..0 });
-            }
+    for (part, group, rows) in elsewhere.find(id) {
+        let Some((of, reader)) = parts.view.parts.get(part).zip(parts.reader_at(part)) else {
+            continue;
+        };
+        // The hash of an id may be another's, and an L0 has other tenants.
+        let own = parts.rows(of, reader, group);
+        if rows.start < own.start || rows.end > own.end {
             continue;
         }
-        let Some(reader) = parts.reader(part) else { continue };
-        for (group, rows) in elsewhere.find(part, id) {
-            // The hash of an id may be another's, and an L0 has other tenants.
-            let own = parts.rows(part, &reader, group);
-            if rows.start < own.start || rows.end > own.end {
-                continue;
-            }
-            let Some(summary) = parts.note(part, reader.summary_kept(group)) else { continue };
-            let trace = summary.traces.partition_point(|trace| trace.first_row < rows.start);
-            let Some(trace) = summary.traces.get(trace).filter(|trace| trace.id == id) else {
-                continue;
-            };
-            let all = found.starts.unwrap_or(trace.starts);
-            found.starts = Some(TimeRange {
-                start: all.start.min(trace.starts.start),
-                end: all.end.max(trace.starts.end),
-            });
-            found.fragments.push(Fragment { unit: Unit { part: at, group: Some(group) }, rows });
-        }
+        let Some(summary) = parts.note(of, reader.summary_kept(group)) else { continue };
+        let trace = summary.traces.partition_point(|trace| trace.first_row < rows.start);
+        let Some(trace) = summary.traces.get(trace).filter(|trace| trace.id == id) else {
+            continue;
+        };
+        let all = found.starts.unwrap_or(trace.starts);
+        found.starts = Some(TimeRange {
+            start: all.start.min(trace.starts.start),
+            end: all.end.max(trace.starts.end),
+        });
+        found.fragments.push(Fragment { unit: Unit { part, group: Some(group) }, rows });
     }
-    found
+    for part in elsewhere.find_in_head(id)? {
+        found.is_in_head = true;
+        found.fragments.push(Fragment { unit: Unit { part, group: None }, rows: 0..0 });
+    }
+    found.fragments.sort_by_key(|fragment| (fragment.unit, fragment.rows.start));
+    Ok(found)
 }

@@ -160,7 +160,7 @@ impl Run<'_> {
                 found.into_iter().for_each(|found| finder.keep(found));
             };
             let want = (&self.wants.joined, true);
-            let found = find(self.parts, &self.elsewhere, ids);
+            let found = find(self.parts, &self.elsewhere, ids)?;
             let huge = gather(self.parts, self.program, want, &found, judge)?;
             if let Some(id) = huge.first() {
                 self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));

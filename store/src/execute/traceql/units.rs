@@ -124,10 +124,12 @@ pub(super) fn load<'p>(
     if let Part::Head(segment, visible) = part {
         return Ok(Some(Loaded::Head(segment.read()?, *visible)));
     }
-    let Some((reader, group)) = parts.reader(part).zip(unit.group) else { return Ok(None) };
-    let rows = parts.rows(part, &reader, group);
+    let Some((reader, group)) = parts.reader_at(unit.part).zip(unit.group) else {
+        return Ok(None);
+    };
+    let rows = parts.rows(part, reader, group);
     let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Ok(None) };
-    let batch = read(parts, part, &reader, (group, rows), want);
+    let batch = read(parts, part, reader, (group, rows), want);
     Ok(batch.map(|batch| Loaded::File(Box::new(batch), summary)))
 }
 
@@ -147,7 +149,7 @@ pub(super) fn read(
 /// When the first and the last span of a unit start; of a segment of the head, ever.
 pub(super) fn starts(parts: &Parts<'_>, unit: Unit) -> TimeRange {
     let group = || {
-        let reader = parts.reader(parts.view.parts.get(unit.part)?)?;
+        let reader = parts.reader_at(unit.part)?;
         let group = *reader.directory().row_groups.get(unit.group? as usize)?;
         Some(TimeRange { start: Nanos(group.starts.0), end: Nanos(group.starts.1) })
     };
@@ -157,8 +159,8 @@ pub(super) fn starts(parts: &Parts<'_>, unit: Unit) -> TimeRange {
 /// The first row that is read of a unit, in its row group: where those of the tenant begin.
 pub(super) fn base(parts: &Parts<'_>, unit: Unit) -> u32 {
     let Some(part) = parts.view.parts.get(unit.part) else { return 0 };
-    let reader = parts.reader(part).zip(unit.group);
-    reader.map_or(0, |(reader, group)| parts.rows(part, &reader, group).start)
+    let reader = parts.reader_at(unit.part).zip(unit.group);
+    reader.map_or(0, |(reader, group)| parts.rows(part, reader, group).start)
 }
 
 /// Whether an evaluation has to end, and why.

@@ -104,7 +104,7 @@ impl Count<'_> {
     fn key_of(&self, unit: Unit) -> Result<Option<Vec<u8>>, Error> {
         let part = self.parts.view.parts.get(unit.part);
         let Some((part, group)) = part.zip(unit.group) else { return Ok(None) };
-        let Some(reader) = self.parts.reader(part) else { return Ok(None) };
+        let Some(reader) = self.parts.reader_at(unit.part) else { return Ok(None) };
         let mut key = self.asked();
         key.extend_from_slice(format!("{:?} {group}", reader.identity()).as_bytes());
         if self.elsewhere.is_nowhere(unit.part) {
@@ -113,7 +113,7 @@ impl Count<'_> {
         let Some(summary) = self.parts.note(part, reader.summary_kept(group)) else {
             return Ok(None);
         };
-        let own = self.parts.rows(part, &reader, group);
+        let own = self.parts.rows(part, reader, group);
         for trace in summary.traces.iter().filter(|trace| own.contains(&trace.first_row)) {
             if self.elsewhere.may_have(unit.part, trace.id)? {
                 key.extend_from_slice(trace.id.as_bytes());
@@ -258,7 +258,7 @@ impl Count<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let found = find(self.parts, &self.elsewhere, &ids);
+        let found = find(self.parts, &self.elsewhere, &ids)?;
         let starts = |found: &Found| found.starts().and_then(|starts| self.grid.part(&starts));
         let is_shared = self.compare.is_none();
         let (shared, other): (Vec<_>, Vec<_>) =
