@@ -127,7 +127,7 @@ pub enum Relation {
     Descendant,
     /// `<<`: the right span is above the left one, at any height.
     Ancestor,
-    /// `~`: both have the same parent, and are not the same span.
+    /// `~`: both have the same parent, or both are roots, and they are not the same span.
     Sibling,
 }
 

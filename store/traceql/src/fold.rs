@@ -9,8 +9,8 @@ use crate::ast::{Arithmetic, Comparison, Static};
 /// way.
 ///
 /// Integers stay integers (`3 / 2` is 1), unless the result does not fit. A duration with an integer
-/// or a duration is a duration. Whatever has a float is a float: of nanoseconds where the other is a
-/// duration. Nothing where an operand is no number, an integer is divided by zero, or the result is
+/// or a duration is a duration, unless a division leaves a part of a nanosecond. Whatever has a float
+/// is a float: of nanoseconds where the other is a duration. Nothing where an operand is no number, an integer is divided by zero, or the result is
 /// NaN.
 #[must_use]
 pub fn arithmetic(op: Arithmetic, lhs: &Static, rhs: &Static) -> Option<Static> {
@@ -24,7 +24,9 @@ pub fn arithmetic(op: Arithmetic, lhs: &Static, rhs: &Static) -> Option<Static> 
         if b == 0 && matches!(op, Arithmetic::Div | Arithmetic::Mod) {
             return None;
         }
-        if let Some(value) = integers(op, a, b) {
+        let are_integers = matches!((lhs, rhs), (Static::Int(_), Static::Int(_)));
+        let is_exact = are_integers || op != Arithmetic::Div || a.checked_rem(b) == Some(0);
+        if let Some(value) = integers(op, a, b).filter(|_| is_exact) {
             return Some(to_static(value));
         }
     }

@@ -170,6 +170,11 @@ impl Tree {
         let matched = |at: &u32| related[*at as usize];
         match keep {
             Keep::Right => rhs.iter().copied().filter(matched).collect(),
+            // What is not connected may have siblings or not: nobody knows its parent.
+            Keep::Unmatched if relation == Relation::Sibling => {
+                let known = |at: &u32| self.is_connected(*at) && !matched(at);
+                rhs.iter().copied().filter(known).collect()
+            }
             Keep::Unmatched => rhs.iter().copied().filter(|at| !matched(at)).collect(),
             Keep::Both => {
                 let opposite = match relation {
@@ -221,12 +226,14 @@ impl Tree {
                 }
             }
             Relation::Sibling => {
-                let mut counts = vec![0u32; marked.len()];
-                for at in order().filter(has_parent) {
-                    counts[parent(at)] += u32::from(marked[at]);
+                // Roots are siblings of each other; they are counted behind the last span.
+                let mut counts = vec![0u32; marked.len() + 1];
+                let family = |at: usize| parent(at).min(marked.len());
+                for at in order() {
+                    counts[family(at)] += u32::from(marked[at]);
                 }
-                for at in order().filter(has_parent) {
-                    related[at] = counts[parent(at)] > u32::from(marked[at]);
+                for at in order() {
+                    related[at] = counts[family(at)] > u32::from(marked[at]);
                 }
             }
         }

@@ -107,7 +107,7 @@ pub enum Arithmetic {
     Sub,
     /// `*`
     Mul,
-    /// `/`; of two integers it truncates.
+    /// `/`; of two integers it truncates, of durations it does not.
     Div,
     /// `%`
     Mod,

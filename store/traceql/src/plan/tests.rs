@@ -86,6 +86,8 @@ fn simpler_forms_of_the_same() {
         ("{ \"a\" < \"b\" && 1h = 3600s && 1 = \"x\" }", ""),
         ("{ duration > -(1s) * 2 }", "{ duration > -2s }"),
         ("{ .a = 1 / 0 }", "{ .a = 1 / 0 }"),
+        ("{ duration > 1s / 4 }", "{ duration > 250ms }"),
+        ("{ duration > 5ns / 2 }", "{ duration > 2.5 }"),
         ("{ duration = 5000000000ns * .2 }", "{ duration = 1000000000.0 }"),
         ("{ .a } >> { true } | count() > 1 + 2", "{ .a } >> { } | count() > 3"),
         ("{ } | by(1 + 2 + .a) | sum(.a * (2 - 1)) > 3", "{ } | by(3 + .a) | sum(.a * 1) > 3"),

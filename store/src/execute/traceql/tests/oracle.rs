@@ -150,7 +150,10 @@ impl<'s> Trace<'s> {
                 let has_right = |l: usize| rhs.iter().any(|r| pair(l, *r));
                 let is = |span: usize| match keep {
                     Keep::Right => rhs.contains(&span) && has_left(span),
-                    Keep::Unmatched => rhs.contains(&span) && !has_left(span),
+                    Keep::Unmatched => {
+                        let known = *relation != Relation::Sibling || self.sets[span].0 > 0;
+                        rhs.contains(&span) && !has_left(span) && known
+                    }
                     Keep::Both => {
                         rhs.contains(&span) && has_left(span)
                             || lhs.contains(&span) && has_right(span)
@@ -183,11 +186,7 @@ impl<'s> Trace<'s> {
             Relation::Parent => self.parents[left] == Some(right),
             Relation::Descendant => above(right, left),
             Relation::Ancestor => above(left, right),
-            Relation::Sibling => {
-                left != right
-                    && self.parents[left].is_some()
-                    && self.parents[left] == self.parents[right]
-            }
+            Relation::Sibling => left != right && self.parents[left] == self.parents[right],
         }
     }
 

@@ -88,6 +88,13 @@ fn values_compare_by_one_tower_of_numbers_and_missing_ones_never() {
             ("{ trace:id = \"0701\" }", &[1, 2, 3, 4, 5]),
             ("{ duration = 1s }", &[1, 2, 3, 4, 5]),
             ("{ duration = 1000000000 }", &[1, 2, 3, 4, 5]),
+            // Parts of a nanosecond count, in what is written and in what is computed.
+            ("{ duration > 6999999999ns / 7 && duration < 7000000001ns / 7 }", &[1, 2, 3, 4, 5]),
+            ("{ duration = 7000000001ns / 7 }", &[]),
+            ("{ duration / 3 > 333333333ns && duration / 4 = 250ms }", &[1, 2, 3, 4, 5]),
+            ("{ duration / 3 <= 333333333ns }", &[]),
+            ("{ .n / 2 = 3 }", &[1]),
+            ("{ .n / 2 = 3.5 }", &[2]),
             ("{ .yes && .n = 0 || .t = \"get\" }", &[3, 5]),
         ],
     );
@@ -139,6 +146,31 @@ fn structure_is_by_parents_and_of_what_is_connected() {
             ("{ parent.name = \"a\" }", &[2, 3, 4, 5, 7]),
             ("{ rootName = \"a\" && name = \"c\" }", &[4]),
             ("{ trace:rootService = \"shop\" && name = \"c\" }", &[4]),
+        ],
+    );
+}
+
+#[test]
+fn roots_are_siblings_and_what_is_not_connected_has_none() {
+    let at = |id, parent, name| S { id, parent, name, ..S::default() };
+    let spans = [
+        at(1, 0, "a"),
+        at(2, 0, "b"),
+        at(3, 1, "c"),
+        at(4, 77, "a"),
+        at(5, 77, "b"),
+        at(6, 5, "c"),
+    ];
+    everywhere(
+        &spans,
+        &[
+            ("{ name = \"a\" } ~ { }", &[2]),
+            ("{ name = \"a\" } &~ { name = \"b\" }", &[1, 2]),
+            ("{ name = \"c\" } ~ { }", &[]),
+            ("{ name = \"a\" } !~ { }", &[1, 3]),
+            ("{ } !~ { }", &[3]),
+            ("{ name = \"nobody\" } !~ { }", &[1, 2, 3]),
+            ("{ } !> { }", &[1, 2, 4, 5, 6]),
         ],
     );
 }
@@ -209,7 +241,7 @@ fn a_span_counts_once_wherever_its_copies_are() {
     ];
     let world = World::new(spans);
     assert_eq!(ids(&world, "{ } | count() = 2"), [1, 2]);
-    assert_eq!(ids(&world, "{ .n = 1 } ~ { } || { .n = 1 } | count() = 1"), [1]);
+    assert_eq!(ids(&world, "{ .n = 1 } ~ { .n = 1 } || { .n = 1 } | count() = 1"), [1]);
 }
 
 #[test]
