@@ -51,7 +51,7 @@ pub use keep::Step;
 use log::LocalWal;
 use log::edit::Edits;
 use log::replay::Replay;
-pub use status::{State, Status};
+pub use status::{QueryCaches, State, Status};
 pub use upkeep::{Chore, Flushed};
 
 /// How the store behaves.
@@ -355,6 +355,19 @@ impl Store {
     #[must_use]
     pub fn cache(&self) -> &block::cache::Cache {
         self.0.keep.readers.cache()
+    }
+
+    /// What queries keep between them.
+    #[must_use]
+    pub fn query_caches(&self) -> QueryCaches {
+        let readers = &self.0.keep.readers;
+        let counted = &readers.counted;
+        QueryCaches {
+            answer_hits: counted.hits.get(),
+            answer_misses: counted.misses.get(),
+            answer_bytes: counted.bytes.get(),
+            traces_placed: readers.places.traces(),
+        }
     }
 
     /// The blocks that are open.

@@ -198,3 +198,16 @@ impl Store {
         }
     }
 }
+
+/// What queries keep between them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QueryCaches {
+    /// Parts of metrics queries that were counted before.
+    pub answer_hits: u64,
+    /// Parts that had to be counted.
+    pub answer_misses: u64,
+    /// Bytes of what was counted.
+    pub answer_bytes: u64,
+    /// Traces of which is known in which files they stand.
+    pub traces_placed: u64,
+}

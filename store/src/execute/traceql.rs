@@ -21,6 +21,7 @@ mod detail;
 mod elsewhere;
 mod expr;
 mod field;
+mod fragments;
 mod gather;
 mod judge;
 mod metrics;

@@ -116,10 +116,15 @@ impl Places {
     /// Forgets everything, where together there is more than may be.
     fn hold(&self) {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        let len = |known: &Arc<RwLock<Known>>| known.try_read().map_or(0, |known| known.places.len());
         if tenants.len() > 1 && tenants.values().map(len).sum::<usize>() > TRACES_MAX {
             tenants.clear();
         }
+    }
+
+    /// How many traces are known, of all tenants.
+    pub(crate) fn traces(&self) -> u64 {
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.values().map(len).sum::<usize>() as u64
     }
 
     fn tenant(&self, tenant: &TenantId) -> Arc<RwLock<Known>> {
@@ -239,6 +244,11 @@ impl Known {
     }
 }
 
+/// How many traces; none while whoever learns more is at it.
+fn len(known: &Arc<RwLock<Known>>) -> usize {
+    known.try_read().map_or(0, |known| known.places.len())
+}
+
 /// Reads what is known.
 pub(crate) fn read(known: &RwLock<Known>) -> RwLockReadGuard<'_, Known> {
     known.read().unwrap_or_else(PoisonError::into_inner)
@@ -269,9 +279,15 @@ mod tests {
         let files = |known: &Known, hash: u32| -> Vec<u32> {
             known.find(hash).unwrap().into_iter().map(|(number, _)| number).collect()
         };
-        assert_eq!([files(&known, 1), files(&known, 2), files(&known, 3)], [vec![0], vec![0, 1], vec![0, 1, 2]]);
+        assert_eq!(
+            [files(&known, 1), files(&known, 2), files(&known, 3)],
+            [vec![0], vec![0, 1], vec![0, 1, 2]]
+        );
         assert_eq!(known.find(2).unwrap()[0].1, [entry(2, 0), entry(2, 0)]);
-        assert_eq!([1, 2, 3, 4].map(|hash| known.may_have_more(hash)), [false, true, true, false].map(Some));
+        assert_eq!(
+            [1, 2, 3, 4].map(|hash| known.may_have_more(hash)),
+            [false, true, true, false].map(Some)
+        );
         known.forget(1);
         // Twice in one file is several places, too.
         assert_eq!([1, 2, 3].map(|hash| known.may_have_more(hash)), [false, true, true].map(Some));

@@ -59,10 +59,8 @@ pub(super) fn detail(
             }
         }
     }
-    let left: HashMap<TraceId, usize> = (0..found.len())
-        .filter(|at| shown[*at].is_none())
-        .map(|at| (found[at].id, at))
-        .collect();
+    let left: HashMap<TraceId, usize> =
+        (0..found.len()).filter(|at| shown[*at].is_none()).map(|at| (found[at].id, at)).collect();
     let ids: Vec<TraceId> =
         found.iter().map(|found| found.id).filter(|id| left.contains_key(id)).collect();
     for ids in ids.chunks(TRACES_MAX) {
@@ -172,7 +170,9 @@ impl Times {
         }
         let root = root.map(|(_, span)| spans.batch(span));
         Self {
-            root_service: root.map(|(batch, row)| batch.service(row).to_owned()).unwrap_or_default(),
+            root_service: root
+                .map(|(batch, row)| batch.service(row).to_owned())
+                .unwrap_or_default(),
             root_name: root.map(|(batch, row)| batch.name(row).to_owned()).unwrap_or_default(),
             start,
             end,

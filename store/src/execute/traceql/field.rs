@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use model::batch::{Batch, Columns};
-use model::column::{Interner, count};
+use model::column::count;
 use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status, Whose};
 
 use super::attrs::{Attrs, Met, met_of, state_of};
+use super::fragments::{of_fragments, scope_text, scopes};
 use super::rows::{Rows, Truth};
-use super::value::{Test, any_of, by_order, fields, key_value, of_any};
+use super::value::{Test, any_of, by_order};
 
 /// Whether a field can be read off the span alone, or takes its whole trace.
 pub(super) fn is_local(field: &Field) -> bool {
@@ -463,7 +464,9 @@ fn distinct(codes: &[u32], values: &[Vec<Static>], test: &Test, within: &Rows) -
     if known.iter().all(Option::is_none) {
         return Met::none(within.len());
     }
-    by_number(&known, within, |row| codes.get(row as usize).map_or(usize::MAX, |code| *code as usize))
+    by_number(&known, within, |row| {
+        codes.get(row as usize).map_or(usize::MAX, |code| *code as usize)
+    })
 }
 
 /// What is known of the number of each row; of numbers past the end, nothing.
@@ -478,28 +481,4 @@ fn by_number(known: &[Option<bool>], within: &Rows, number: impl Fn(u32) -> usiz
     // What is asked for in most queries is of one type, and all of it fits.
     let fits_rows = if met == fits { met_rows.clone() } else { rows(&fits) };
     Met { met: met_rows, fits: fits_rows }
-}
-
-/// The values of an attribute in each resource or scope: the attributes are fields of this number
-/// in field 1 of a fragment. Of a key that is there twice the first counts.
-pub(super) fn of_fragments(fragments: &Interner, number: u32, key: &str) -> Vec<Vec<Static>> {
-    let of = |fragment: &[u8]| {
-        let mut values = Vec::new();
-        let mut all = fields(fragment, 1).flat_map(|inner| fields(inner, number)).map(key_value);
-        if let Some((_, value)) = all.find(|(found, _)| *found == key.as_bytes()) {
-            of_any(value, &mut values);
-        }
-        values
-    };
-    fragments.values().map(of).collect()
-}
-
-fn scopes(fragments: &Interner, of: impl Fn(&[u8]) -> Vec<Static>) -> Vec<Vec<Static>> {
-    fragments.values().map(of).collect()
-}
-
-/// A text of a scope; empty where it has none.
-fn scope_text(fragment: &[u8], number: u32) -> Static {
-    let text = fields(fragment, 1).find_map(|scope| fields(scope, number).next());
-    Static::Text(String::from_utf8_lossy(text.unwrap_or_default()).into_owned())
 }

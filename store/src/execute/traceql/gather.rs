@@ -158,8 +158,11 @@ pub(super) fn gather(
             *by_unit.entry(fragment.unit).or_default() += 1;
         }
     }
-    let mut together: Vec<Unit> =
-        by_unit.iter().filter(|(_, traces)| **traces >= TOGETHER_MIN).map(|(unit, _)| *unit).collect();
+    let mut together: Vec<Unit> = by_unit
+        .iter()
+        .filter(|(_, traces)| **traces >= TOGETHER_MIN)
+        .map(|(unit, _)| *unit)
+        .collect();
     together.sort_unstable_by_key(|unit| (std::cmp::Reverse(by_unit[unit]), *unit));
     together.truncate(UNITS_MAX);
     let mut reads: Vec<(Read<'_>, Option<Rows>)> = Vec::new();
@@ -205,9 +208,9 @@ pub(super) fn gather(
                         Some((count(reads.len() - 1), rows.start))
                     };
                     let at = if together.contains(&fragment.unit) {
-                        *known.entry(fragment.unit).or_insert_with(|| {
-                            load(parts.rows(part, &reader, group))
-                        })
+                        *known
+                            .entry(fragment.unit)
+                            .or_insert_with(|| load(parts.rows(part, &reader, group)))
                     } else {
                         load(rows.clone())
                     };

@@ -6,6 +6,7 @@
 mod cells;
 mod count;
 mod grid;
+mod shared;
 mod sketch;
 mod spread;
 mod table;

@@ -10,7 +10,8 @@ use model::column::{Type, count};
 use traceql::ast::{Field, FieldExpr, Intrinsic, Key, Scope, Whose};
 use traceql::plan::{Condition, Test as Planned, implied};
 
-use super::field::{is_id, of_fragments};
+use super::field::is_id;
+use super::fragments::of_fragments;
 use super::program::{Filter, Program};
 use super::value::{Test, any_of};
 use crate::block::reader::Reader;

@@ -206,11 +206,17 @@ mod tests {
     fn neighbours_are_found_across_words() {
         let rows = Rows::of(200, |row| [0, 63, 64, 130, 199].contains(&row));
         let ahead = |from| rows.next_from(from);
-        assert_eq!([ahead(0), ahead(1), ahead(64), ahead(65)], [Some(0), Some(63), Some(64), Some(130)]);
+        assert_eq!(
+            [ahead(0), ahead(1), ahead(64), ahead(65)],
+            [Some(0), Some(63), Some(64), Some(130)]
+        );
         assert_eq!([ahead(199), ahead(200), ahead(999)], [Some(199), None, None]);
         let before = |end| rows.last_before(end);
         assert_eq!([before(999), before(199), before(130)], [Some(199), Some(130), Some(64)]);
-        assert_eq!([before(64), before(63), before(1), before(0)], [Some(63), Some(0), Some(0), None]);
+        assert_eq!(
+            [before(64), before(63), before(1), before(0)],
+            [Some(63), Some(0), Some(0), None]
+        );
         assert_eq!(rows.within(1..131).collect::<Vec<_>>(), [63, 64, 130]);
         let odd = rows.filter(|row| row % 2 == 1);
         assert_eq!(odd.iter().collect::<Vec<_>>(), [63, 199]);

@@ -89,7 +89,8 @@ impl<'s> Scan<'s> {
         let is_alone = elsewhere.is_nowhere(self.unit.part);
         let mut done = Rows::none(if self.is_head { self.traces.len() } else { 0 });
         let (mut step, mut at) = (0usize, if self.is_head { 0 } else { candidates.len() });
-        let next = |at| if self.is_head { candidates.next_from(at) } else { candidates.last_before(at) };
+        let next =
+            |at| if self.is_head { candidates.next_from(at) } else { candidates.last_before(at) };
         while let Some(row) = next(at) {
             at = if self.is_head { row + 1 } else { row };
             let Some(trace) = self.traces.of_row(row).filter(|trace| !done.contains(*trace)) else {

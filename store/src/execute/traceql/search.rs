@@ -123,11 +123,7 @@ impl Run<'_> {
         let traces = Traces::new(parts, &loaded, base);
         let pieces = [Piece::new(program, batch, &traces.all())];
         let scan = Scan::new(unit, &loaded, base, &traces, &pieces, program);
-        let mut finder = Finder {
-            request: self.request,
-            found: &mut self.found,
-            told: self.told,
-        };
+        let mut finder = Finder { request: self.request, found: &mut self.found, told: self.told };
         if !only.is_empty() {
             let ids = only.iter().filter_map(|trace| Some((*trace, traces.id(*trace)?)));
             ids.for_each(|(trace, id)| finder.trace(&scan, trace, id));
@@ -228,9 +224,8 @@ impl Finder<'_> {
             return self.keep(Found { id, start, fragments: vec![fragment], sets });
         }
         let spans = TraceSpans::new(scan.program, scan.pieces, scan.places(trace));
-        let times = summary.map(|summary| {
-            (summary.starts.start, scan.summary_within(trace, &during).is_some())
-        });
+        let times = summary
+            .map(|summary| (summary.starts.start, scan.summary_within(trace, &during).is_some()));
         let locate = |place: Place| (0, row(place.row));
         if let Some(found) = judged(id, &spans, vec![fragment], during, times, locate) {
             self.keep(found);

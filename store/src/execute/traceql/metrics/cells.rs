@@ -53,7 +53,7 @@ impl Numbers {
 /// their intervals.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
-    groups: Vec<(Vec<Static>, Vec<(Nanos, Cell)>, Vec<Example>)>,
+    groups: Vec<CountedGroup>,
     /// Traces that were left out: they may stand elsewhere, too.
     pub(super) several: Vec<TraceId>,
     /// How many traces and spans were looked at.
@@ -62,11 +62,14 @@ pub(crate) struct Counted {
     is_full: bool,
 }
 
+/// A group: its values, its cells, and spans that stand for others.
+type CountedGroup = (Vec<Static>, Vec<(Nanos, Cell)>, Vec<Example>);
+
 impl Counted {
     /// Heap bytes held, about.
     pub(super) fn heap_bytes(&self) -> usize {
         let cell = |(_, cell): &(Nanos, Cell)| size_of::<(Nanos, Cell)>() + cell.heap_bytes();
-        let group = |(key, cells, examples): &(Vec<Static>, Vec<(Nanos, Cell)>, Vec<Example>)| {
+        let group = |(key, cells, examples): &CountedGroup| {
             key.len() * 64
                 + cells.iter().map(cell).sum::<usize>()
                 + examples.len() * size_of::<Example>()

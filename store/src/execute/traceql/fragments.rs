@@ -1,0 +1,30 @@
+//! Values of resources and scopes, which are kept as OTLP has them.
+
+use model::column::Interner;
+use traceql::ast::Static;
+
+use super::value::{fields, key_value, of_any};
+
+/// The values of an attribute in each resource or scope: the attributes are fields of this number
+/// in field 1 of a fragment. Of a key that is there twice the first counts.
+pub(super) fn of_fragments(fragments: &Interner, number: u32, key: &str) -> Vec<Vec<Static>> {
+    let of = |fragment: &[u8]| {
+        let mut values = Vec::new();
+        let mut all = fields(fragment, 1).flat_map(|inner| fields(inner, number)).map(key_value);
+        if let Some((_, value)) = all.find(|(found, _)| *found == key.as_bytes()) {
+            of_any(value, &mut values);
+        }
+        values
+    };
+    fragments.values().map(of).collect()
+}
+
+pub(super) fn scopes(fragments: &Interner, of: impl Fn(&[u8]) -> Vec<Static>) -> Vec<Vec<Static>> {
+    fragments.values().map(of).collect()
+}
+
+/// A text of a scope; empty where it has none.
+pub(super) fn scope_text(fragment: &[u8], number: u32) -> Static {
+    let text = fields(fragment, 1).find_map(|scope| fields(scope, number).next());
+    Static::Text(String::from_utf8_lossy(text.unwrap_or_default()).into_owned())
+}

@@ -1,0 +1,164 @@
+//! What is counted of files is the same every time: it is counted apart, and kept for whoever asks
+//! the same again ([`crate::execute::answers`]).
+//!
+//! Units are kept one by one, without the traces that may stand elsewhere, too; those are kept
+//! together, as long as all of them is in files. Only what lies wholly in the range of a query is
+//! kept: the edges of a range that moves along are counted anew.
+
+use model::{TimeRange, TraceId};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::cells::{Cells, Counted};
+use super::count::Count;
+use super::grid::Grid;
+use crate::error::Error;
+use crate::execute::traceql::gather::{Found, TRACES_MAX, find, gather};
+use crate::execute::traceql::units::{Limits, Unit, starts};
+
+/// The most examples that are taken of what is counted apart.
+const EXAMPLES_APART: usize = 10;
+
+impl Count<'_> {
+    /// Counts the spans of a unit, and those of its traces that stand elsewhere, too.
+    pub(super) fn unit(&mut self, unit: Unit, limits: &mut Limits<'_>) -> Result<(), Error> {
+        let starts = starts(self.parts, unit);
+        let part = self.grid.part(&starts).filter(|_| self.compare.is_none());
+        let shared = part.zip(self.key_of(unit)?);
+        let Some((part, mut key)) = shared else {
+            let left = self.evaluate(unit, &starts, limits)?.unwrap_or_default();
+            return self.join(left, limits);
+        };
+        // Of what is all in one interval it does not matter which one.
+        let is_one = part.intervals == 1;
+        if !is_one {
+            key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
+        }
+        let readers = self.parts.readers;
+        let mut is_known = true;
+        let counted = readers.counted.get_or(xxh3_128(&key), Counted::heap_bytes, || {
+            let before = limits.inspected;
+            let counted = self.apart(part, |own| {
+                let left = own.evaluate(unit, &starts, limits)?;
+                Ok(left.filter(|_| limits.ended.is_none()))
+            })?;
+            is_known = false;
+            Ok(counted.map(|(mut counted, several)| {
+                counted.several = several;
+                counted.traces = limits.inspected.traces - before.traces;
+                counted.spans = limits.inspected.spans - before.spans;
+                counted
+            }))
+        })?;
+        let Some(counted) = counted else { return Ok(()) };
+        if is_known {
+            limits.inspected.units += 1;
+            limits.inspected.traces += counted.traces;
+            limits.inspected.spans += counted.spans;
+        }
+        let only = self.grid.interval(starts.start).filter(|_| is_one);
+        let grid = self.grid;
+        self.cells.merge(&counted, |end| only.or_else(|| grid.interval(end)));
+        self.join(counted.several.clone(), limits)
+    }
+
+    /// What an answer about a unit depends on besides the intervals; nothing where it may change.
+    fn key_of(&self, unit: Unit) -> Result<Option<Vec<u8>>, Error> {
+        let part = self.parts.view.parts.get(unit.part);
+        let Some((part, group)) = part.zip(unit.group) else { return Ok(None) };
+        let Some(reader) = self.parts.reader_at(unit.part) else { return Ok(None) };
+        let mut key = self.asked();
+        key.extend_from_slice(format!("{:?} {group}", reader.identity()).as_bytes());
+        if self.elsewhere.is_nowhere(unit.part) {
+            return Ok(Some(key));
+        }
+        let Some(summary) = self.parts.note(part, reader.summary_kept(group)) else {
+            return Ok(None);
+        };
+        let own = self.parts.rows(part, reader, group);
+        for trace in summary.traces.iter().filter(|trace| own.contains(&trace.first_row)) {
+            if self.elsewhere.may_have(unit.part, trace.id)? {
+                key.extend_from_slice(trace.id.as_bytes());
+            }
+        }
+        Ok(Some(key))
+    }
+
+    /// What is asked, without when.
+    fn asked(&self) -> Vec<u8> {
+        let Self { parts, query, series_max, exemplars, .. } = self;
+        format!("{} {query} {series_max} {exemplars} ", parts.tenant).into_bytes()
+    }
+
+    /// Counts something apart from everything else, in intervals of its own.
+    fn apart<T>(
+        &mut self,
+        grid: Grid,
+        count: impl FnOnce(&mut Self) -> Result<Option<T>, Error>,
+    ) -> Result<Option<(Counted, T)>, Error> {
+        let examples = self.exemplars.min(EXAMPLES_APART);
+        let function = &self.query.function;
+        let cells = Cells::new(function, self.labels, grid.intervals, self.series_max, examples);
+        let cells = std::mem::replace(&mut self.cells, cells);
+        let before = (std::mem::replace(&mut self.grid, grid), std::mem::take(&mut self.joined));
+        let done = count(self);
+        let own = std::mem::replace(&mut self.cells, cells);
+        (self.grid, self.joined) = before;
+        Ok(done?.map(|done| (own.into_counted(&grid), done)))
+    }
+
+    /// Counts traces that stand in several places.
+    fn join(&mut self, mut ids: Vec<TraceId>, limits: &mut Limits<'_>) -> Result<(), Error> {
+        ids.retain(|id| self.joined.insert(*id));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let found = find(self.parts, &self.elsewhere, &ids)?;
+        let starts = |found: &Found| found.starts().and_then(|starts| self.grid.part(&starts));
+        let is_shared = self.compare.is_none();
+        let (shared, other): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|found| is_shared && starts(found).is_some());
+        self.gather(&other, limits)?;
+        let all = shared.iter().filter_map(Found::starts);
+        let all = all.reduce(|all, starts| TimeRange {
+            start: all.start.min(starts.start),
+            end: all.end.max(starts.end),
+        });
+        let Some(part) = all.and_then(|all| self.grid.part(&all)) else { return Ok(()) };
+        let mut key = self.asked();
+        key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
+        shared.iter().for_each(|found| found.put_key(self.parts, &mut key));
+        let readers = self.parts.readers;
+        let counted = readers.counted.get_or(xxh3_128(&key), Counted::heap_bytes, || {
+            let counted = self.apart(part, |own| {
+                own.gather(&shared, limits)?;
+                Ok((limits.ended.is_none() && own.huge.is_none()).then_some(()))
+            })?;
+            Ok(counted.map(|(counted, ())| counted))
+        })?;
+        match counted {
+            Some(counted) => {
+                let grid = self.grid;
+                self.cells.merge(&counted, |end| grid.interval(end));
+                Ok(())
+            }
+            // What is huge is not kept.
+            None if limits.ended.is_none() => self.gather(&shared, limits),
+            None => Ok(()),
+        }
+    }
+
+    fn gather(&mut self, found: &[Found], limits: &mut Limits<'_>) -> Result<(), Error> {
+        let (parts, program, wants) = (self.parts, self.program, self.wants);
+        for found in found.chunks(TRACES_MAX) {
+            if limits.is_over() {
+                break;
+            }
+            let want = (&wants.joined, true);
+            let huge = gather(parts, program, want, found, |id, spans, _| self.spans(id, spans))?;
+            if let Some(id) = huge.first() {
+                self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
+            }
+        }
+        Ok(())
+    }
+}
