@@ -204,11 +204,11 @@ mod tests {
         assert_eq!(entry_ranges(&rep, &[1..2, 2..3, 3..4]), [3..4, 4..5, 5..7]);
         assert_eq!(entry_ranges(&[], &[1..2, 5..9]), [1..2, 5..9]);
         assert_eq!(value_ranges(&def, 2, &[0..3, 4..7]), Some(vec![0..2, 3..4]));
-        assert_eq!(value_ranges(&def, 2, &[6..9]), None);
+        assert_eq!(value_ranges(&def, 2, &[0..3, 6..9]), None);
         let texts = Owned::Texts { ends: vec![1, 1, 3], bytes: b"abc".to_vec() };
         let some = picked(&texts, (&[0..1, 2..3], 1));
         assert_eq!(some, Some(Owned::Texts { ends: vec![1, 3], bytes: b"abc".to_vec() }));
-        assert_eq!(picked(&texts, (&[2..4], 1)), None);
+        assert_eq!(picked(&texts, (&[0..1, 2..4], 1)), None);
     }
 
     #[test]

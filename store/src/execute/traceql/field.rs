@@ -463,7 +463,9 @@ fn distinct(codes: &[u32], values: &[Vec<Static>], test: &Test, within: &Rows) -
     if known.iter().all(Option::is_none) {
         return Met::none(within.len());
     }
-    by_number(&known, within, |row| codes.get(row as usize).map_or(usize::MAX, |code| *code as usize))
+    by_number(&known, within, |row| {
+        codes.get(row as usize).map_or(usize::MAX, |code| *code as usize)
+    })
 }
 
 /// What is known of the number of each row; of numbers past the end, nothing.

@@ -64,13 +64,17 @@ impl Tree {
         for (row, distance) in (0_u32..).zip(distances) {
             let at = row as usize;
             let above = if *distance == 0 { NONE } else { row.wrapping_sub(*distance) };
-            if let Some((parent, children)) = parent.get_mut(at).zip(children.get_mut(above as usize)) {
+            if let Some((parent, children)) =
+                parent.get_mut(at).zip(children.get_mut(above as usize))
+            {
                 *parent = above;
                 *children += 1;
             }
             while open.last().is_some_and(|last| *last != above) {
                 number += 1;
-                open.pop().and_then(|last| sets.get_mut(last as usize)).map(|set| set.1 = number);
+                if let Some(set) = open.pop().and_then(|last| sets.get_mut(last as usize)) {
+                    set.1 = number;
+                }
             }
             number += 1;
             sets[at].0 = number;

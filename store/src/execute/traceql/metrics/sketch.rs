@@ -121,7 +121,8 @@ impl Bins {
             self.first = aligned;
         }
         let last = end(self).max(aligned + BINS_STEP);
-        let first = self.first.min(aligned).max(last.saturating_sub(model::column::count(BINS_MAX)));
+        let first =
+            self.first.min(aligned).max(last.saturating_sub(model::column::count(BINS_MAX)));
         let mut counts = vec![0; (last - first) as usize];
         for (at, count) in (self.first..).zip(&self.counts) {
             // What falls below the first one is counted in it.
@@ -137,9 +138,8 @@ impl Bins {
     }
 }
 
-/// The bin of a magnitude: its exponent and the first bits of its fraction.
+/// The bin of a magnitude: its exponent and the first bits of its fraction, 17 in all.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "17 bits are left")]
 const fn bin(magnitude: f64) -> u32 {
     (magnitude.to_bits() >> BELOW) as u32
 }
