@@ -32,7 +32,7 @@ use crate::seal;
 use crate::shelf::{Blocks, Part, Readers, Shelf};
 use reserve::Reserve;
 
-/// Bytes of unpacked tables and dictionaries of row groups that are kept.
+/// Bytes that are kept of what is read of row groups: tables, summaries, dictionaries, columns.
 const CACHE_BYTES: usize = 96 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
 const COMMITS_AT_ONCE: usize = 64;
