@@ -92,7 +92,7 @@ fn main() {
     let temporary = tempfile::tempdir().expect("a directory");
     let kept = std::env::var("DATA").map(std::path::PathBuf::from);
     let dir = kept.unwrap_or_else(|_| temporary.path().join("data"));
-    let is_new = !dir.exists();
+    let is_new = !dir.try_exists().expect("the disk answers");
     let clock: Arc<dyn Clock> = Arc::new(Ticks::default());
     let (disk, config) = (Arc::new(RealDisk), Config::default());
     let store = Store::open(disk, &dir, &config, clock, || Ok(7));
