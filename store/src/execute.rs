@@ -1,12 +1,10 @@
-//! Reads over what a view holds: a trace by its id, and the search for traces.
+//! Reads over what a view holds: a trace by its id, and TraceQL.
 //!
 //! Called by [`crate::Store`] with a view of head, L0 and blocks; every function is plain
 //! computation, and reads pages of files where it must.
 
 pub(crate) mod answers;
 mod parts;
-mod search;
-mod tags;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -14,12 +12,11 @@ pub mod traceql;
 
 use std::collections::HashMap;
 
+use model::SpanId;
 use model::batch::Batch;
-use model::{Nanos, SpanId, TimeRange, TraceId};
 use xxhash_rust::xxh3::xxh3_128;
 
 pub(crate) use parts::{Parts, Problem};
-pub(crate) use search::search;
 pub use trace::SpanKey;
 pub(crate) use trace::trace;
 
@@ -41,76 +38,6 @@ pub struct Trace {
     pub partial: Option<String>,
 }
 
-/// Which traces to find.
-#[derive(Debug)]
-pub struct Search {
-    /// Each must match one and the same span: an attribute of it or of its resource
-    /// (case-insensitive substring of text, equal number), or one of the special names of
-    /// Tempo's tag search (`name`, `status`, `error`, `root.name`, `root.service.name`).
-    pub tags: Vec<(String, String)>,
-    /// The shortest trace, in nanoseconds.
-    pub duration_min: Option<Nanos>,
-    /// The longest trace, in nanoseconds.
-    pub duration_max: Option<Nanos>,
-    /// Traces with a start in this range.
-    pub during: TimeRange,
-    /// At most so many traces, the newest.
-    pub limit: usize,
-    /// At most so many spans for each of them.
-    pub spans_per_trace: usize,
-}
-
-/// The traces of a search, newest first.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Newest first by effective start, then by id.
-    pub traces: Vec<TraceSummary>,
-    /// Spans that were looked at.
-    pub inspected_spans: u64,
-    /// Bytes that were looked at.
-    pub inspected_bytes: u64,
-    /// Traces that were looked at.
-    pub inspected_traces: u64,
-    /// Why traces may be missing: a part that could not be read, by name.
-    pub partial: Option<String>,
-}
-
-/// One found trace.
-#[derive(Debug)]
-pub struct TraceSummary {
-    /// Its id.
-    pub id: TraceId,
-    /// `service.name` of the root span; empty where the root is not there (yet).
-    pub root_service: String,
-    /// Name of the root span; empty where the root is not there (yet).
-    pub root_name: String,
-    /// The first start.
-    pub start: Nanos,
-    /// From the first start to the last end.
-    pub duration: Nanos,
-    /// Spans that matched, in all.
-    pub matched: u64,
-    /// The first of them by start.
-    pub spans: Vec<MatchedSpan>,
-    /// By service name: spans and spans with an error.
-    pub services: Vec<(String, u64, u64)>,
-}
-
-/// One matched span.
-#[derive(Debug)]
-pub struct MatchedSpan {
-    /// Its id.
-    pub id: SpanId,
-    /// Its name.
-    pub name: String,
-    /// Its start.
-    pub start: Nanos,
-    /// Its duration.
-    pub duration: Nanos,
-    /// What matched: key and value, as OTLP `KeyValue` messages.
-    pub attributes: Vec<Vec<u8>>,
-}
-
 /// Which rows of a trace are one span, over all segments.
 ///
 /// A span's identity is (trace id, span id, kind): Zipkin's clients and servers share span ids,
@@ -125,11 +52,6 @@ struct Identities {
 }
 
 impl Identities {
-    /// Whether the row is the first of its identity, whatever its content.
-    fn is_first(&mut self, batch: &Batch, row: u32) -> bool {
-        self.seen.insert((batch.span_id(row), batch.kind(row)), 0).is_none()
-    }
-
     /// Whether the row is a span that was not met before; `content` is its encoding.
     fn is_new(&mut self, batch: &Batch, row: u32, content: &[u8]) -> bool {
         let columns = batch.columns();

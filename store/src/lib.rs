@@ -1,8 +1,9 @@
 //! The block store: what is acknowledged is durable, and found at once.
 //!
 //! `Store` on one page: requests go in through [`Store::append`] (walk into the head's columns,
-//! append to the log, fsync, publish, acknowledge) and come back through [`Store::trace`] and
-//! [`Store::search`]. No network, no authentication: those are the gateway's.
+//! append to the log, fsync, publish, acknowledge) and come back through [`Store::trace`], whole, and
+//! through [`Store::query`] and its kin in `query.rs`, as what a TraceQL query finds. No network, no
+//! authentication: those are the gateway's.
 
 mod append;
 pub mod backend;
@@ -44,7 +45,7 @@ use disk::Disk;
 use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
 use execute::Parts;
-pub use execute::{Found, MatchedSpan, Search, SpanKey, Trace, TraceSummary};
+pub use execute::{SpanKey, Trace};
 use head::Head;
 use keep::Keep;
 pub use keep::Step;
@@ -107,7 +108,7 @@ pub struct Stats {
     pub conflicts: Counter,
     /// Traces that were asked for by id.
     pub trace_reads: Counter,
-    /// Searches.
+    /// Queries: for traces, series, names and values of attributes.
     pub searches: Counter,
 }
 
@@ -321,24 +322,6 @@ impl Store {
         Ok(Some(trace))
     }
 
-    /// Finds traces. Computes: run it on the compute pool.
-    ///
-    /// # Errors
-    /// `Unavailable` while replaying.
-    pub fn search(&self, tenant: &TenantId, search: &Search) -> Result<Found, Error> {
-        self.readable()?;
-        let inner = &self.0;
-        inner.stats.searches.inc();
-        for (key, _) in &search.tags {
-            inner.keep.asked_for(key);
-        }
-        let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &inner.keep.readers);
-        let mut found = execute::search(&parts, search)?;
-        found.partial = inner.partial(tenant, &view, parts.into_problems());
-        Ok(found)
-    }
-
     /// What sealing, merging and keeping count.
     #[must_use]
     pub fn keep_stats(&self) -> &l0::Stats {
@@ -351,7 +334,7 @@ impl Store {
         self.0.keep.manifest.conflicts.get()
     }
 
-    /// The cache of row groups' tables.
+    /// The cache of what is read of row groups.
     #[must_use]
     pub fn cache(&self) -> &block::cache::Cache {
         self.0.keep.readers.cache()

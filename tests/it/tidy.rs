@@ -78,7 +78,6 @@ const STORE: &[&str] = &[
     "lib",
     "query",
     "append",
-    "query",
     "upkeep",
     "status",
 ];

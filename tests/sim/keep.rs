@@ -10,7 +10,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use store::disk::Disk;
-use store::{Append, Chore, Config, Kind, Search, Step, Store, retention};
+use store::execute::traceql::{Budget, SearchRequest};
+use store::{Append, Chore, Config, Kind, Step, Store, retention};
 use tests::clock::TestClock;
 use tests::otlp;
 
@@ -57,16 +58,16 @@ pub(crate) fn find_of(store: &Store, tenant: &TenantId, trace: u8) -> (usize, bo
     (ledger::spans_of(&message.resource_spans).count(), found.partial.is_some())
 }
 
+/// How many traces a query for all finds, and whether the answer says that it may miss some.
 pub(crate) fn search(store: &Store) -> (usize, bool) {
-    let search = Search {
-        tags: Vec::new(),
-        duration_min: None,
-        duration_max: None,
+    let request = SearchRequest {
+        query: traceql::parse("{ }").unwrap(),
         during: TimeRange::ALL,
         limit: 100,
-        spans_per_trace: 1,
+        spans_per_set: 1,
+        budget: Budget::default(),
     };
-    let found = store.search(&TenantId::single(), &search).unwrap();
+    let found = store.query(&TenantId::single(), &request, &mut |_, _| {}).unwrap();
     (found.traces.len(), found.partial.is_some())
 }
 

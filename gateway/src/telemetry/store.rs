@@ -253,7 +253,7 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "traceweir_store_searches_total",
         kind: Kind::Counter,
-        help: "Searches.",
+        help: "Queries: for traces, series, names and values of attributes.",
         labels: &[],
         read: |sources, emit| emit.value(sources.store.stats().searches.get()),
     },

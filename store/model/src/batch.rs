@@ -239,16 +239,6 @@ impl Batch {
         &self.requests[position - 1]
     }
 
-    /// The rows of a request, by its place in [`Batch::requests`].
-    #[must_use]
-    pub fn request_rows(&self, request: usize) -> std::ops::Range<u32> {
-        let end = match self.requests.get(request + 1) {
-            Some(next) => next.first_row,
-            None => count(self.len()),
-        };
-        self.requests[request].first_row..end
-    }
-
     /// A span's start, held to what its tenant's clocks may be off around the arrival
     /// (DESIGN §3 *Time*): what order, pruning and early stop go by.
     #[must_use]

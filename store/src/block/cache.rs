@@ -4,7 +4,8 @@
 //! A look-up by id needs where the pages of a row group stand, its resources and its shapes, and
 //! of each dictionary a few values: all the same for every trace in it, and costly to unpack.
 //! Queries over whole row groups find the columns that they judge by as they are decoded: that is
-//! most of what a query costs. Shared by all readers of a store; merging leaves it alone.
+//! most of what a query costs. Shared by all readers of a store; merging puts tables there, and no
+//! columns.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

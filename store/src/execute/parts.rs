@@ -75,7 +75,7 @@ impl<'r> Parts<'r> {
     }
 
     /// The rows of a trace in a part that is a file, in the order in which they arrived, about.
-    pub(super) fn trace(&self, part: &Part, id: TraceId, wanted: Wanted<'_>) -> Vec<Batch> {
+    pub(super) fn trace(&self, part: &Part, id: TraceId) -> Vec<Batch> {
         let Some(reader) = self.reader(part) else { return Vec::new() };
         let mut batches = Vec::new();
         for (row_group, rows) in self.note(part, reader.find(id)).unwrap_or_default() {
@@ -84,7 +84,7 @@ impl<'r> Parts<'r> {
             if rows.start < own.start || rows.end > own.end {
                 continue;
             }
-            let read = reader.read(row_group, rows, wanted, self.tenant, Indexed::No);
+            let read = reader.read(row_group, rows, Wanted::All, self.tenant, Indexed::No);
             batches.extend(
                 self.note(part, read).filter(|batch| batch.columns().trace_id.first() == Some(&id)),
             );

@@ -1,23 +1,23 @@
-//! Reads over a head: each span once, newest first, nothing of another tenant.
+//! Reads over a head: a trace by its id, and what a query sees of it: each span once, newest first,
+//! nothing of another tenant.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
 
 use std::sync::Arc;
 
+use super::traceql::{Budget, SearchRequest, search};
 use super::*;
 use crate::backend::Local;
 use crate::block::cache::Cache;
 use crate::disk::RealDisk;
 use crate::head::{Config, Head, Seal};
 use crate::shelf::{Readers, Shelf};
-use model::TenantId;
-
-/// Keys and values of a tag search.
-type Tags = &'static [(&'static str, &'static str)];
+use crate::tests::Still;
+use model::{Nanos, TenantId, TimeRange, TraceId};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -33,11 +33,6 @@ fn tenant() -> TenantId {
 
 fn text(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Any::StringValue(value.into())) });
-    KeyValue { key: key.into(), value, ..Default::default() }
-}
-
-fn number(key: &str, value: i64) -> KeyValue {
-    let value = Some(AnyValue { value: Some(Any::IntValue(value)) });
     KeyValue { key: key.into(), value, ..Default::default() }
 }
 
@@ -75,28 +70,17 @@ fn look<T>(head: &Head, tenant: &TenantId, read: impl FnOnce(&Parts<'_>) -> T) -
     read(&Parts::new(&view, tenant, &readers))
 }
 
-fn find(head: &Head, tags: &[(&str, &str)]) -> Found {
-    let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    run(head, &Search { tags, ..all() })
-}
-
-fn all() -> Search {
-    Search {
-        tags: Vec::new(),
-        duration_min: None,
-        duration_max: None,
+/// The traces that a query finds, in its order.
+fn find(head: &Head, query: &str) -> Vec<u8> {
+    let request = SearchRequest {
+        query: ::traceql::parse(query).unwrap(),
         during: TimeRange::ALL,
         limit: 20,
-        spans_per_trace: 3,
-    }
-}
-
-fn run(head: &Head, query: &Search) -> Found {
-    look(head, &tenant(), |parts| search(parts, query)).unwrap()
-}
-
-fn traces(found: &Found) -> Vec<u8> {
-    found.traces.iter().map(|trace| trace.id.as_bytes()[0]).collect()
+        spans_per_set: 3,
+        budget: Budget::default(),
+    };
+    let found = look(head, &tenant(), |parts| search(parts, &Still, &request, &mut |_, _| {}));
+    found.unwrap().traces.iter().map(|trace| trace.id.as_bytes()[0]).collect()
 }
 
 fn by_id(head: &Head, tenant: &TenantId, id: u8) -> Option<(Vec<Span>, u64, u64)> {
@@ -134,20 +118,14 @@ fn one_id_with_two_kinds_is_two_spans_and_with_two_contents_the_first() {
 }
 
 #[test]
-fn search_answers_from_the_copy_that_is_read_by_id() {
+fn a_query_judges_the_copy_that_is_read_by_id() {
     let head = head();
     let first = span(1, 1, 0, "first", 990, 5);
-    put(
-        &head,
-        &tenant(),
-        "a",
-        vec![first.clone(), Span { name: "second".into(), ..first.clone() }],
-    );
-    put(&head, &tenant(), "a", vec![Span { name: "third".into(), ..first }]);
-    assert_eq!(traces(&find(&head, &[("name", "first")])), [1]);
-    assert_eq!(find(&head, &[("name", "first")]).traces[0].root_name, "first");
-    assert!(traces(&find(&head, &[("name", "second")])).is_empty());
-    assert!(traces(&find(&head, &[("name", "third")])).is_empty());
+    let named = |name: &str| Span { name: name.into(), ..first.clone() };
+    put(&head, &tenant(), "a", vec![first.clone(), named("second")]);
+    put(&head, &tenant(), "a", vec![named("third")]);
+    assert_eq!(find(&head, "{ name = `first` && rootName = `first` }"), [1]);
+    assert!(find(&head, "{ name = `second` || name = `third` }").is_empty());
 }
 
 #[test]
@@ -246,81 +224,28 @@ fn rows_are_invisible_until_they_are_published() {
     };
     let first = append(1);
     let second = append(2);
-    assert!(traces(&run(&head, &all())).is_empty());
+    assert!(find(&head, "{ }").is_empty());
     assert!(by_id(&head, &tenant(), 1).is_none());
     first.publish();
-    assert_eq!(traces(&run(&head, &all())), [1]);
+    assert_eq!(find(&head, "{ }"), [1]);
     second.publish();
-    assert_eq!(traces(&run(&head, &all())), [1, 2]);
+    assert_eq!(find(&head, "{ }"), [1, 2]);
 }
 
 #[test]
-fn search_is_newest_first_and_holds_limit_range_and_duration() {
+fn traces_over_several_segments_are_found_newest_first_and_of_one_tenant() {
     let head = head();
     for (trace, start, seconds) in [(1, 980, 1), (2, 990, 5), (3, 985, 2)] {
         put(&head, &tenant(), "a", vec![span(trace, 1, 0, "x", start, seconds)]);
     }
     put(&head, &tenant(), "b", vec![span(1, 2, 1, "late", 995, 3)]);
-    assert_eq!(traces(&run(&head, &all())), [2, 3, 1]);
-    assert_eq!(traces(&run(&head, &Search { limit: 2, ..all() })), [2, 3]);
-    let during = TimeRange { start: Nanos::from_secs(984), end: Nanos::from_secs(986) };
-    assert_eq!(traces(&run(&head, &Search { during, ..all() })), [3]);
-    let min = Search { duration_min: Some(Nanos::from_secs(5)), ..all() };
-    assert_eq!(traces(&run(&head, &min)), [2, 1], "trace 1 takes 18 s over its segments");
-    let max = Search { duration_max: Some(Nanos::from_secs(2)), ..all() };
-    assert_eq!(traces(&run(&head, &max)), [3]);
-}
-
-#[test]
-fn tags_match_spans_and_their_resources() {
-    let head = head();
-    let mut checkout = span(1, 1, 0, "POST /checkout", 990, 5);
-    checkout.attributes =
-        vec![text("http.route", "/Checkout/{id}"), number("http.response.status_code", 500)];
-    checkout.status = Some(Status { code: 2, message: String::new() });
-    put(&head, &tenant(), "frontend", vec![checkout, span(1, 2, 1, "render", 991, 1)]);
-    put(&head, &tenant(), "cart", vec![span(2, 1, 0, "GET /cart", 980, 5)]);
     let other = TenantId::parse("other").unwrap();
-    put(&head, &other, "frontend", vec![span(3, 1, 0, "POST /checkout", 990, 5)]);
-    let cases: &[(Tags, &[u8])] = &[
-        (&[("service.name", "FRONT")], &[1]),
-        (&[("service.name", "cart")], &[2]),
-        (&[("http.route", "checkout")], &[1]),
-        (&[("http.response.status_code", "500")], &[1]),
-        (&[("http.response.status_code", "50")], &[]),
-        (&[("http.route", "checkout"), ("service.name", "cart")], &[]),
-        (&[("name", "get")], &[2]),
-        (&[("status", "error")], &[1]),
-        (&[("error", "true")], &[1]),
-        (&[("root.name", "cart")], &[2]),
-        (&[("root.service.name", "frontend"), ("name", "render")], &[1]),
-        (&[("absent", "x")], &[]),
-    ];
-    for (tags, expected) in cases {
-        assert_eq!(traces(&find(&head, tags)), *expected, "{tags:?}");
-    }
-    let found = find(&head, &[("http.route", "checkout")]);
-    let trace = &found.traces[0];
-    assert_eq!(
-        (trace.root_name.as_str(), trace.root_service.as_str()),
-        ("POST /checkout", "frontend")
-    );
-    assert_eq!((trace.matched, trace.duration), (1, Nanos::from_secs(5)));
-    assert_eq!(trace.services, [("frontend".to_owned(), 2, 1)]);
-    let attribute = KeyValue::decode(&trace.spans[0].attributes[0][..]).unwrap();
-    assert_eq!(attribute, text("http.route", "/Checkout/{id}"));
-}
-
-#[test]
-fn tags_reach_into_overflow() {
-    let config = Config { keys_max: 0, ..Config::default() };
-    let head = Head::new(config, 42);
-    let mut tagged = span(1, 1, 0, "x", 990, 5);
-    tagged.attributes = vec![text("custom", "needle"), number("n", 7)];
-    put(&head, &tenant(), "a", vec![tagged, span(2, 1, 0, "x", 990, 5)]);
-    assert_eq!(traces(&find(&head, &[("custom", "NEED")])), [1]);
-    assert_eq!(traces(&find(&head, &[("n", "7"), ("custom", "needle")])), [1]);
-    assert!(traces(&find(&head, &[("other", "needle")])).is_empty());
+    put(&head, &other, "a", vec![span(4, 1, 0, "x", 990, 5)]);
+    assert_eq!(find(&head, "{ }"), [2, 3, 1]);
+    assert_eq!(find(&head, "{ resource.service.name = `b` }"), [1]);
+    let long = "{ traceDuration >= 5s }";
+    assert_eq!(find(&head, long), [2, 1], "trace 1 takes 18 s over its segments");
+    assert_eq!(find(&head, "{ traceDuration <= 2s }"), [3]);
 }
 
 #[test]

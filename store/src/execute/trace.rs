@@ -8,7 +8,6 @@ use model::{Nanos, TimeRange, TraceId};
 
 use super::parts::Parts;
 use super::{Identities, Trace};
-use crate::block::reader::Wanted;
 use crate::error::Error;
 use crate::shelf::Part;
 
@@ -144,7 +143,7 @@ impl Gathered {
                 rows.into_iter().for_each(|row| gathered.add(&batch, row));
                 continue;
             }
-            for batch in parts.trace(part, id, Wanted::All) {
+            for batch in parts.trace(part, id) {
                 (0..model::column::count(batch.len())).for_each(|row| gathered.add(&batch, row));
             }
         }

@@ -7,10 +7,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `value`, `field` | values of spans, and the columns that they are read from |
-//! | `expr` | conditions and arithmetic over one span, as sets of rows |
+//! | `request`, `answer` | what is asked for and what it may cost, and what is found |
+//! | `program` | a query, compiled: its filters, its stages, the fields that they read |
+//! | `value`, `field`, `attrs` | values of spans, and the columns that they are read from |
+//! | `expr`, `rows` | conditions and arithmetic over one span, as sets of rows |
+//! | `units`, `prune`, `want` | what is read, in which order, what need not be, which columns |
+//! | `traces`, `scan` | which rows of a unit are one trace, and what the filters make of them |
+//! | `elsewhere`, `gather` | which traces stand in several units, and their spans, brought together |
 //! | `tree`, `judge` | a trace: who is whose parent, and what a pipeline makes of it |
-//! | `units`, `gather` | what is read, in which order, and what belongs together |
 //! | `search`, `detail` | spansets, newest first; then what is shown of them |
 //! | `metrics` | series over time |
 //! | `names` | attributes and their values |

@@ -147,7 +147,7 @@ impl Bins {
     }
 }
 
-/// The bin of a magnitude: its exponent and the first bits of its fraction.
+/// The bin of a magnitude: its exponent and the first bits of its fraction, 17 in all.
 #[inline]
 const fn bin(magnitude: f64) -> u32 {
     (magnitude.to_bits() >> BELOW) as u32
