@@ -45,6 +45,8 @@ use disk::Disk;
 use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
 use execute::Parts;
+use execute::answers::Answers;
+use execute::traceql::Counted;
 pub use execute::{SpanKey, Trace};
 use head::Head;
 use keep::Keep;
@@ -148,6 +150,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     head: Head,
     keep: Keep,
+    counted: Answers<Counted>,
     log_stats: Arc<log::stats::Stats>,
     wal: OnceLock<LocalWal>,
     replay: Mutex<Option<Replay>>,
@@ -192,6 +195,7 @@ impl Store {
             dir,
             head,
             keep,
+            counted: Answers::default(),
             config: config.clone(),
             clock,
             log_stats,
@@ -307,7 +311,7 @@ impl Store {
         let bytes_max = self.0.config.query.trace_bytes_max.as_usize();
         let inner = &self.0;
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &inner.keep.readers);
+        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.counted);
         let found = execute::trace(&parts, id, during, after, bytes_max)?;
         let partial = inner.partial(tenant, &view, parts.into_problems());
         let Some((mut trace, duplicates, conflicts)) = found else {
@@ -344,7 +348,7 @@ impl Store {
     #[must_use]
     pub fn query_caches(&self) -> QueryCaches {
         let readers = &self.0.keep.readers;
-        let counted = &readers.counted;
+        let counted = &self.0.counted;
         QueryCaches {
             answer_hits: counted.hits.get(),
             answer_misses: counted.misses.get(),

@@ -100,7 +100,7 @@ impl Store {
         inner.stats.searches.inc();
         engine::span_attributes(reads).for_each(|key| inner.keep.asked_for(key));
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &inner.keep.readers);
+        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.counted);
         let answer = ask(&parts);
         let partial = inner.partial(tenant, &view, parts.into_problems());
         Ok((answer?, partial))

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use model::batch::{Batch, Indexed};
 use model::{TenantId, TimeRange, TraceId};
 
+use super::answers::Answers;
+use super::traceql::Counted;
 use crate::block::reader::{Reader, Wanted};
 use crate::error::{Error, Kind};
 use crate::shelf::{Part, Readers, View};
@@ -17,6 +19,8 @@ pub(crate) struct Parts<'r> {
     pub(crate) view: &'r View,
     pub(crate) tenant: &'r TenantId,
     pub(crate) readers: &'r Readers,
+    /// What metrics queries have counted of files.
+    pub(crate) counted: &'r Answers<Counted>,
     /// Those of the view's parts that were opened, by their place.
     opened: Vec<OnceLock<Option<Arc<Reader>>>>,
     problems: Mutex<Vec<Problem>>,
@@ -34,9 +38,14 @@ pub(crate) struct Problem {
 }
 
 impl<'r> Parts<'r> {
-    pub(crate) fn new(view: &'r View, tenant: &'r TenantId, readers: &'r Readers) -> Self {
+    pub(crate) fn new(
+        view: &'r View,
+        tenant: &'r TenantId,
+        readers: &'r Readers,
+        counted: &'r Answers<Counted>,
+    ) -> Self {
         let opened = view.parts.iter().map(|_| OnceLock::new()).collect();
-        Self { view, tenant, readers, opened, problems: Mutex::default() }
+        Self { view, tenant, readers, counted, opened, problems: Mutex::default() }
     }
 
     /// The columns of a part that is a file, unless it cannot be opened.

@@ -9,6 +9,7 @@ use prost::Message;
 
 use std::sync::Arc;
 
+use super::answers::Answers;
 use super::traceql::{Budget, SearchRequest, search};
 use super::*;
 use crate::backend::Local;
@@ -67,7 +68,7 @@ fn look<T>(head: &Head, tenant: &TenantId, read: impl FnOnce(&Parts<'_>) -> T) -
     let view = Shelf::default().view(head, tenant).unwrap();
     let backend = Local::new(Arc::new(RealDisk), std::path::Path::new("nothing is there"));
     let readers = Readers::new(Arc::new(backend), Arc::new(Cache::new(0)));
-    read(&Parts::new(&view, tenant, &readers))
+    read(&Parts::new(&view, tenant, &readers, &Answers::default()))
 }
 
 /// The traces that a query finds, in its order.

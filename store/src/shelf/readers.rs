@@ -11,8 +11,6 @@ use crate::backend::Backend;
 use crate::block::cache::{BlockKey, Cache};
 use crate::block::reader::Reader;
 use crate::error::Error;
-use crate::execute::answers::Answers;
-use crate::execute::traceql::Counted;
 use crate::lru::Lru;
 use crate::manifest::BlockId;
 
@@ -27,8 +25,6 @@ pub struct Readers {
     held: Mutex<Lru<BlockId, Arc<Reader>>>,
     /// In how many files traces stand.
     pub(crate) places: Places,
-    /// What metrics queries have counted of files.
-    pub(crate) counted: Answers<Counted>,
     /// Blocks that are open.
     pub open: Gauge,
     /// Times that a block was opened.
@@ -44,7 +40,6 @@ impl Readers {
             cache,
             held: Mutex::default(),
             places: Places::default(),
-            counted: Answers::default(),
             open: Gauge::new(),
             opened: Counter::new(),
         }

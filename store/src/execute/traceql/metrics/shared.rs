@@ -33,9 +33,9 @@ impl Count<'_> {
         if !is_one {
             key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
         }
-        let readers = self.parts.readers;
+        let answers = self.parts.counted;
         let mut is_known = true;
-        let counted = readers.counted.get_or(xxh3_128(&key), Counted::heap_bytes, || {
+        let counted = answers.get_or(xxh3_128(&key), Counted::heap_bytes, || {
             let before = limits.inspected;
             let counted = self.apart(part, |own| {
                 let left = own.evaluate(unit, &starts, limits)?;
@@ -127,8 +127,8 @@ impl Count<'_> {
         let mut key = self.asked();
         key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
         shared.iter().for_each(|found| found.put_key(self.parts, &mut key));
-        let readers = self.parts.readers;
-        let counted = readers.counted.get_or(xxh3_128(&key), Counted::heap_bytes, || {
+        let answers = self.parts.counted;
+        let counted = answers.get_or(xxh3_128(&key), Counted::heap_bytes, || {
             let counted = self.apart(part, |own| {
                 own.gather(&shared, limits)?;
                 Ok((limits.ended.is_none() && own.huge.is_none()).then_some(()))

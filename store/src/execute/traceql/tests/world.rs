@@ -26,6 +26,8 @@ use crate::block::writer::{Options, Writer, cut};
 use crate::disk::File;
 use crate::error::Error;
 use crate::execute::Parts;
+use crate::execute::answers::Answers;
+use crate::execute::traceql::Counted;
 use crate::head::{Config, Head};
 use crate::l0::L0;
 use crate::manifest::BlockMeta;
@@ -230,6 +232,7 @@ pub(super) struct World {
     view: View,
     tenant: TenantId,
     readers: Readers,
+    counted: Answers<Counted>,
     /// All spans in the order of the view.
     pub(super) spans: Vec<S>,
 }
@@ -315,7 +318,8 @@ impl World {
         }
         let readers = Readers::new(Arc::new(Memory(files)), cache);
         let spans = spans.into_iter().map(|(span, ..)| span).collect();
-        Self { view: View { parts, damage: Vec::new() }, tenant, readers, spans }
+        let counted = Answers::default();
+        Self { view: View { parts, damage: Vec::new() }, tenant, readers, counted, spans }
     }
 
     /// All in one place.
@@ -324,7 +328,7 @@ impl World {
     }
 
     pub(super) fn look<T>(&self, look: impl FnOnce(&Parts<'_>) -> T) -> T {
-        let parts = Parts::new(&self.view, &self.tenant, &self.readers);
+        let parts = Parts::new(&self.view, &self.tenant, &self.readers, &self.counted);
         let found = look(&parts);
         let problems = parts.into_problems();
         assert!(problems.is_empty(), "{problems:?}");
