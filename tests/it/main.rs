@@ -16,6 +16,7 @@ mod command_line;
 mod data_directory;
 mod deploy;
 mod drain;
+mod drilldown;
 mod durability;
 mod full;
 mod fuzz;
