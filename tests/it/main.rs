@@ -22,6 +22,7 @@ mod full;
 mod fuzz;
 mod golden;
 mod grpc_contract;
+mod hostile;
 mod http_contract;
 mod json_bodies;
 mod kills;
