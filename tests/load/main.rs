@@ -1,8 +1,8 @@
 //! `load`: makes the bench sets, sends them to any OTLP server, and measures what comes of it.
 //!
 //! `make` writes a set and its ground truth to files; `send` sends one; `bench` starts the release
-//! binary on a processor of its own and measures it; `check` asks a server with Tempo's API for
-//! what the truth says.
+//! binary on a processor of its own and measures it, `queries` its queries; `check` asks a server
+//! with Tempo's API for what the truth says.
 
 #![expect(
     clippy::disallowed_methods,
@@ -19,6 +19,7 @@ mod engine;
 mod make;
 mod probe;
 mod process;
+mod queries;
 mod report;
 mod send;
 mod sink;
@@ -49,6 +50,8 @@ enum Command {
     Sink(sink::Args),
     /// Asks a server with Tempo's API for what the truth says.
     Check(check::Args),
+    /// Starts the release binary, fills it, and measures the queries that the truth knows.
+    Queries(queries::Args),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Bench(args) => bench::run(&args).await,
             Command::Sink(args) => sink::run(&args).await,
             Command::Check(args) => check::run(&args).await,
+            Command::Queries(args) => queries::run(&args).await,
         }
     })
 }

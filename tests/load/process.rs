@@ -126,6 +126,21 @@ impl Server {
         cpu(self.child.id())
     }
 
+    /// The processor time of the threads that it has, to the nanosecond: for what is too short for
+    /// ticks. Threads that end in between are not counted.
+    pub(crate) fn busy(&self) -> anyhow::Result<Duration> {
+        let mut nanos = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may have ended since the directory was read.
+            let Ok(stat) = std::fs::read_to_string(task?.path().join("schedstat")) else {
+                continue;
+            };
+            nanos +=
+                stat.split(' ').next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
     /// Memory in bytes: the most that it was, and what it is.
     pub(crate) fn memory(&self) -> anyhow::Result<(u64, u64)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -146,6 +161,12 @@ impl Server {
     pub(crate) fn block_bytes(&self) -> anyhow::Result<u64> {
         let blocks = self.data.path().join("data").join("blocks");
         if blocks.try_exists()? { lengths(&blocks) } else { Ok(0) }
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn block_files(&self) -> anyhow::Result<usize> {
+        let blocks = self.data.path().join("data").join("blocks");
+        if blocks.try_exists()? { files(&blocks) } else { Ok(0) }
     }
 
     /// Has the server write what it has in memory (`l0`), and merge it into blocks (`l1`).
@@ -204,6 +225,16 @@ fn lengths(path: &Path) -> anyhow::Result<u64> {
         bytes += if meta.is_dir() { lengths(&entry.path())? } else { meta.len() };
     }
     Ok(bytes)
+}
+
+fn files(path: &Path) -> anyhow::Result<usize> {
+    let mut count = 0;
+    for entry in std::fs::read_dir(path)? {
+        let path = entry?.path();
+        let is_block = path.extension().is_some_and(|extension| extension == "parquet");
+        count += if path.is_dir() { files(&path)? } else { usize::from(is_block) };
+    }
+    Ok(count)
 }
 
 fn blocks(path: &Path) -> anyhow::Result<u64> {

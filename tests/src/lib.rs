@@ -10,6 +10,7 @@ pub mod clock;
 pub mod coding;
 pub mod gateway;
 pub mod h2;
+pub mod hostile;
 pub mod http;
 pub mod load;
 pub mod otlp;

@@ -126,6 +126,31 @@ pub struct Series {
     /// By time.
     #[prost(message, repeated, tag = "2")]
     pub samples: Vec<Sample>,
+    /// Spans that stand for others.
+    #[prost(message, repeated, tag = "4")]
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// `tempopb.Exemplar`
+#[derive(Clone, PartialEq, Message)]
+pub struct Exemplar {
+    /// `trace:id` among them.
+    #[prost(message, repeated, tag = "1")]
+    pub labels: Vec<KeyValue>,
+    /// The number.
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    /// When the span started.
+    #[prost(int64, tag = "3")]
+    pub at_ms: i64,
+}
+
+impl Exemplar {
+    /// A label as text.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<String> {
+        text(&self.labels, key)
+    }
 }
 
 impl Series {

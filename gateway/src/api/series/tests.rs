@@ -56,6 +56,14 @@ fn times_and_steps_come_in_every_form() {
 }
 
 #[test]
+fn many_intervals_leave_fewer_series() {
+    let series = |text: &str| request(&format!("{RATE}&{text}"), true).unwrap().series_max;
+    assert_eq!(series("since=8m&step=1&maxSeries=10000"), 1_039);
+    assert_eq!(series("since=10s&step=1ms"), 49);
+    assert_eq!(series("since=1h&step=10"), 1_000);
+}
+
+#[test]
 fn steps_are_easy_to_read() {
     for (minutes, step) in [(1, 1), (5, 1), (60, 15), (180, 30), (360, 60), (1440, 300)] {
         assert_eq!(usual_step(Nanos::from_secs(minutes * 60)), Nanos::from_secs(step), "{minutes}");
