@@ -21,7 +21,7 @@ use source::{Origin, Sources};
 use tree::Tree;
 
 /// Keys whose default is what the machine allows.
-pub const DERIVED: [&str; 9] = [
+pub const DERIVED: [&str; 10] = [
     "cpu.cores",
     "memory.bytes_max",
     "disk.bytes_max",
@@ -30,6 +30,7 @@ pub const DERIVED: [&str; 9] = [
     "wal.segment_bytes",
     "l0.bytes_max",
     "query.trace_bytes_max",
+    "query.cache_bytes_max",
     "receiver.limits.in_flight_bytes_max",
 ];
 
@@ -367,6 +368,7 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
         ByteSize(memory.0 / 8).min(config.receiver.limits.in_flight_bytes_max).max(body);
     // A trace is in memory as stored, as encoded and as JSON before it is sent.
     let trace = ByteSize((memory.0 / 64).max(1 << 20)).min(config.query.trace_bytes_max);
+    let cache = ByteSize(((memory.0 / 10) >> 20) << 20).min(config.query.cache_bytes_max);
     let size = |bytes: ByteSize| Value::from(bytes.to_string());
     for (key, value) in [
         ("cpu.cores", Value::from(budget.cores)),
@@ -377,6 +379,7 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
         ("wal.segment_bytes", size(segment)),
         ("l0.bytes_max", size(l0)),
         ("query.trace_bytes_max", size(trace)),
+        ("query.cache_bytes_max", size(cache)),
         ("receiver.limits.in_flight_bytes_max", size(in_flight)),
     ] {
         tree.fill(key, value, Origin::Budget);

@@ -32,8 +32,6 @@ use crate::seal;
 use crate::shelf::{Blocks, Part, Readers, Shelf};
 use reserve::Reserve;
 
-/// Bytes of unpacked tables, summaries, dictionaries and columns of row groups that are kept.
-const CACHE_BYTES: usize = 96 << 20;
 /// So many tenants are committed before readers see it: each change copies the list of all.
 const COMMITS_AT_ONCE: usize = 64;
 /// Attributes that were asked for and are told to the next merge.

@@ -79,11 +79,14 @@ pub struct Config {
 pub struct QueryConfig {
     /// Most bytes of one trace that are returned; what is over is left out and said to be.
     pub trace_bytes_max: ByteSize,
+    /// Most bytes that are kept of what queries read of blocks: columns as they are decoded,
+    /// dictionaries, summaries and tables of row groups.
+    pub cache_bytes_max: ByteSize,
 }
 
 impl Default for QueryConfig {
     fn default() -> Self {
-        Self { trace_bytes_max: ByteSize::mib(32) }
+        Self { trace_bytes_max: ByteSize::mib(32), cache_bytes_max: ByteSize::mib(96) }
     }
 }
 
@@ -96,6 +99,8 @@ impl Config {
         self.retention.check(faults);
         let (min, max) = (ByteSize::mib(1), ByteSize::mib(1024));
         faults.check_range("query.trace_bytes_max", self.query.trace_bytes_max, min..=max);
+        let max = ByteSize::mib(1 << 20);
+        faults.check_range("query.cache_bytes_max", self.query.cache_bytes_max, min..=max);
     }
 }
 
@@ -187,7 +192,9 @@ impl Store {
         let seed = random().map_err(|fault| Error::io("read random bytes", fault))?;
         let dir = DataDir::open(disk, path, &random)?;
         let log_stats = Arc::<log::stats::Stats>::default();
-        let (keep, sealed) = Keep::open(&dir, &config.l0, &config.retention, Arc::clone(&clock))?;
+        let cache = config.query.cache_bytes_max.as_usize();
+        let (keep, sealed) =
+            Keep::open(&dir, &config.l0, &config.retention, cache, Arc::clone(&clock))?;
         let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats), sealed)?;
         let head = Head::new(config.head.clone(), seed);
         head.begin_after(sealed)?;

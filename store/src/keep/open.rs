@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::aside::{self, Aside, QUARANTINE};
 use super::reserve::Reserve;
-use super::{CACHE_BYTES, Keep, Work};
+use super::{Keep, Work};
 use crate::backend::{Backend, Local};
 use crate::block::cache::Cache;
 use crate::block::reader::{Reader, read_footer};
@@ -29,10 +29,11 @@ impl Keep {
         dir: &DataDir,
         config: &l0::Config,
         retention: &retention::Config,
+        cache_bytes: usize,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, u64), Error> {
         let backend = Arc::new(Local::new(Arc::clone(dir.disk()), dir.path()));
-        let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let cache = Arc::new(Cache::new(cache_bytes));
         let readers = Readers::new(Arc::clone(&backend) as Arc<dyn Backend>, Arc::clone(&cache));
         let stats = Arc::<l0::Stats>::default();
         let manifest = Manifest::new(Arc::clone(&backend) as Arc<dyn Backend>);
