@@ -25,7 +25,7 @@ use tracing::{debug, error, info, warn};
 use crate::api::{self, Api, Door, Listener};
 use crate::budget::Budget;
 use crate::clock::{self, Tasks};
-use crate::compute::Compute;
+use crate::compute::{Compute, Priority};
 use crate::config::source::Origin;
 use crate::config::{Config, Loaded};
 use crate::health::{Health, Phase};
@@ -143,7 +143,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;
     let query_threads = threads.max(QUERY_THREADS_MIN);
     let queued = query_threads.saturating_mul(QUERIES_PER_THREAD_MAX);
-    let queries = Compute::named("query", query_threads, queued)
+    let queries = Compute::named("query", Priority::Low, query_threads, queued)
         .map_err(|fault| Error::failed(format!("start the query threads: {fault}")))?;
     let runtime =
         runtime(threads).map_err(|fault| Error::failed(format!("start the runtime: {fault}")))?;

@@ -36,6 +36,30 @@ pub struct Stats {
     pub blocking: Gauge,
 }
 
+/// Who goes first where there are fewer cores than threads that want one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// As everything else.
+    Normal,
+    /// Behind others: an answer may take a while longer, an acknowledgement may not.
+    Low,
+}
+
+/// How much lower: merging is lower still.
+const NICE: i32 = 5;
+
+impl Priority {
+    /// Takes it for this thread. Where it cannot be lowered, it stays.
+    fn take(self) {
+        if self == Self::Low {
+            let thread = rustix::thread::gettid();
+            if let Err(fault) = rustix::process::setpriority_process(Some(thread), NICE) {
+                tracing::debug!(%fault, "queries run at the priority of everything else");
+            }
+        }
+    }
+}
+
 /// Whether a job is worth a thread of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
@@ -100,14 +124,19 @@ impl Compute {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(threads: usize, queue_max: usize) -> std::io::Result<Self> {
-        Self::named("compute", threads, queue_max)
+        Self::named("compute", Priority::Normal, threads, queue_max)
     }
 
-    /// The same, with another name of its threads.
+    /// The same, with another name and priority of its threads.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn named(name: &'static str, threads: usize, queue_max: usize) -> std::io::Result<Self> {
+    pub fn named(
+        name: &'static str,
+        priority: Priority,
+        threads: usize,
+        queue_max: usize,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue { jobs: VecDeque::new(), open: true }),
             wake: Condvar::new(),
@@ -118,9 +147,11 @@ impl Compute {
         let pool = Self { shared };
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
-            let thread = std::thread::Builder::new()
-                .name(format!("{name}-{number}"))
-                .spawn(move || shared.work())?;
+            let thread =
+                std::thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+                    priority.take();
+                    shared.work();
+                })?;
             lock(&pool.shared.threads).push(thread);
         }
         Ok(pool)
