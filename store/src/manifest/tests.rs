@@ -86,7 +86,14 @@ fn two_writers_never_win_the_same_sequence_and_lose_nothing() {
                 let mut state = State::default();
                 for number in 0..10 {
                     let change = adds(writer * 100 + number);
-                    state = manifest.commit(&tenant(), &state, &change, Nanos(1)).unwrap();
+                    // Whoever loses too often is told to come back.
+                    let commit = || manifest.commit(&tenant(), &state, &change, Nanos(1));
+                    let again = |error: &Error| error.kind() == Kind::Unavailable;
+                    let mut done = commit();
+                    while done.as_ref().is_err_and(again) {
+                        done = commit();
+                    }
+                    state = done.unwrap();
                 }
             });
         }
