@@ -3,7 +3,7 @@
 //! What is read of a unit is read once for many traces: those that go on from one block to the next
 //! are many, and stand in the same row groups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::RwLockReadGuard;
 
@@ -24,10 +24,11 @@ use crate::shelf::Part;
 /// The most spans of a trace that are judged together; those of a larger one are judged part by
 /// part, and the answer says so.
 pub(super) const SPANS_MAX: usize = 250_000;
-/// So many traces of one unit, and all of it is read for them.
-const TOGETHER_MIN: usize = 8;
-/// So many units are read as a whole at a time.
-const UNITS_MAX: usize = 8;
+/// All of a unit is read where this times its traces is not less than its rows: reading one trace
+/// takes a page of each column, which holds about so many rows.
+const ROWS_PER_TRACE: usize = 16_384;
+/// So many rows of such units are in memory at a time.
+const ROWS_MAX: usize = 1 << 20;
 /// So many traces are brought together at a time: writers of the head wait for them.
 pub(super) const TRACES_MAX: usize = 256;
 
@@ -158,13 +159,7 @@ pub(super) fn gather(
             *by_unit.entry(fragment.unit).or_default() += 1;
         }
     }
-    let mut together: Vec<Unit> = by_unit
-        .iter()
-        .filter(|(_, traces)| **traces >= TOGETHER_MIN)
-        .map(|(unit, _)| *unit)
-        .collect();
-    together.sort_unstable_by_key(|unit| (std::cmp::Reverse(by_unit[unit]), *unit));
-    together.truncate(UNITS_MAX);
+    let together = together(parts, by_unit);
     let mut reads: Vec<(Read<'_>, Option<Rows>)> = Vec::new();
     let mut known: HashMap<Unit, Option<(u32, u32)>> = HashMap::new();
     let mut gathered = Vec::new();
@@ -266,6 +261,25 @@ pub(super) fn gather(
         }
     }
     Ok(huge)
+}
+
+/// The units of which everything is read, by how many traces stand in each.
+fn together(parts: &Parts<'_>, by_unit: HashMap<Unit, usize>) -> HashSet<Unit> {
+    let rows = |unit: Unit| {
+        let (part, reader) = parts.view.parts.get(unit.part).zip(parts.reader_at(unit.part))?;
+        Some(parts.rows(part, reader, unit.group?).len())
+    };
+    let sized = by_unit.into_iter().filter_map(|(unit, traces)| Some((traces, unit, rows(unit)?)));
+    let mut dense: Vec<(usize, Unit, usize)> =
+        sized.filter(|(traces, _, rows)| traces.saturating_mul(ROWS_PER_TRACE) >= *rows).collect();
+    dense.sort_unstable_by_key(|(traces, unit, _)| (std::cmp::Reverse(*traces), *unit));
+    let mut left = ROWS_MAX;
+    let fits = dense.into_iter().take_while(|(.., rows)| {
+        let fits = *rows <= left || left == ROWS_MAX;
+        left = left.saturating_sub(*rows);
+        fits
+    });
+    fits.map(|(_, unit, _)| unit).collect()
 }
 
 fn found(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Result<Found, Error> {
