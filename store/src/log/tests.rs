@@ -197,6 +197,15 @@ fn removed_segments_do_not_come_back_and_make_room() {
     assert!(fixture.wal.full().unwrap().contains("wal.bytes_max"));
     let boundary = fixture.wal.rotate().unwrap();
     fixture.wal.remove_before(boundary);
+    // They go in the background.
+    let is_left = || {
+        let wal = dir.path().join("wal");
+        let names = std::fs::read_dir(wal).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut numbers = names.map(|name| segment::read_name(name.to_str().unwrap()));
+        numbers.any(|name| matches!(name, segment::Name::Segment(number) if number < boundary))
+    };
+    let looks = (0..10_000).take_while(|_| is_left()).map(|_| pause()).count();
+    assert!(looks < 10_000, "segments that were given up are still there");
     let after = fill();
     assert!(after > before + 5, "{before} {after}");
     assert!(fixture.wal.stats().disk_bytes.get() <= 256 << 10);
