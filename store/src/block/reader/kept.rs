@@ -29,16 +29,14 @@ impl Kept {
     /// Keeps what was read.
     pub(in crate::block) fn new(values: &Values) -> Self {
         let small = match values.owned() {
-            Owned::Codes(codes) => match (narrow(codes), narrow(codes)) {
-                (Some(codes), _) => Small::Codes8(codes),
-                (None, Some(codes)) => Small::Codes16(codes),
-                (None, None) => Small::Other(Owned::Codes(shrunk(codes))),
-            },
-            Owned::Words32(words) => match (narrow(words), narrow(words)) {
-                (Some(words), _) => Small::Words8(words),
-                (None, Some(words)) => Small::Words16(words),
-                (None, None) => Small::Other(Owned::Words32(shrunk(words))),
-            },
+            Owned::Codes(codes) => narrow(codes)
+                .map(Small::Codes8)
+                .or_else(|| narrow(codes).map(Small::Codes16))
+                .unwrap_or_else(|| Small::Other(Owned::Codes(codes.clone()))),
+            Owned::Words32(words) => narrow(words)
+                .map(Small::Words8)
+                .or_else(|| narrow(words).map(Small::Words16))
+                .unwrap_or_else(|| Small::Other(Owned::Words32(words.clone()))),
             other => Small::Other(other.clone()),
         };
         let frame = values.with(values.rep.clone(), values.def.clone(), Owned::Bools(Vec::new()));
@@ -185,10 +183,6 @@ fn wide<T: Copy + Into<u32>>(numbers: &[T], some: Option<Ranges<'_>>) -> Option<
         taken.extend(numbers.get(range.clone())?.iter().map(|number| (*number).into()));
     }
     Some(taken)
-}
-
-fn shrunk(numbers: &[u32]) -> Vec<u32> {
-    numbers.to_vec()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::gather::{Fragment, TRACES_MAX, find, gather};
 use super::judge::{Piece, Place, TraceSpans, effective};
 use super::program::Program;
 use super::search::{Found, FoundSet};
-use super::units::{Unit, read};
+use super::units::{Limits, Unit, read};
 use super::value::Value;
 use super::want::Want;
 use crate::block::reader::Wanted;
@@ -38,6 +38,7 @@ pub(super) fn detail(
     program: &Program,
     found: &[Found],
     spans_max: usize,
+    limits: &mut Limits<'_>,
 ) -> Result<Vec<TraceMatch>, Error> {
     let want = Want::judging(program).shown();
     let want_joined = Want::judging(program).joined().shown();
@@ -66,7 +67,7 @@ pub(super) fn detail(
     for ids in ids.chunks(TRACES_MAX) {
         let want = (&want_joined, false);
         let places = find(parts, elsewhere, ids)?;
-        gather(parts, program, want, &places, |id, spans, spots| {
+        gather(parts, program, want, &places, limits, |id, spans, spots| {
             let Some(at) = left.get(&id) else { return };
             let found = &found[*at];
             let locate = |(fragment, row): (u32, u32)| {

@@ -15,7 +15,7 @@ use super::elsewhere::Elsewhere;
 use super::judge::{Piece, Place, TraceSpans, first_of_each};
 use super::program::Program;
 use super::rows::Rows;
-use super::units::{Unit, read};
+use super::units::{Limits, Unit, read};
 use super::want::Want;
 use crate::error::Error;
 use crate::execute::Parts;
@@ -23,7 +23,7 @@ use crate::shelf::Part;
 
 /// The most spans of a trace that are judged together; those of a larger one are judged part by
 /// part, and the answer says so.
-pub(super) const SPANS_MAX: usize = 250_000;
+const SPANS_MAX: usize = if cfg!(test) { 64 } else { 250_000 };
 /// All of a unit is read where this times its traces is not less than its rows: reading one trace
 /// takes a page of each column, which holds about so many rows.
 const ROWS_PER_TRACE: usize = 16_384;
@@ -151,6 +151,7 @@ pub(super) fn gather(
     program: &Program,
     (want, is_judged): (&Want, bool),
     found: &[Found],
+    limits: &mut Limits<'_>,
     mut each: impl FnMut(TraceId, &TraceSpans<'_>, &Spots<'_>),
 ) -> Result<Vec<TraceId>, Error> {
     let mut by_unit: HashMap<Unit, usize> = HashMap::new();
@@ -199,6 +200,7 @@ pub(super) fn gather(
                     let rows = fragment.rows.clone();
                     let mut load = |rows: Range<u32>| {
                         let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
+                        limits.read_more(&batch);
                         reads.push((Read::File(Box::new(batch)), None));
                         Some((count(reads.len() - 1), rows.start))
                     };

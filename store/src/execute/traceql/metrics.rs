@@ -162,6 +162,7 @@ impl Run<'_> {
             Some(_) => Want::everything(),
             None => Want::judging(&program),
         });
+        let elsewhere = Elsewhere::new(self.parts);
         let mut count = Count {
             parts: self.parts,
             grid: self.grid,
@@ -177,7 +178,7 @@ impl Run<'_> {
             cells: Cells::new(&query.function, &labels, intervals, series_max, self.exemplars),
             spread: Spread::new(intervals),
             wants: &wants,
-            elsewhere: Elsewhere::new(self.parts),
+            elsewhere: &elsewhere,
             joined: HashSet::new(),
             huge: None,
         };

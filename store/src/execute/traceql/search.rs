@@ -118,7 +118,10 @@ impl Run<'_> {
         let (parts, program) = (self.parts, self.program);
         let Some(loaded) = load(parts, unit, want)? else { return Ok(Left::default()) };
         let batch = loaded.batch();
-        self.limits.read(batch);
+        match only {
+            [] => self.limits.read(batch),
+            _ => self.limits.read_more(batch),
+        }
         let base = base(parts, unit);
         let traces = Traces::new(parts, &loaded, base);
         let pieces = [Piece::new(program, batch, &traces.all())];
@@ -150,14 +153,22 @@ impl Run<'_> {
             let mut finder =
                 Finder { request: self.request, found: &mut self.found, told: self.told };
             let during = self.request.during;
+            let mut last = None;
             let judge = |id: TraceId, spans: &TraceSpans<'_>, spots: &Spots<'_>| {
+                // The parts of a huge trace are one trace; the first that matches is shown.
+                if last == Some(id) {
+                    return;
+                }
                 let locate = |place: Place| spots.locate(place);
-                let found = judged(id, spans, spots.fragments(), during, None, locate);
-                found.into_iter().for_each(|found| finder.keep(found));
+                if let Some(found) = judged(id, spans, spots.fragments(), during, None, locate) {
+                    last = Some(id);
+                    finder.keep(found);
+                }
             };
             let want = (&self.wants.joined, true);
             let found = find(self.parts, &self.elsewhere, ids)?;
-            let huge = gather(self.parts, self.program, want, &found, judge)?;
+            let limits = &mut self.limits;
+            let huge = gather(self.parts, self.program, want, &found, limits, judge)?;
             if let Some(id) = huge.first() {
                 self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
             }
@@ -184,7 +195,8 @@ impl Run<'_> {
         }
         self.told += due.len();
         let spans_max = self.request.spans_per_set;
-        let shown = detail(self.parts, &self.elsewhere, self.program, &due, spans_max)?;
+        let limits = &mut self.limits;
+        let shown = detail(self.parts, &self.elsewhere, self.program, &due, spans_max, limits)?;
         on_found(&shown, self.limits.inspected);
         traces.extend(shown);
         Ok(())
@@ -242,8 +254,7 @@ impl Finder<'_> {
     /// Keeps a trace while it is among the newest.
     fn keep(&mut self, found: Found) {
         let key = (Reverse(found.start), found.id);
-        // The parts of a huge trace are one trace; what the first of them has is shown.
-        self.found.entry(key).or_insert(found);
+        self.found.insert(key, found);
         if self.told + self.found.len() > self.request.limit {
             self.found.pop_last();
         }

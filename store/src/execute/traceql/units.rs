@@ -183,6 +183,11 @@ impl<'c> Limits<'c> {
         self.inspected.bytes += batch.heap_bytes() as u64;
     }
 
+    /// Notes what is read besides: of a unit again, or of traces that stand in several.
+    pub(super) fn read_more(&mut self, batch: &Batch) {
+        self.inspected.bytes += batch.heap_bytes() as u64;
+    }
+
     /// Whether something is used up; from then on, always.
     pub(super) fn is_over(&mut self) -> bool {
         if self.ended.is_some() {

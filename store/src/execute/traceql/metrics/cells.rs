@@ -303,8 +303,10 @@ impl<'q> Cells<'q> {
         Counted { groups, is_full, ..Counted::default() }
     }
 
-    /// Adds what was counted. `interval` finds the one with an end.
-    pub(super) fn merge(&mut self, counted: &Counted, interval: impl Fn(Nanos) -> Option<usize>) {
+    /// Adds what was counted, to the intervals of a grid with the same ends, or all to the one with
+    /// the end `only`.
+    pub(super) fn merge(&mut self, counted: &Counted, grid: &Grid, only: Option<Nanos>) {
+        let interval = |end: Nanos| grid.interval(only.unwrap_or(end));
         self.is_full |= counted.is_full;
         for (values, cells, examples) in &counted.groups {
             let numbers = self.numbers.iter_mut().zip(values);
@@ -326,7 +328,8 @@ impl<'q> Cells<'q> {
             for example in examples {
                 let Some(interval) = interval(example.end) else { continue };
                 if self.wants_example(group, interval) {
-                    self.example(group, interval, *example);
+                    let end = grid.end(interval);
+                    self.example(group, interval, Example { end, ..*example });
                 }
             }
         }

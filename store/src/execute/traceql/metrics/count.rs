@@ -43,7 +43,7 @@ pub(super) struct Count<'c> {
     pub(super) cells: Cells<'c>,
     pub(super) spread: Spread,
     pub(super) wants: &'c Wants,
-    pub(super) elsewhere: Elsewhere<'c>,
+    pub(super) elsewhere: &'c Elsewhere<'c>,
     pub(super) joined: HashSet<TraceId>,
     pub(super) huge: Option<String>,
 }
@@ -89,7 +89,10 @@ impl Count<'_> {
         let (parts, program) = (self.parts, self.program);
         let Some(loaded) = load(parts, unit, want)? else { return Ok(None) };
         let batch = loaded.batch();
-        limits.read(batch);
+        match these {
+            [] => limits.read(batch),
+            _ => limits.read_more(batch),
+        }
         let base = base(parts, unit);
         let traces = Traces::new(parts, &loaded, base);
         let pieces = [Piece::new(program, batch, &traces.all())];
@@ -107,10 +110,9 @@ impl Count<'_> {
             picked.extend(candidates.iter());
         } else {
             let joined = std::mem::take(&mut self.joined);
-            let elsewhere = std::mem::replace(&mut self.elsewhere, Elsewhere::new(parts));
             let done = scan.candidates(
                 &candidates,
-                &elsewhere,
+                self.elsewhere,
                 limits,
                 |id| joined.contains(&id),
                 |trace, _| {
@@ -122,7 +124,7 @@ impl Count<'_> {
                     }
                 },
             );
-            (self.joined, self.elsewhere) = (joined, elsewhere);
+            self.joined = joined;
             left = done?;
         }
         if !picked.is_sorted() {

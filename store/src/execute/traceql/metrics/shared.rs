@@ -5,6 +5,8 @@
 //! together, as long as all of them is in files. Only what lies wholly in the range of a query is
 //! kept: the edges of a range that moves along are counted anew.
 
+use std::sync::Arc;
+
 use model::{TimeRange, TraceId};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -12,7 +14,8 @@ use super::cells::{Cells, Counted};
 use super::count::Count;
 use super::grid::Grid;
 use crate::error::Error;
-use crate::execute::traceql::gather::{Found, TRACES_MAX, find, gather};
+use crate::execute::traceql::gather::{Found, Spots, TRACES_MAX, find, gather};
+use crate::execute::traceql::judge::TraceSpans;
 use crate::execute::traceql::units::{Limits, Unit, starts};
 
 /// The most examples that are taken of what is counted apart.
@@ -28,37 +31,66 @@ impl Count<'_> {
             let left = self.evaluate(unit, &starts, limits)?.unwrap_or_default();
             return self.join(left, limits);
         };
+        let mut is_known = true;
+        let counted = self.kept(&mut key, part, limits, |own, limits| {
+            is_known = false;
+            let before = limits.inspected;
+            let Some((mut counted, several)) =
+                own.apart(part, |own| own.evaluate(unit, &starts, limits))?
+            else {
+                return Ok(None);
+            };
+            counted.several = several;
+            counted.traces = limits.inspected.traces - before.traces;
+            counted.spans = limits.inspected.spans - before.spans;
+            Ok(Some(counted))
+        })?;
+        let Some(several) = counted.map(|counted| {
+            if is_known {
+                limits.inspected.units += 1;
+                limits.inspected.traces += counted.traces;
+                limits.inspected.spans += counted.spans;
+            }
+            counted.several.clone()
+        }) else {
+            return Ok(());
+        };
+        self.join(several, limits)
+    }
+
+    /// Adds what is kept under a key, or what `count` counts apart: that is kept unless it is not
+    /// the whole. `part` are the intervals that it is all in.
+    fn kept(
+        &mut self,
+        key: &mut Vec<u8>,
+        part: Grid,
+        limits: &mut Limits<'_>,
+        count: impl FnOnce(&mut Self, &mut Limits<'_>) -> Result<Option<Counted>, Error>,
+    ) -> Result<Option<Arc<Counted>>, Error> {
         // Of what is all in one interval it does not matter which one.
         let is_one = part.intervals == 1;
         if !is_one {
             key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
         }
         let answers = self.parts.counted;
-        let mut is_known = true;
-        let counted = answers.get_or(xxh3_128(&key), Counted::heap_bytes, || {
-            let before = limits.inspected;
-            let counted = self.apart(part, |own| {
-                let left = own.evaluate(unit, &starts, limits)?;
-                Ok(left.filter(|_| limits.ended.is_none()))
-            })?;
-            is_known = false;
-            Ok(counted.map(|(mut counted, several)| {
-                counted.several = several;
-                counted.traces = limits.inspected.traces - before.traces;
-                counted.spans = limits.inspected.spans - before.spans;
-                counted
-            }))
+        let huge = self.huge.take();
+        let mut cut = None;
+        let kept = answers.get_or(xxh3_128(key), Counted::heap_bytes, || {
+            let counted = count(self, limits)?;
+            // Of what was cut short, what there is counts this time.
+            if limits.ended.is_some() || self.huge.is_some() {
+                cut = counted;
+                return Ok(None);
+            }
+            Ok(counted)
         })?;
-        let Some(counted) = counted else { return Ok(()) };
-        if is_known {
-            limits.inspected.units += 1;
-            limits.inspected.traces += counted.traces;
-            limits.inspected.spans += counted.spans;
+        self.huge = huge.or(self.huge.take());
+        let counted = kept.or_else(|| cut.map(Arc::new));
+        if let Some(counted) = &counted {
+            let only = is_one.then(|| part.end(0));
+            self.cells.merge(counted, &self.grid, only);
         }
-        let only = self.grid.interval(starts.start).filter(|_| is_one);
-        let grid = self.grid;
-        self.cells.merge(&counted, |end| only.or_else(|| grid.interval(end)));
-        self.join(counted.several.clone(), limits)
+        Ok(counted)
     }
 
     /// What an answer about a unit depends on besides the intervals; nothing where it may change.
@@ -112,7 +144,7 @@ impl Count<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let found = find(self.parts, &self.elsewhere, &ids)?;
+        let found = find(self.parts, self.elsewhere, &ids)?;
         let starts = |found: &Found| found.starts().and_then(|starts| self.grid.part(&starts));
         let is_shared = self.compare.is_none();
         let (shared, other): (Vec<_>, Vec<_>) =
@@ -125,26 +157,12 @@ impl Count<'_> {
         });
         let Some(part) = all.and_then(|all| self.grid.part(&all)) else { return Ok(()) };
         let mut key = self.asked();
-        key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
         shared.iter().for_each(|found| found.put_key(self.parts, &mut key));
-        let answers = self.parts.counted;
-        let counted = answers.get_or(xxh3_128(&key), Counted::heap_bytes, || {
-            let counted = self.apart(part, |own| {
-                own.gather(&shared, limits)?;
-                Ok((limits.ended.is_none() && own.huge.is_none()).then_some(()))
-            })?;
+        self.kept(&mut key, part, limits, |own, limits| {
+            let counted = own.apart(part, |own| own.gather(&shared, limits).map(Some))?;
             Ok(counted.map(|(counted, ())| counted))
         })?;
-        match counted {
-            Some(counted) => {
-                let grid = self.grid;
-                self.cells.merge(&counted, |end| grid.interval(end));
-                Ok(())
-            }
-            // What is huge is not kept.
-            None if limits.ended.is_none() => self.gather(&shared, limits),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn gather(&mut self, found: &[Found], limits: &mut Limits<'_>) -> Result<(), Error> {
@@ -154,7 +172,8 @@ impl Count<'_> {
                 break;
             }
             let want = (&wants.joined, true);
-            let huge = gather(parts, program, want, found, |id, spans, _| self.spans(id, spans))?;
+            let count = |id: TraceId, spans: &TraceSpans<'_>, _: &Spots<'_>| self.spans(id, spans);
+            let huge = gather(parts, program, want, found, limits, count)?;
             if let Some(id) = huge.first() {
                 self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
             }

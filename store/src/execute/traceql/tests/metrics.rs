@@ -228,12 +228,16 @@ proptest! {
 
     #[test]
     fn any_series_are_as_the_plain_sums(spans in scattered(), query in query()) {
-        let world = World::new(spans);
+        let world = World::new(spans.clone());
         let request = ask(&query);
         let answer = run(&world, &request);
         // What is kept of the first answer makes the second one.
         let told = |answer: &MetricsAnswer| format!("{:?}", answer.series);
         prop_assert_eq!(told(&run(&world, &request)), told(&answer), "{}", query);
+        // And a part of one with other intervals.
+        let other = MetricsRequest { step: request.step.map(|step| Nanos(step.0 / 3)), ..request.clone() };
+        let alone = run(&World::new(spans), &other);
+        prop_assert_eq!(told(&run(&world, &other)), told(&alone), "{}", query);
         let (found, mut expected) = (table(&answer), expected(&world, &request.query));
         let mut shown = found;
         // What has no sample is as good as not there.

@@ -4,7 +4,7 @@ use model::{Nanos, TimeRange};
 
 use super::search::{ask, run};
 use super::world::{Attr, NOW, S, SECOND, Still, Where, World};
-use crate::execute::traceql::{Budget, SearchRequest, Value, search};
+use crate::execute::traceql::{Budget, MetricsRequest, SearchRequest, Value, metrics, search};
 
 /// The ids of the spans that match, over all spansets.
 fn ids(world: &World, query: &str) -> Vec<u8> {
@@ -242,6 +242,35 @@ fn a_span_counts_once_wherever_its_copies_are() {
     let world = World::new(spans);
     assert_eq!(ids(&world, "{ } | count() = 2"), [1, 2]);
     assert_eq!(ids(&world, "{ .n = 1 } ~ { .n = 1 } || { .n = 1 } | count() = 1"), [1]);
+}
+
+#[test]
+fn a_huge_trace_is_judged_by_its_parts_shown_once_and_said_to_be() {
+    // Two files have 40 spans each of one trace; more than 64 are huge in tests.
+    let span = |id: u8| S { id, start: NOW - u64::from(id), ..S::default() };
+    let files = (1..=80).map(|id| (span(id), Where::Block, id / 41));
+    let world = World::new(files.collect());
+    let query = traceql::parse("{ } | count() > 30").unwrap();
+    let request = ask(&query, 9);
+    let answer = world.look(|parts| search(parts, &Still, &request, &mut |_, _| {})).unwrap();
+    assert_eq!(answer.traces.len(), 1);
+    assert_eq!(answer.traces[0].spansets[0].matched, 40);
+    assert!(answer.partial.unwrap().contains("huge"));
+    let all = traceql::parse("{ } | count_over_time()").unwrap();
+    let request = MetricsRequest {
+        query: all,
+        start: Nanos(0),
+        end: Nanos(NOW + 1),
+        step: None,
+        exemplars: 0,
+        series_max: 10,
+        budget: Budget::default(),
+    };
+    for _ in 0..2 {
+        let answer = world.look(|parts| metrics(parts, &Still, &request)).unwrap();
+        assert!((answer.series[0].samples[0].value - 80.0).abs() < 1e-9, "{answer:?}");
+        assert!(answer.partial.unwrap().contains("huge"));
+    }
 }
 
 #[test]
