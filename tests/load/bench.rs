@@ -2,7 +2,6 @@
 //! data directory, and measures it from another one.
 
 use std::cell::Cell;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,9 +20,8 @@ use crate::send::{self, DriveArgs};
 /// Arguments of `load bench`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Args {
-    /// The `traceweir` binary, built with `--release`
-    #[arg(long)]
-    binary: PathBuf,
+    #[command(flatten)]
+    launch: Launch,
     /// Which measurements, in their order; all but `ugly` by default
     #[arg(long, value_delimiter = ',')]
     only: Vec<Bench>,
@@ -52,22 +50,10 @@ pub(crate) struct Args {
     /// they are small
     #[arg(long)]
     in_flight: Option<usize>,
-    /// The server's processor
-    #[arg(long, default_value_t = 0)]
-    server_cpu: usize,
-    /// The sender's processor
-    #[arg(long, default_value_t = 1)]
-    own_cpu: usize,
     /// What the server is asked to write after the load, while it is still measured: `all_in` is
     /// then what everything cost up to there
     #[arg(long, value_enum, default_value_t = Flush::L1)]
     flush: Flush,
-    /// Where data directories are made; on the disk that is meant, not in memory
-    #[arg(long, default_value = ".")]
-    scratch: PathBuf,
-    /// Another argument of `serve`; may be repeated
-    #[arg(long, allow_hyphen_values = true)]
-    serve_arg: Vec<String>,
     /// The seed of the sets
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -146,7 +132,7 @@ const OPEN_IN_FLIGHT: usize = 64;
 const STEADY_RATE: f64 = 1_000.0;
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
-    pin(Some(args.own_cpu))?;
+    pin(Some(args.launch.own_cpu))?;
     let list = if args.only.is_empty() { &ALL[..] } else { &args.only };
     let mut report = Report::default();
     let mut rate = args.rate;
@@ -197,17 +183,11 @@ impl Runner<'_> {
     }
 
     fn launch(&self) -> Launch {
-        let mut extra = self.args.serve_arg.clone();
+        let mut launch = self.args.launch.clone();
         if self.bench == Bench::Ugly {
-            extra.extend(["--set", "tenancy=header"].map(Into::into));
+            launch.serve_arg.extend(["--set", "tenancy=header"].map(Into::into));
         }
-        Launch {
-            binary: self.args.binary.clone(),
-            extra,
-            scratch: self.args.scratch.clone(),
-            server_cpu: Some(self.args.server_cpu),
-            own_cpu: Some(self.args.own_cpu),
-        }
+        launch
     }
 
     fn set(&self, spans: u64) -> SetArgs {

@@ -41,15 +41,23 @@ pub(crate) fn pin(processor: Option<usize>) -> anyhow::Result<()> {
 }
 
 /// How the server is started.
-#[derive(Clone, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Launch {
+    /// The `traceweir` binary, built with `--release`
+    #[arg(long)]
     pub(crate) binary: PathBuf,
-    /// Further arguments of `serve`.
-    pub(crate) extra: Vec<String>,
-    /// Where fresh data directories are made.
+    /// The server's processor
+    #[arg(long, default_value_t = 0)]
+    pub(crate) server_cpu: usize,
+    /// The processor of whoever measures it
+    #[arg(long, default_value_t = 1)]
+    pub(crate) own_cpu: usize,
+    /// Where data directories are made; on the disk that is meant, not in memory
+    #[arg(long, default_value = ".")]
     pub(crate) scratch: PathBuf,
-    pub(crate) server_cpu: Option<usize>,
-    pub(crate) own_cpu: Option<usize>,
+    /// Another argument of `serve`; may be repeated
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) serve_arg: Vec<String>,
 }
 
 /// A running server with a data directory of its own. Killed when dropped.
@@ -83,12 +91,12 @@ impl Server {
         {
             command.arg(flag).arg(address.to_string());
         }
-        command.args(&launch.extra).stdin(Stdio::null());
+        command.args(&launch.serve_arg).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         // A child runs where its parent ran when it was started.
-        pin(launch.server_cpu)?;
+        pin(Some(launch.server_cpu))?;
         let child = command.spawn().with_context(|| launch.binary.display().to_string());
-        pin(launch.own_cpu)?;
+        pin(Some(launch.own_cpu))?;
         let mut server = Self { child: child?, data, grpc, http, api, admin };
         server.ready().await?;
         Ok(server)

@@ -7,7 +7,6 @@
 mod ack;
 mod ask;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -23,9 +22,8 @@ use ask::{Asker, Measured, QUESTIONS, Question};
 /// Arguments of `load queries`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Args {
-    /// The `traceweir` binary, built with `--release`
-    #[arg(long)]
-    binary: PathBuf,
+    #[command(flatten)]
+    launch: Launch,
     /// Spans that are sent, and flushed into blocks
     #[arg(long, default_value_t = 2_000_000)]
     spans: u64,
@@ -41,18 +39,6 @@ pub(crate) struct Args {
     /// Instead of the table: how long acks take while queries are asked
     #[arg(long)]
     ack: bool,
-    /// The server's processor
-    #[arg(long, default_value_t = 0)]
-    server_cpu: usize,
-    /// The client's processor
-    #[arg(long, default_value_t = 1)]
-    own_cpu: usize,
-    /// Where data directories are made; on the disk that is meant, not in memory
-    #[arg(long, default_value = ".")]
-    scratch: PathBuf,
-    /// Another argument of `serve`; may be repeated
-    #[arg(long, allow_hyphen_values = true)]
-    serve_arg: Vec<String>,
     /// The seed of the set
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -63,7 +49,7 @@ const IN_FLIGHT: usize = 4;
 const CONNECTIONS: usize = 4;
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
-    pin(Some(args.own_cpu))?;
+    pin(Some(args.launch.own_cpu))?;
     if args.ack {
         return ack::run(args).await;
     }
@@ -72,14 +58,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
 
 impl Args {
     async fn start(&self) -> anyhow::Result<Server> {
-        let launch = Launch {
-            binary: self.binary.clone(),
-            extra: self.serve_arg.clone(),
-            scratch: self.scratch.clone(),
-            server_cpu: Some(self.server_cpu),
-            own_cpu: Some(self.own_cpu),
-        };
-        Server::start(&launch).await
+        Server::start(&self.launch).await
     }
 
     /// A set as messages, and its truth.
