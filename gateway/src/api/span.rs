@@ -3,25 +3,13 @@
 //! The store gives a trace as OTLP; what makes something else of it (the short JSON, the summaries,
 //! the difference of two traces) reads it through here.
 
+use model::json::{SPAN_KINDS, STATUS_CODES};
 use model::wire::{Fault, Reader, Value};
 use model::{Nanos, SpanId};
 use serde_json::{Map, Value as Json};
 
 /// How deep values may nest: more than is ever stored, less than the stack holds.
 const NESTING_MAX: usize = 64;
-
-/// The names of OTLP's kinds, by number.
-const KINDS: [&str; 6] = [
-    "SPAN_KIND_UNSPECIFIED",
-    "SPAN_KIND_INTERNAL",
-    "SPAN_KIND_SERVER",
-    "SPAN_KIND_CLIENT",
-    "SPAN_KIND_PRODUCER",
-    "SPAN_KIND_CONSUMER",
-];
-
-/// The names of OTLP's status codes, by number.
-const STATUSES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
 
 /// What TraceQL calls the kinds.
 const KIND_WORDS: [&str; 6] =
@@ -92,11 +80,11 @@ impl<'a> Span<'a> {
     }
 
     pub(super) fn kind_name(&self) -> &'static str {
-        named(&KINDS, self.kind)
+        named(&SPAN_KINDS, self.kind)
     }
 
     pub(super) fn status_name(&self) -> &'static str {
-        named(&STATUSES, self.status)
+        named(&STATUS_CODES, self.status)
     }
 
     pub(super) fn kind_word(&self) -> &'static str {

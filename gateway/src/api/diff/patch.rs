@@ -56,13 +56,32 @@ impl Changes {
         changes
     }
 
-    /// How many changes there are of fields, and of attributes.
-    pub(super) fn counts(&self) -> (usize, usize) {
+    /// How many there are of each sort.
+    pub(super) fn counts(&self) -> ChangeCounts {
         let all = || self.modified.iter().flat_map(|(_, changes)| changes);
         let is_field = |change: &&Change| matches!(change.target, Target::Field { .. });
         let fields = all().filter(is_field).count();
-        (fields, all().count() - fields)
+        ChangeCounts {
+            matched_spans: self.matched,
+            modified_spans: self.modified.len(),
+            added_spans: self.added.len(),
+            removed_spans: self.removed.len(),
+            field_changes: fields,
+            attribute_changes: all().count() - fields,
+        }
     }
+}
+
+/// How many spans and changes there are of each sort.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangeCounts {
+    matched_spans: usize,
+    modified_spans: usize,
+    added_spans: usize,
+    removed_spans: usize,
+    field_changes: usize,
+    attribute_changes: usize,
 }
 
 /// One change of a span.
@@ -178,12 +197,8 @@ struct Meta {
 struct Stats {
     span_count_a: usize,
     span_count_b: usize,
-    matched_spans: usize,
-    modified_spans: usize,
-    added_spans: usize,
-    removed_spans: usize,
-    field_changes: usize,
-    attribute_changes: usize,
+    #[serde(flatten)]
+    counts: ChangeCounts,
     /// Events are not compared, as in Tempo.
     event_changes: usize,
     truncated: bool,
@@ -249,7 +264,6 @@ impl Serialize for Path<'_> {
 impl<'d> Patch<'d> {
     pub(super) fn of(diff: &'d Diff<'d>) -> Self {
         let Diff { base, compare, changes, warnings, .. } = diff;
-        let (field_changes, attribute_changes) = changes.counts();
         let meta =
             |tree: &Tree<'_>| Meta { trace_id: tree.id.to_string(), span_count: tree.nodes.len() };
         let modified = changes.modified.iter().map(|(at, changes)| {
@@ -263,12 +277,7 @@ impl<'d> Patch<'d> {
             stats: Stats {
                 span_count_a: base.nodes.len(),
                 span_count_b: compare.nodes.len(),
-                matched_spans: changes.matched,
-                modified_spans: changes.modified.len(),
-                added_spans: changes.added.len(),
-                removed_spans: changes.removed.len(),
-                field_changes,
-                attribute_changes,
+                counts: changes.counts(),
                 event_changes: 0,
                 truncated: false,
             },

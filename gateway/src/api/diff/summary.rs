@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::Nanos;
 use serde::Serialize;
 
-use super::patch::{STATUS, Target};
+use super::patch::{ChangeCounts, STATUS, Target};
 use super::tree::{Node, Tree};
 use super::{Diff, Format, Warning};
 
@@ -83,12 +83,8 @@ struct Stats {
     sum_span_duration_delta_ms: i64,
     span_count_delta: i64,
     error_span_delta: i64,
-    matched_spans: usize,
-    modified_spans: usize,
-    added_spans: usize,
-    removed_spans: usize,
-    field_changes: usize,
-    attribute_changes: usize,
+    #[serde(flatten)]
+    counts: ChangeCounts,
 }
 
 /// What changed in a service.
@@ -115,18 +111,12 @@ impl<'d> Summary<'d> {
     pub(super) fn of(diff: &'d Diff<'d>) -> Self {
         let (base, compare) = (Side::of(diff, diff.base), Side::of(diff, diff.compare));
         let changes = &diff.changes;
-        let (field_changes, attribute_changes) = changes.counts();
         let stats = Stats {
             trace_latency_delta_ms: millis(compare.duration.saturating_sub(base.duration)),
             sum_span_duration_delta_ms: millis(compare.sum.saturating_sub(base.sum)),
             span_count_delta: delta(base.span_count, compare.span_count),
             error_span_delta: delta(base.error_span_count, compare.error_span_count),
-            matched_spans: changes.matched,
-            modified_spans: changes.modified.len(),
-            added_spans: changes.added.len(),
-            removed_spans: changes.removed.len(),
-            field_changes,
-            attribute_changes,
+            counts: changes.counts(),
         };
         let moved = moved(diff);
         let is_same = moved.is_empty() && changes.added.is_empty() && changes.removed.is_empty();

@@ -157,7 +157,8 @@ static ARRAY_VALUE: Message = plain(&[many(1, "values", "values", &ANY_VALUE)]);
 
 static KEY_VALUE_LIST: Message = plain(&[many(1, "values", "values", &KEY_VALUE)]);
 
-static SPAN_KINDS: [&str; 6] = [
+/// The names of OTLP's kinds of spans, by number.
+pub static SPAN_KINDS: [&str; 6] = [
     "SPAN_KIND_UNSPECIFIED",
     "SPAN_KIND_INTERNAL",
     "SPAN_KIND_SERVER",
@@ -166,7 +167,8 @@ static SPAN_KINDS: [&str; 6] = [
     "SPAN_KIND_CONSUMER",
 ];
 
-static STATUS_CODES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
+/// The names of OTLP's status codes, by number.
+pub static STATUS_CODES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
 
 impl Message {
     /// The place of the field that JSON calls `key`. Looks from `hint` on first: keys mostly

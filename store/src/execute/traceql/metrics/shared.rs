@@ -84,7 +84,7 @@ impl Count<'_> {
             }
             Ok(counted)
         })?;
-        self.huge = huge.or(self.huge.take());
+        self.huge = huge.or_else(|| self.huge.take());
         let counted = kept.or_else(|| cut.map(Arc::new));
         if let Some(counted) = &counted {
             let only = is_one.then(|| part.end(0));
