@@ -39,6 +39,9 @@ impl Store {
 
     /// Computes the series of a metrics query.
     ///
+    /// `on_progress` is called about twice a second with what is counted so far; not where series
+    /// are computed with each other, which takes all of them.
+    ///
     /// # Errors
     /// `Unavailable` while replaying. `Invalid` when the query asks for spans, not for series,
     /// or for more than [`engine::INTERVALS_MAX`] intervals.
@@ -46,9 +49,10 @@ impl Store {
         &self,
         tenant: &TenantId,
         request: &MetricsRequest,
+        on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, Error> {
         let mut answer = self.ask(tenant, &traceql::plan::reads(&request.query), |parts| {
-            engine::metrics(parts, &*self.0.clock, request)
+            engine::metrics(parts, &*self.0.clock, request, on_progress)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
         Ok(answer.0)

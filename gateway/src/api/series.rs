@@ -38,7 +38,7 @@ pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = api.tenant(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.range(&api.config, call.budget())?;
-    let response = query_range(api, &tenant, &request)?;
+    let response = query_range(api, &tenant, &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -49,7 +49,7 @@ pub(super) fn instant(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = api.tenant(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.instant(&api.config, call.budget())?;
-    let response = query_instant(api, &tenant, &request)?;
+    let response = query_instant(api, &tenant, &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -179,7 +179,8 @@ fn usual_step(range: Nanos) -> Nanos {
     Nanos::from_secs(STEPS.iter().rev().find(fits).copied().unwrap_or(1))
 }
 
-/// Asks the store for a range.
+/// Asks the store for a range. `on_progress` is called with what is counted so far, each time all of
+/// it.
 ///
 /// # Errors
 /// As the store says.
@@ -187,14 +188,19 @@ pub(super) fn query_range(
     api: &Api,
     tenant: &TenantId,
     request: &MetricsRequest,
+    on_progress: &mut dyn FnMut(QueryRangeResponse),
 ) -> Result<QueryRangeResponse, Fault> {
-    let answer = api.parts.traces.query_metrics(tenant, request)?;
-    Ok(QueryRangeResponse {
+    let mut on_progress = |answer| on_progress(ranged(answer));
+    Ok(ranged(api.parts.traces.query_metrics(tenant, request, &mut on_progress)?))
+}
+
+fn ranged(answer: engine::MetricsAnswer) -> QueryRangeResponse {
+    QueryRangeResponse {
         series: answer.series.iter().map(series).collect(),
         metrics: Some(search::metrics(answer.inspected)),
         status: status(answer.partial.as_ref()),
         message: answer.partial.unwrap_or_default(),
-    })
+    }
 }
 
 /// Asks the store for single numbers.
@@ -205,19 +211,24 @@ pub(super) fn query_instant(
     api: &Api,
     tenant: &TenantId,
     request: &MetricsRequest,
+    on_progress: &mut dyn FnMut(QueryInstantResponse),
 ) -> Result<QueryInstantResponse, Fault> {
-    let answer = api.parts.traces.query_metrics(tenant, request)?;
+    let mut on_progress = |answer| on_progress(numbers(answer));
+    Ok(numbers(api.parts.traces.query_metrics(tenant, request, &mut on_progress)?))
+}
+
+fn numbers(answer: engine::MetricsAnswer) -> QueryInstantResponse {
     let instant = |series: &engine::Series| {
         // Without a sample there is nothing to say.
         let sample = series.samples.last()?;
         Some(InstantSeries { labels: labels(series), value: sample.value })
     };
-    Ok(QueryInstantResponse {
+    QueryInstantResponse {
         series: answer.series.iter().filter_map(instant).collect(),
         metrics: Some(search::metrics(answer.inspected)),
         status: status(answer.partial.as_ref()),
         message: answer.partial.unwrap_or_default(),
-    })
+    }
 }
 
 fn status(partial: Option<&String>) -> i32 {

@@ -111,6 +111,7 @@ impl Traces for Shelf {
         &self,
         _: &TenantId,
         _: &engine::MetricsRequest,
+        _: &mut dyn FnMut(engine::MetricsAnswer),
     ) -> Result<engine::MetricsAnswer, store::Error> {
         self.fails()?;
         Ok(engine::MetricsAnswer { partial: self.partial.clone(), ..self.series.clone() })

@@ -33,7 +33,7 @@ pub trait Traces: Send + Sync {
         on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
     ) -> Result<SearchAnswer, store::Error>;
 
-    /// Computes series. Computes.
+    /// Computes series, and tells what is counted so far. Computes.
     ///
     /// # Errors
     /// As [`store::Store::query_metrics`].
@@ -41,6 +41,7 @@ pub trait Traces: Send + Sync {
         &self,
         tenant: &TenantId,
         request: &MetricsRequest,
+        on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, store::Error>;
 
     /// Names of attributes. Computes.
@@ -96,8 +97,9 @@ impl Traces for store::Store {
         &self,
         tenant: &TenantId,
         request: &MetricsRequest,
+        on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, store::Error> {
-        Self::query_metrics(self, tenant, request)
+        Self::query_metrics(self, tenant, request, on_progress)
     }
 
     fn tags(

@@ -47,12 +47,12 @@ pub const METHODS: &[Call] = &[
     },
     Call {
         path: "/tempopb.StreamingQuerier/MetricsQueryRange",
-        doc: "as `GET /api/metrics/query_range`",
+        doc: "as `GET /api/metrics/query_range`, about twice a second what is counted so far",
         run: ranged,
     },
     Call {
         path: "/tempopb.StreamingQuerier/MetricsQueryInstant",
-        doc: "as `GET /api/metrics/query`",
+        doc: "as `GET /api/metrics/query`, likewise",
         run: instant,
     },
 ];
@@ -178,8 +178,11 @@ fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
         ..series::Terms::of(request.query, request.start, request.end, api.parts.clock.now())
     };
     let wanted = terms.range(&api.config, ask.budget.clone())?;
-    let response = frame::ranged(series::query_range(api, &ask.tenant, &wanted)?);
-    sending.message(&response);
+    // Clients keep the last message: each has all that is counted so far.
+    let mut so_far = |response| sending.whole(&frame::ranged(response));
+    let response = series::query_range(api, &ask.tenant, &wanted, &mut so_far)?;
+    let response = frame::ranged(response);
+    sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })
 }
 
@@ -188,7 +191,9 @@ fn instant(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
     let now = api.parts.clock.now();
     let terms = series::Terms::of(request.query, request.start, request.end, now);
     let wanted = terms.instant(&api.config, ask.budget.clone())?;
-    let response = frame::instant(series::query_instant(api, &ask.tenant, &wanted)?);
-    sending.message(&response);
+    let mut so_far = |response| sending.whole(&frame::instant(response));
+    let response = series::query_instant(api, &ask.tenant, &wanted, &mut so_far)?;
+    let response = frame::instant(response);
+    sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })
 }

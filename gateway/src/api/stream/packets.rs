@@ -42,6 +42,13 @@ impl Sending {
         }
     }
 
+    /// Sends a message that says all that the ones before it said: those of them that still wait
+    /// are not sent any more.
+    pub(super) fn whole(&mut self, message: &impl Message) {
+        self.kept.clear();
+        self.message(message);
+    }
+
     /// What is left to be sent.
     pub(super) fn end(self, told: Result<Told, Fault>) -> End {
         End { rest: self.kept, told }
@@ -156,4 +163,24 @@ pub(super) fn trailers(told: Result<&Told, &Fault>) -> HeaderMap {
         put(HINT_HEADER, &told.hints);
     }
     trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::pb::QueryRangeResponse;
+
+    #[test]
+    fn of_messages_that_say_all_only_the_last_one_waits() {
+        let (queue, mut messages) = mpsc::channel(1);
+        let mut sending = Sending::new(queue);
+        let message =
+            |text: &str| QueryRangeResponse { message: text.into(), ..Default::default() };
+        for text in ["one", "two", "three"] {
+            sending.whole(&message(text));
+        }
+        assert_eq!(messages.try_recv().unwrap(), frame::framed(&message("one")));
+        let End { rest, .. } = sending.end(Ok(Told::default()));
+        assert_eq!(rest, [frame::framed(&message("three"))]);
+    }
 }

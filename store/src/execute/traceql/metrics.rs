@@ -13,7 +13,7 @@ mod table;
 
 use std::collections::HashSet;
 
-use model::Clock;
+use model::{Clock, Nanos};
 use traceql::ast::{
     Field, Intrinsic, MetricsExpr, MetricsFunction, MetricsQuery, Root, Static, With,
 };
@@ -38,7 +38,11 @@ use grid::Grid;
 use spread::Spread;
 use table::{Example, Row};
 
-/// Computes series.
+/// So often what is counted so far is told.
+const PROGRESS_EVERY: Nanos = Nanos(500 * Nanos::MILLISECOND.0);
+
+/// Computes series. `on_progress` is called now and then with what is counted so far, where the
+/// query is one function: of what is computed with series, nothing can be told before the end.
 ///
 /// # Errors
 /// `Invalid` where the query is none of metrics, or asks for too many intervals; `Fatal` when a
@@ -47,6 +51,7 @@ pub(crate) fn metrics(
     parts: &Parts<'_>,
     clock: &dyn Clock,
     request: &MetricsRequest,
+    on_progress: &mut dyn FnMut(MetricsAnswer),
 ) -> Result<MetricsAnswer, Error> {
     let grid = Grid::new(request)?;
     let query = plan::normal(request.query.clone());
@@ -55,17 +60,17 @@ pub(crate) fn metrics(
     };
     let exemplars = exemplars(&query.with, request.exemplars);
     let limits = Limits::new(clock, &request.budget);
-    let mut run = Run { parts, request, grid, exemplars, limits, full: false, huge: None };
-    let mut rows = run.expr(metrics)?;
-    rows.sort_by_cached_key(|row| format!("{:?}", row.labels));
-    if rows.len() > request.series_max {
-        rows.truncate(request.series_max);
-        run.full = true;
-    }
+    let is_alone = matches!(metrics, MetricsExpr::Query(_));
+    let progress = is_alone.then(|| Progress { clock, last: clock.monotonic(), on_progress });
+    let mut run =
+        Run { parts, request, grid, exemplars, limits, progress, full: false, huge: None };
+    let rows = run.expr(metrics)?;
+    let mut answer = run.answer(rows);
+    run.full |= answer.series.len() > request.series_max;
+    answer.series.truncate(request.series_max);
     let full = || format!("there are more than the {} series that may be", request.series_max);
-    let partial = run.limits.ended.take().or(run.huge).or_else(|| run.full.then(full));
-    let series = rows.into_iter().map(|row| shown(&grid, &row)).collect();
-    Ok(MetricsAnswer { series, partial, inspected: run.limits.inspected })
+    answer.partial = run.limits.ended.take().or(run.huge).or_else(|| run.full.then(full));
+    Ok(answer)
 }
 
 /// How many exemplars are wanted: `with(exemplars=false)`, `with(exemplars=10)`.
@@ -92,17 +97,48 @@ fn shown(grid: &Grid, row: &Row) -> Series {
     Series { labels: row.labels.clone(), samples: samples.collect(), exemplars }
 }
 
+/// Whom what is counted so far is told, and when.
+struct Progress<'r> {
+    clock: &'r dyn Clock,
+    last: Nanos,
+    on_progress: &'r mut dyn FnMut(MetricsAnswer),
+}
+
 struct Run<'r> {
     parts: &'r Parts<'r>,
     request: &'r MetricsRequest,
     grid: Grid,
     exemplars: usize,
     limits: Limits<'r>,
+    progress: Option<Progress<'r>>,
     full: bool,
     huge: Option<String>,
 }
 
 impl Run<'_> {
+    /// Rows as series, in their order.
+    fn answer(&self, mut rows: Vec<Row>) -> MetricsAnswer {
+        rows.sort_by_cached_key(|row| format!("{:?}", row.labels));
+        let series = rows.into_iter().map(|row| shown(&self.grid, &row)).collect();
+        MetricsAnswer { series, partial: None, inspected: self.limits.inspected }
+    }
+
+    /// Tells what is counted so far, if that is due.
+    fn tell(&mut self, units_total: u64, rows: impl FnOnce() -> Vec<Row>) {
+        let now = |progress: &Progress<'_>| progress.clock.monotonic();
+        let is_due = |progress: &Progress<'_>| now(progress).minus(progress.last) >= PROGRESS_EVERY;
+        if !self.progress.as_ref().is_some_and(is_due) {
+            return;
+        }
+        let mut answer = self.answer(rows());
+        answer.series.truncate(self.request.series_max);
+        answer.inspected.units_total = units_total;
+        if let Some(progress) = &mut self.progress {
+            (progress.on_progress)(answer);
+            progress.last = progress.clock.monotonic();
+        }
+    }
+
     fn expr(&mut self, metrics: &MetricsExpr) -> Result<Vec<Row>, Error> {
         match metrics {
             MetricsExpr::Query(query) => self.query(query),
@@ -188,6 +224,10 @@ impl Run<'_> {
             && let Some(unit) = queue.next(&|reader, group| prune.may_match(reader, group))
         {
             count.unit(unit, &mut self.limits)?;
+            let seconds = self.grid.seconds();
+            if compare.is_none() && queue.bound().is_some() {
+                self.tell(queue.total, || count.cells.rows(seconds));
+            }
         }
         self.limits.inspected.units_total += queue.total;
         self.full |= count.cells.is_full || count.spread.is_full;

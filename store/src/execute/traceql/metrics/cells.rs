@@ -336,7 +336,7 @@ impl<'q> Cells<'q> {
     }
 
     /// The series. `interval` is the length of one in seconds.
-    pub(super) fn rows(self, interval: f64) -> Vec<Row> {
+    pub(super) fn rows(&self, interval: f64) -> Vec<Row> {
         let Self { function, by, numbers, groups, .. } = self;
         let mut rows = Vec::new();
         for group in groups {
@@ -345,7 +345,7 @@ impl<'q> Cells<'q> {
                 .zip(numbers.iter().zip(&group.key))
                 .map(|(name, (numbers, number))| (name.clone(), numbers.value(*number)))
                 .collect();
-            rows.extend(series(function, &labels, &group, interval));
+            rows.extend(series(function, &labels, group, interval));
         }
         rows
     }

@@ -9,6 +9,7 @@ use traceql::ast::{MetricsExpr, MetricsFunction, MetricsQuery, Over, Query, Root
 use super::oracle::{Trace, traces};
 use super::search::condition;
 use super::world::{Attr, NOW, S, SECOND, Still, Where, World, scattered, trace_id};
+use crate::execute::Parts;
 use crate::execute::traceql::{Budget, MetricsAnswer, MetricsRequest, metrics};
 
 const START: u64 = NOW - SECOND;
@@ -28,7 +29,7 @@ fn ask(query: &str) -> MetricsRequest {
 }
 
 fn run(world: &World, request: &MetricsRequest) -> MetricsAnswer {
-    world.look(|parts| metrics(parts, &Still, request)).unwrap()
+    world.look(|parts| metrics(parts, &Still, request, &mut |_| {})).unwrap()
 }
 
 /// Series by their labels, each sample by its time.
@@ -376,11 +377,49 @@ fn groups_past_the_bound_are_left_out_and_said_to_be() {
 fn what_is_no_range_or_no_metrics_is_invalid() {
     let world = shop();
     let refused = |request: MetricsRequest| {
-        world.look(|parts| metrics(parts, &Still, &request)).unwrap_err().kind()
+        world.look(|parts| metrics(parts, &Still, &request, &mut |_| {})).unwrap_err().kind()
     };
     let rate = || ask("{ } | rate()");
     assert_eq!(refused(MetricsRequest { end: Nanos(START), ..rate() }), crate::Kind::Invalid);
     assert_eq!(refused(MetricsRequest { step: Some(Nanos(1)), ..rate() }), crate::Kind::Invalid);
     assert_eq!(refused(MetricsRequest { step: Some(Nanos(0)), ..rate() }), crate::Kind::Invalid);
     assert_eq!(refused(ask("{ }")), crate::Kind::Invalid);
+}
+
+/// A clock that every look sets a second ahead.
+#[derive(Debug, Default)]
+struct Hasty(std::sync::atomic::AtomicU64);
+
+impl model::Clock for Hasty {
+    fn now(&self) -> Nanos {
+        Nanos(0)
+    }
+    fn monotonic(&self) -> Nanos {
+        Nanos(self.0.fetch_add(SECOND, std::sync::atomic::Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn what_is_counted_so_far_is_told_and_grows() {
+    let spans = (1..=4).map(|trace| (at(trace, 1, "x", vec![]), Where::Block, trace)).collect();
+    let world = World::new(spans);
+    let told = |query: &str| {
+        let request = MetricsRequest { step: None, ..ask(query) };
+        let mut told: Vec<f64> = Vec::new();
+        let mut note = |answer: &MetricsAnswer| {
+            assert!(answer.inspected.units <= answer.inspected.units_total, "{answer:?}");
+            told.push(answer.series[0].samples[0].value);
+        };
+        let clock = Hasty::default();
+        let look = |parts: &Parts<'_>| {
+            metrics(parts, &clock, &request, &mut |answer| note(&answer)).unwrap()
+        };
+        let last = world.look(look);
+        note(&last);
+        told
+    };
+    let so_far = told("{ } | count_over_time()");
+    assert!(so_far.len() >= 3 && so_far.is_sorted(), "{so_far:?}");
+    assert_eq!(so_far.last(), Some(&4.0));
+    assert_eq!(told("{ } | count_over_time() > 0"), [4.0]);
 }

@@ -267,7 +267,7 @@ fn a_huge_trace_is_judged_by_its_parts_shown_once_and_said_to_be() {
         budget: Budget::default(),
     };
     for _ in 0..2 {
-        let answer = world.look(|parts| metrics(parts, &Still, &request)).unwrap();
+        let answer = world.look(|parts| metrics(parts, &Still, &request, &mut |_| {})).unwrap();
         assert!((answer.series[0].samples[0].value - 80.0).abs() < 1e-9, "{answer:?}");
         assert!(answer.partial.unwrap().contains("huge"));
     }
