@@ -46,7 +46,6 @@ use disk::data_dir::DataDir;
 pub use error::{Error, Kind};
 use execute::Parts;
 use execute::answers::Answers;
-use execute::traceql::Counted;
 pub use execute::{SpanKey, Trace};
 use head::Head;
 use keep::Keep;
@@ -155,7 +154,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     head: Head,
     keep: Keep,
-    counted: Answers<Counted>,
+    answers: Answers,
     log_stats: Arc<log::stats::Stats>,
     wal: OnceLock<LocalWal>,
     replay: Mutex<Option<Replay>>,
@@ -202,7 +201,7 @@ impl Store {
             dir,
             head,
             keep,
-            counted: Answers::default(),
+            answers: Answers::default(),
             config: config.clone(),
             clock,
             log_stats,
@@ -318,7 +317,7 @@ impl Store {
         let bytes_max = self.0.config.query.trace_bytes_max.as_usize();
         let inner = &self.0;
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.counted);
+        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.answers);
         let found = execute::trace(&parts, id, during, after, bytes_max)?;
         let partial = inner.partial(tenant, &view, parts.into_problems());
         let Some((mut trace, duplicates, conflicts)) = found else {
@@ -355,11 +354,11 @@ impl Store {
     #[must_use]
     pub fn query_caches(&self) -> QueryCaches {
         let readers = &self.0.keep.readers;
-        let counted = &self.0.counted;
+        let answers = &self.0.answers;
         QueryCaches {
-            answer_hits: counted.hits.get(),
-            answer_misses: counted.misses.get(),
-            answer_bytes: counted.bytes.get(),
+            answer_hits: answers.hits.get(),
+            answer_misses: answers.misses.get(),
+            answer_bytes: answers.bytes.get(),
             traces_placed: readers.places.traces(),
         }
     }

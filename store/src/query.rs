@@ -4,6 +4,8 @@
 //! the answer what could not be read. All of them compute, and read pages of files where they must:
 //! run them on the compute pool.
 
+use std::sync::Arc;
+
 use model::TenantId;
 use traceql::ast::{Field, Scope};
 
@@ -28,7 +30,7 @@ impl Store {
         &self,
         tenant: &TenantId,
         request: &SearchRequest,
-        on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
+        on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, Error> {
         let mut answer = self.ask(tenant, &traceql::plan::reads(&request.query), |parts| {
             engine::search(parts, &*self.0.clock, request, on_found)
@@ -104,7 +106,7 @@ impl Store {
         inner.stats.searches.inc();
         engine::span_attributes(reads).for_each(|key| inner.keep.asked_for(key));
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.counted);
+        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.answers);
         let answer = ask(&parts);
         let partial = inner.partial(tenant, &view, parts.into_problems());
         Ok((answer?, partial))

@@ -167,12 +167,12 @@ pub(super) fn find(
         None => traces.query(tenant, request, &mut |_, _| {})?,
         Some(on_found) => traces.query(tenant, request, &mut |more, inspected| {
             sent += more.len();
-            let traces = more.iter().map(found::trace).collect();
+            let traces = more.iter().map(|trace| found::trace(trace)).collect();
             on_found(SearchResponse { traces, metrics: Some(metrics(inspected)) });
         })?,
     };
     let rest = answer.traces.get(sent..).unwrap_or_default();
-    let traces = rest.iter().map(found::trace).collect();
+    let traces = rest.iter().map(|trace| found::trace(trace)).collect();
     let response = SearchResponse { traces, metrics: Some(metrics(answer.inspected)) };
     Ok(Found { response, partial: answer.partial })
 }

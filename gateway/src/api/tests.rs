@@ -7,7 +7,7 @@ mod requests;
 mod traces;
 
 use std::io::Read;
-use std::sync::{Barrier, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -88,7 +88,7 @@ impl Traces for Shelf {
         &self,
         tenant: &TenantId,
         request: &engine::SearchRequest,
-        on_found: &mut dyn FnMut(&[engine::TraceMatch], engine::Inspected),
+        on_found: &mut dyn FnMut(&[Arc<engine::TraceMatch>], engine::Inspected),
     ) -> Result<engine::SearchAnswer, store::Error> {
         assert_ne!(tenant.as_str(), "panics", "a handler that panics");
         if tenant.as_str() == "waits" {

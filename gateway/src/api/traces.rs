@@ -1,5 +1,7 @@
 //! What the API reads from: the store, or a stand-in of a test.
 
+use std::sync::Arc;
+
 use model::{TenantId, TimeRange, TraceId};
 use store::SpanKey;
 use store::execute::traceql::{
@@ -30,7 +32,7 @@ pub trait Traces: Send + Sync {
         &self,
         tenant: &TenantId,
         request: &SearchRequest,
-        on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
+        on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, store::Error>;
 
     /// Computes series, and tells what is counted so far. Computes.
@@ -88,7 +90,7 @@ impl Traces for store::Store {
         &self,
         tenant: &TenantId,
         request: &SearchRequest,
-        on_found: &mut dyn FnMut(&[TraceMatch], Inspected),
+        on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, store::Error> {
         Self::query(self, tenant, request, on_found)
     }

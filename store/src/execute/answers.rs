@@ -1,12 +1,12 @@
 //! What was computed of immutable files before, by what was asked: a wall of dashboards that asks the
 //! same again, a step later, costs one evaluation.
 //!
-//! Keys are 128-bit hashes of everything that an answer depends on: files never change, so nothing
-//! here is ever wrong, only not asked for any more. Bounded by bytes; what was not used for longest
-//! goes. Of several that ask for the same at the same time one computes.
+//! Keys are 128-bit hashes of everything that an answer depends on, its kind among it: files never
+//! change, so nothing here is ever wrong, only not asked for any more. Bounded by bytes; what was not
+//! used for longest goes. Of several that ask for the same at the same time one computes.
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::metric::{Counter, Gauge};
@@ -16,16 +16,24 @@ use crate::lru::Lru;
 
 /// The most bytes of answers.
 const BYTES_MAX: usize = 24 << 20;
+/// The most bytes of one: a larger one would be in the way of many others.
+const ANSWER_BYTES_MAX: usize = BYTES_MAX / 8;
 /// What an answer takes besides itself, about.
 const ENTRY_BYTES: usize = 160;
 
 /// A hash of everything that an answer depends on.
 pub(crate) type Key = u128;
 
+/// An answer about a part of what is stored.
+pub(crate) trait Answer: Any + Send + Sync {
+    /// Heap bytes held.
+    fn heap_bytes(&self) -> usize;
+}
+
 /// Answers about parts of what is stored.
-#[derive(Debug)]
-pub(crate) struct Answers<T> {
-    held: Mutex<Lru<Key, Arc<T>>>,
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    held: Mutex<Lru<Key, Arc<dyn Any + Send + Sync>>>,
     /// Who computes what.
     flights: Mutex<HashMap<Key, Arc<Mutex<()>>>>,
     /// Answers that were known.
@@ -36,68 +44,75 @@ pub(crate) struct Answers<T> {
     pub bytes: Gauge,
 }
 
-impl<T> Default for Answers<T> {
-    fn default() -> Self {
-        Self {
-            held: Mutex::default(),
-            flights: Mutex::default(),
-            hits: Counter::new(),
-            misses: Counter::new(),
-            bytes: Gauge::new(),
-        }
-    }
-}
-
-impl<T: fmt::Debug> Answers<T> {
+impl Answers {
     /// The answer that is known, or that `compute` finds; nothing where that finds none, which is
-    /// not kept. `size` tells the heap bytes of an answer.
+    /// not kept. One that is known and not (or no more) good is computed again.
     ///
     /// # Errors
     /// Those of `compute`.
-    pub(crate) fn get_or(
+    pub(crate) fn get_or<T: Answer>(
         &self,
         key: Key,
-        size: impl Fn(&T) -> usize,
+        is_good: impl Fn(&T) -> bool,
         compute: impl FnOnce() -> Result<Option<T>, Error>,
     ) -> Result<Option<Arc<T>>, Error> {
-        if let Some(known) = self.get(key) {
+        let known = || self.known::<T>(key).filter(|known| is_good(known));
+        if let Some(known) = known() {
+            self.hits.inc();
             return Ok(Some(known));
         }
-        let flight = Arc::clone(lock(&self.flights).entry(key).or_default());
         // Whoever comes second waits for the first one's answer, or computes it if that failed.
-        let turn = lock(&flight);
-        let known = self.get(key);
-        let found = match known {
-            Some(known) => Ok(Some(known)),
-            None => {
-                self.misses.inc();
-                compute().map(|found| found.map(|found| self.put(key, found, &size)))
+        self.alone(key, || {
+            if let Some(known) = known() {
+                self.hits.inc();
+                return Ok(Some(known));
             }
-        };
+            self.misses.inc();
+            Ok(compute()?.map(|found| {
+                let found = Arc::new(found);
+                self.put(key, &found);
+                found
+            }))
+        })
+    }
+
+    /// Does something that nobody else does for the same key meanwhile.
+    pub(crate) fn alone<R>(&self, key: Key, act: impl FnOnce() -> R) -> R {
+        let flight = Arc::clone(lock(&self.flights).entry(key).or_default());
+        let turn = lock(&flight);
+        let done = act();
         drop(turn);
         let mut flights = lock(&self.flights);
         // Two are this one and the map's.
         if Arc::strong_count(&flight) <= 2 {
             flights.remove(&key);
         }
-        found
+        done
     }
 
-    fn get(&self, key: Key) -> Option<Arc<T>> {
-        let found = lock(&self.held).get(key).cloned();
-        if found.is_some() {
-            self.hits.inc();
+    /// The answer that is known.
+    pub(crate) fn get<T: Answer>(&self, key: Key) -> Option<Arc<T>> {
+        let known = self.known(key);
+        let of = if known.is_some() { &self.hits } else { &self.misses };
+        of.inc();
+        known
+    }
+
+    /// The same for whoever has asked before, which does not count.
+    pub(crate) fn known<T: Answer>(&self, key: Key) -> Option<Arc<T>> {
+        let known = lock(&self.held).get(key).cloned()?;
+        known.downcast().ok()
+    }
+
+    /// Keeps an answer.
+    pub(crate) fn put<T: Answer>(&self, key: Key, answer: &Arc<T>) {
+        let bytes = answer.heap_bytes().saturating_add(size_of::<T>() + ENTRY_BYTES);
+        if bytes > ANSWER_BYTES_MAX {
+            return;
         }
-        found
-    }
-
-    fn put(&self, key: Key, answer: T, size: impl Fn(&T) -> usize) -> Arc<T> {
-        let bytes = size(&answer).saturating_add(ENTRY_BYTES);
-        let answer = Arc::new(answer);
         let mut held = lock(&self.held);
-        held.put(key, Arc::clone(&answer), bytes, BYTES_MAX);
+        held.put(key, Arc::<T>::clone(answer), bytes, BYTES_MAX);
         self.bytes.set(held.size() as u64);
-        answer
     }
 }
 
@@ -111,28 +126,37 @@ mod tests {
 
     use super::*;
 
+    impl Answer for u32 {
+        fn heap_bytes(&self) -> usize {
+            0
+        }
+    }
+
     #[test]
     fn an_answer_is_computed_once_and_what_is_none_is_not_kept() {
-        let answers = Answers::<u32>::default();
+        let answers = Answers::default();
         let computed = AtomicU32::new(0);
-        let ask = |found: Option<u32>| {
+        let ask = |found: Option<u32>, least: u32| {
             let compute = || {
                 computed.fetch_add(1, Ordering::Relaxed);
                 Ok(found)
             };
-            answers.get_or(7, |_| 0, compute).unwrap().map(|answer| *answer)
+            answers.get_or(7, |known| *known >= least, compute).unwrap().map(|answer| *answer)
         };
-        assert_eq!(ask(None), None);
-        assert_eq!(ask(Some(5)), Some(5));
-        assert_eq!(ask(Some(6)), Some(5));
+        assert_eq!(ask(None, 0), None);
+        assert_eq!(ask(Some(5), 0), Some(5));
+        assert_eq!(ask(Some(6), 0), Some(5));
         assert_eq!(computed.load(Ordering::Relaxed), 2);
         assert_eq!((answers.hits.get(), answers.misses.get()), (1, 2));
+        // What is no more good goes.
+        assert_eq!(ask(Some(7), 6), Some(7));
+        assert_eq!(ask(Some(8), 0), Some(7));
         assert!(lock(&answers.flights).is_empty());
     }
 
     #[test]
     fn of_many_that_ask_at_once_one_computes() {
-        let answers = Answers::<u32>::default();
+        let answers = Answers::default();
         let computed = AtomicU32::new(0);
         let start = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
@@ -140,7 +164,7 @@ mod tests {
                 scope.spawn(|| {
                     start.wait();
                     let compute = || Ok(Some(computed.fetch_add(1, Ordering::Relaxed)));
-                    assert_eq!(answers.get_or(7, |_| 0, compute).unwrap().as_deref(), Some(&0));
+                    assert_eq!(answers.get_or(7, |_| true, compute).unwrap().as_deref(), Some(&0));
                 });
             }
         });

@@ -9,7 +9,6 @@ use model::batch::{Batch, Indexed};
 use model::{TenantId, TimeRange, TraceId};
 
 use super::answers::Answers;
-use super::traceql::Counted;
 use crate::block::reader::{Reader, Wanted};
 use crate::error::{Error, Kind};
 use crate::shelf::{Part, Readers, View};
@@ -19,8 +18,8 @@ pub(crate) struct Parts<'r> {
     pub(crate) view: &'r View,
     pub(crate) tenant: &'r TenantId,
     pub(crate) readers: &'r Readers,
-    /// What metrics queries have counted of files.
-    pub(crate) counted: &'r Answers<Counted>,
+    /// What queries have found in files before.
+    pub(crate) answers: &'r Answers,
     /// Those of the view's parts that were opened, by their place.
     opened: Vec<OnceLock<Option<Arc<Reader>>>>,
     problems: Mutex<Vec<Problem>>,
@@ -42,10 +41,10 @@ impl<'r> Parts<'r> {
         view: &'r View,
         tenant: &'r TenantId,
         readers: &'r Readers,
-        counted: &'r Answers<Counted>,
+        answers: &'r Answers,
     ) -> Self {
         let opened = view.parts.iter().map(|_| OnceLock::new()).collect();
-        Self { view, tenant, readers, counted, opened, problems: Mutex::default() }
+        Self { view, tenant, readers, answers, opened, problems: Mutex::default() }
     }
 
     /// The columns of a part that is a file, unless it cannot be opened.

@@ -46,7 +46,7 @@ pub use answer::{
     AttributeName, AttributeNames, Exemplar, Inspected, MetricsAnswer, Sample, SearchAnswer,
     Series, ServiceStats, SpanMatch, SpansetMatch, TagValues, TraceMatch,
 };
-pub(crate) use metrics::{Counted, metrics};
+pub(crate) use metrics::metrics;
 pub(crate) use names::{names, values};
 pub use request::{Budget, MetricsRequest, NamesRequest, SearchRequest};
 pub(crate) use search::search;

@@ -49,7 +49,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
                 let number = asked.replace(asked.get() + 1);
                 let at = usize::try_from(number)? % QUESTIONS.len();
                 if let Some(question) = QUESTIONS.get(at) {
-                    asker.ask(&question.path(&truth, number)?).await?;
+                    asker.ask(&question.path(&truth, number, true)?).await?;
                 }
             }
             anyhow::Ok(())

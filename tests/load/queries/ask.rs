@@ -38,7 +38,7 @@ enum Form {
 }
 
 /// The most traces that a search may be asked for.
-const ALL: u64 = 10_000;
+const ALL: u64 = 9_900;
 
 const fn search(name: &'static str, query: &'static str, limit: u64, target_ms: u32) -> Question {
     Question { name, target_ms, form: Form::Search { query, limit } }
@@ -61,13 +61,22 @@ pub(super) const QUESTIONS: [Question; 10] = [
 /// Asked of what is in memory only.
 pub(super) const IN_HEAD: Question = search("needle in the head", "needle", 20, 2);
 
-/// What a question came to.
+/// How long answers took.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measured {
+pub(super) struct Waits {
     pub(super) p50_ms: f64,
     pub(super) p90_ms: f64,
     /// Of the server, per question.
     pub(super) cpu_ms: f64,
+}
+
+/// What a question came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    /// Each asked for the first time.
+    pub(super) first: Waits,
+    /// Asked before, within other bounds.
+    pub(super) again: Waits,
     /// Traces, spans or series.
     pub(super) found: u64,
     pub(super) expected: u64,
@@ -87,6 +96,8 @@ pub(super) struct Asker {
 const WARM_UP: u64 = 3;
 /// Steps of series.
 const STEP_SECS: u64 = 60;
+/// Exemplars of series, at most.
+const EXEMPLARS: u64 = 100;
 
 impl Asker {
     pub(super) fn new(server: &Server, rounds: u64) -> anyhow::Result<Self> {
@@ -101,14 +112,38 @@ impl Asker {
         question: &Question,
         truth: &Truth,
     ) -> anyhow::Result<Measured> {
+        let (first, last) = self.rounds(server, question, truth, true).await?;
+        let (again, _) = self.rounds(server, question, truth, false).await?;
+        let (found, expected) = question.judge(truth, self.last_round(), &last)?;
+        let answer: Value = serde_json::from_slice(&last).unwrap_or_default();
+        let number = |key: &str| {
+            let number = &answer["metrics"][key];
+            number.as_str().and_then(|text| text.parse().ok()).or(number.as_f64()).unwrap_or(0.0)
+        };
+        let (bytes, spans) = (number("inspectedBytes"), number("inspectedSpans"));
+        Ok(Measured { first, again, found, expected, bytes, spans })
+    }
+
+    fn last_round(&self) -> u64 {
+        WARM_UP + self.rounds - 1
+    }
+
+    /// How long answers took, and the last one.
+    async fn rounds(
+        &self,
+        server: &Server,
+        question: &Question,
+        truth: &Truth,
+        is_new: bool,
+    ) -> anyhow::Result<(Waits, bytes::Bytes)> {
         for round in 0..WARM_UP {
-            self.ask(&question.path(truth, round)?).await?;
+            self.ask(&question.path(truth, round, is_new)?).await?;
         }
         let cpu = server.busy()?;
         let mut waits = Vec::new();
         let mut last = bytes::Bytes::new();
-        for round in WARM_UP..WARM_UP + self.rounds {
-            let path = question.path(truth, round)?;
+        for round in WARM_UP..=self.last_round() {
+            let path = question.path(truth, round, is_new)?;
             let began = Instant::now();
             last = self.ask(&path).await?;
             waits.push(began.elapsed());
@@ -119,21 +154,8 @@ impl Asker {
             let rank = (waits.len() * share).div_ceil(100).max(1);
             waits.get(rank - 1).map_or(0.0, Duration::as_secs_f64) * 1e3
         };
-        let (found, expected) = question.judge(truth, WARM_UP + self.rounds - 1, &last)?;
-        let answer: Value = serde_json::from_slice(&last).unwrap_or_default();
-        let number = |key: &str| {
-            let number = &answer["metrics"][key];
-            number.as_str().and_then(|text| text.parse().ok()).or(number.as_f64()).unwrap_or(0.0)
-        };
-        Ok(Measured {
-            p50_ms: at(50),
-            p90_ms: at(90),
-            cpu_ms: cpu.as_secs_f64() * 1e3 / as_f64(self.rounds),
-            found,
-            expected,
-            bytes: number("inspectedBytes"),
-            spans: number("inspectedSpans"),
-        })
+        let cpu_ms = cpu.as_secs_f64() * 1e3 / as_f64(self.rounds);
+        Ok((Waits { p50_ms: at(50), p90_ms: at(90), cpu_ms }, last))
     }
 
     /// The answer; anything but a whole one is a fault.
@@ -151,10 +173,19 @@ impl Asker {
 }
 
 impl Question {
-    /// What is asked in a round: all that there is, within other bounds each time.
-    pub(super) fn path(&self, truth: &Truth, round: u64) -> anyhow::Result<String> {
+    /// What is asked in a round: all that there is, within other bounds each time. Where it is to be
+    /// new, also with another limit or number of exemplars, by which answers are known.
+    pub(super) fn path(&self, truth: &Truth, round: u64, is_new: bool) -> anyhow::Result<String> {
         let second = Nanos::SECOND.0;
         let (start, end) = (truth.start / second - 2 - round, truth.end / second + 2 + round);
+        let other = if is_new { 1 + round } else { 0 };
+        let series = |query: &str| {
+            format!(
+                "/api/metrics/query_range?q={}&start={start}&end={end}&step={STEP_SECS}&exemplars={}",
+                percent(query),
+                EXEMPLARS - other
+            )
+        };
         Ok(match self.form {
             Form::ById => {
                 let count = u64::try_from(truth.samples.len())?.max(1);
@@ -164,12 +195,11 @@ impl Question {
             }
             Form::Search { query, limit } => {
                 let q = percent(&known(truth, query)?.traceql);
+                let limit = limit + other;
                 format!("/api/search?q={q}&start={start}&end={end}&limit={limit}")
             }
-            Form::Rates => series("{ } | rate() by(resource.service.name)", start, end),
-            Form::Quantiles => {
-                series("{ } | quantile_over_time(duration, .99) by(name)", start, end)
-            }
+            Form::Rates => series("{ } | rate() by(resource.service.name)"),
+            Form::Quantiles => series("{ } | quantile_over_time(duration, .99) by(name)"),
         })
     }
 
@@ -179,7 +209,7 @@ impl Question {
             let data = TracesData::decode(body)?;
             let scopes = data.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
             let spans = scopes.map(|scope| scope.spans.len() as u64).sum();
-            let path = self.path(truth, round)?;
+            let path = self.path(truth, round, true)?;
             let sample = truth.samples.iter().find(|sample| path.ends_with(&sample.id));
             return Ok((spans, sample.context("a sample")?.spans));
         }
@@ -187,6 +217,7 @@ impl Question {
         let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
         Ok(match self.form {
             Form::Search { query, limit } => {
+                let limit = limit + 1 + round;
                 (list("traces").len() as u64, known(truth, query)?.traces.min(limit))
             }
             Form::Rates => {
@@ -208,11 +239,6 @@ impl Question {
             }
         })
     }
-}
-
-fn series(query: &str, start: u64, end: u64) -> String {
-    let q = percent(query);
-    format!("/api/metrics/query_range?q={q}&start={start}&end={end}&step={STEP_SECS}")
 }
 
 fn known<'t>(truth: &'t Truth, name: &str) -> anyhow::Result<&'t gateway::demo::truth::Query> {

@@ -1,6 +1,7 @@
 //! What is found.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{Nanos, SpanId, TraceId};
 use traceql::ast::{Field, Scope, Static};
@@ -26,7 +27,7 @@ pub struct Inspected {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchAnswer {
     /// Newest first by the effective start of the whole trace, then by id; the same on every run.
-    pub traces: Vec<TraceMatch>,
+    pub traces: Vec<Arc<TraceMatch>>,
     /// Why traces may be missing: a part that could not be read, a budget that was used up.
     pub partial: Option<String>,
     /// What was looked at.

@@ -3,19 +3,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::batch::{Batch, Indexed};
 use model::column::count;
 use model::{Nanos, SpanId, TraceId};
-use traceql::ast::Static;
+use traceql::ast::{Field, Static};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::answer::{ServiceStats, SpanMatch, SpansetMatch, TraceMatch};
 use super::elsewhere::Elsewhere;
 use super::expr::Spans as _;
 use super::field::duration;
-use super::gather::{Fragment, TRACES_MAX, find, gather};
+use super::gather::{Fragment, TRACES_MAX, gather, locate, put_key};
 use super::judge::{Piece, Place, TraceSpans, effective};
 use super::program::Program;
+use super::request::SearchRequest;
 use super::search::{Found, FoundSet};
 use super::units::{Limits, Unit, read};
 use super::value::Value;
@@ -23,6 +26,7 @@ use super::want::Want;
 use crate::block::reader::Wanted;
 use crate::error::Error;
 use crate::execute::Parts;
+use crate::execute::answers::{Answer, Key};
 
 /// So many traces of one row group are read together.
 const TOGETHER_MIN: usize = 8;
@@ -30,119 +34,211 @@ const TOGETHER_MIN: usize = 8;
 /// The OTLP status code of an error.
 const ERROR: i32 = 2;
 
-/// What is shown of these traces, in their order. One that cannot be read any more is left out, and
-/// noted.
-pub(super) fn detail(
-    parts: &Parts<'_>,
-    elsewhere: &Elsewhere<'_>,
-    program: &Program,
-    found: &[Found],
+/// Shows traces.
+pub(super) struct Detail<'d> {
+    parts: &'d Parts<'d>,
+    elsewhere: &'d Elsewhere<'d>,
+    program: &'d Program,
     spans_max: usize,
-    limits: &mut Limits<'_>,
-) -> Result<Vec<TraceMatch>, Error> {
-    let want = Want::judging(program).shown();
-    let want_joined = Want::judging(program).joined().shown();
-    let mut by_unit: HashMap<Unit, Vec<usize>> = HashMap::new();
-    for (at, found) in found.iter().enumerate() {
-        if let [Fragment { unit: unit @ Unit { group: Some(_), .. }, .. }] =
-            found.fragments.as_slice()
-        {
-            by_unit.entry(*unit).or_default().push(at);
-        }
+    want: Want,
+    want_joined: Want,
+    /// What is asked for.
+    asked: Vec<u8>,
+}
+
+/// What is shown of each of some traces, as far as it is known.
+type Shown = Vec<Option<Arc<TraceMatch>>>;
+
+impl<'d> Detail<'d> {
+    pub(super) fn new(
+        parts: &'d Parts<'d>,
+        elsewhere: &'d Elsewhere<'d>,
+        program: &'d Program,
+        request: &SearchRequest,
+    ) -> Self {
+        let spans_max = request.spans_per_set;
+        let want = Want::judging(program).shown();
+        let want_joined = Want::judging(program).joined().shown();
+        let asked = format!("shown {} {spans_max} {} ", parts.tenant, request.query).into_bytes();
+        Self { parts, elsewhere, program, spans_max, want, want_joined, asked }
     }
-    let mut shown: Vec<Option<TraceMatch>> = found.iter().map(|_| None).collect();
-    for (unit, members) in by_unit {
-        let members: Vec<_> =
-            members.into_iter().filter_map(|at| Some((at, found.get(at)?))).collect();
-        for (at, trace) in of_unit(parts, program, unit, &members, &want, spans_max) {
-            if let Some(slot) = shown.get_mut(at) {
-                *slot = Some(trace);
+
+    /// What is shown of these traces, in their order. One that cannot be read any more is left out,
+    /// and noted.
+    pub(super) fn show(
+        &self,
+        found: &[Found],
+        limits: &mut Limits<'_>,
+    ) -> Result<Vec<Arc<TraceMatch>>, Error> {
+        let answers = self.parts.answers;
+        let keys: Vec<Option<Key>> = found.iter().map(|found| self.key_of(found)).collect();
+        let mut shown: Shown = keys.iter().map(|key| answers.get((*key)?)).collect();
+        let mut by_unit: BTreeMap<Unit, Vec<usize>> = BTreeMap::new();
+        for (at, found) in found.iter().enumerate().filter(|(at, _)| shown[*at].is_none()) {
+            if let [Fragment { unit: unit @ Unit { group: Some(_), .. }, .. }] =
+                found.fragments.as_slice()
+            {
+                by_unit.entry(*unit).or_default().push(at);
             }
         }
+        for (unit, members) in by_unit {
+            self.alone(&keys, &members, &mut shown, |members| {
+                let members: Vec<_> = members.iter().map(|at| (*at, &found[*at])).collect();
+                Ok(self.of_unit(unit, &members))
+            })?;
+        }
+        let left: Vec<usize> = (0..found.len()).filter(|at| shown[*at].is_none()).collect();
+        for left in left.chunks(TRACES_MAX) {
+            self.alone(&keys, left, &mut shown, |left| self.gathered(found, left, limits))?;
+        }
+        Ok(shown.into_iter().flatten().collect())
     }
-    let left: HashMap<TraceId, usize> =
-        (0..found.len()).filter(|at| shown[*at].is_none()).map(|at| (found[at].id, at)).collect();
-    let ids: Vec<TraceId> =
-        found.iter().map(|found| found.id).filter(|id| left.contains_key(id)).collect();
-    for ids in ids.chunks(TRACES_MAX) {
-        let want = (&want_joined, false);
-        let places = find(parts, elsewhere, ids)?;
-        gather(parts, program, want, &places, limits, |id, spans, spots| {
-            let Some(at) = left.get(&id) else { return };
+
+    /// Shows traces that nobody else shows meanwhile, and keeps what is fixed.
+    fn alone(
+        &self,
+        keys: &[Option<Key>],
+        members: &[usize],
+        shown: &mut Shown,
+        show: impl FnOnce(&[usize]) -> Result<Vec<(usize, TraceMatch)>, Error>,
+    ) -> Result<(), Error> {
+        let answers = self.parts.answers;
+        let act = || {
+            let mut left = Vec::new();
+            for at in members {
+                shown[*at] = keys[*at].and_then(|key| answers.known(key));
+                if shown[*at].is_none() {
+                    left.push(*at);
+                }
+            }
+            for (at, trace) in show(&left)? {
+                let trace = Arc::new(trace);
+                if let Some(key) = keys[at] {
+                    answers.put(key, &trace);
+                }
+                shown[at] = Some(trace);
+            }
+            Ok(())
+        };
+        let all: Vec<u8> =
+            members.iter().filter_map(|at| keys[*at]).flat_map(Key::to_le_bytes).collect();
+        if all.is_empty() { act() } else { answers.alone(xxh3_128(&all), act) }
+    }
+
+    /// What is shown of a trace depends on; nothing where it may change.
+    fn key_of(&self, found: &Found) -> Option<Key> {
+        let mut key = self.asked.clone();
+        let is_fixed = put_key(self.parts, found.id, &found.fragments, &mut key);
+        is_fixed.then(|| xxh3_128(&key))
+    }
+
+    /// Shows traces that stand in several places.
+    fn gathered(
+        &self,
+        found: &[Found],
+        members: &[usize],
+        limits: &mut Limits<'_>,
+    ) -> Result<Vec<(usize, TraceMatch)>, Error> {
+        let by_id: HashMap<TraceId, usize> =
+            members.iter().map(|at| (found[*at].id, *at)).collect();
+        let ids: Vec<TraceId> = members.iter().map(|at| found[*at].id).collect();
+        let located = locate(self.parts, self.elsewhere, &ids)?;
+        let mut shown: HashMap<usize, TraceMatch> = HashMap::new();
+        let want = (&self.want_joined, false);
+        gather(self.parts, self.program, want, &located, limits, |id, spans, spots| {
+            let Some(at) = by_id.get(&id) else { return };
             let found = &found[*at];
             let locate = |(fragment, row): (u32, u32)| {
                 spots.place(found.fragments.get(fragment as usize)?, row)
             };
             // Of a huge trace the part is shown that matched.
-            let whole = trace_match(program, found, spans, spans_max, None, locate);
-            let slot = &mut shown[*at];
-            if slot.is_none() && whole.spansets.iter().any(|set| !set.spans.is_empty()) {
-                *slot = Some(whole);
+            let whole = trace_match(self.program, found, spans, self.spans_max, None, locate);
+            if whole.spansets.iter().any(|set| !set.spans.is_empty()) {
+                shown.entry(*at).or_insert(whole);
             }
         })?;
+        Ok(shown.into_iter().collect())
     }
-    Ok(shown.into_iter().flatten().collect())
+
+    /// Shows traces of one row group.
+    fn of_unit(&self, unit: Unit, members: &[(usize, &Found)]) -> Vec<(usize, TraceMatch)> {
+        let Self { parts, program, want, spans_max, .. } = self;
+        let part = parts.view.parts.get(unit.part);
+        let Some((part, group)) = part.zip(unit.group) else { return Vec::new() };
+        let Some(reader) = parts.reader(part) else { return Vec::new() };
+        let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Vec::new() };
+        let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
+        let show = |batch: &Batch, base: u32, found: &Found| {
+            let rows = rows_of(found)?;
+            let pieces = [Piece::plain(program, batch)];
+            let places = (rows.start.checked_sub(base)?..rows.end.checked_sub(base)?)
+                .map(|row| Place { piece: 0, row });
+            let spans = TraceSpans::new(program, &pieces, places.collect());
+            let locate =
+                |(_, row): (u32, u32)| Some(Place { piece: 0, row: row.checked_sub(base)? });
+            let known = summary.traces.partition_point(|trace| trace.first_row < rows.start);
+            let known = summary.traces.get(known).filter(|trace| trace.id == found.id);
+            let trace = known.map(|trace| Times {
+                root_service: summary.texts.text(trace.root_service).to_owned(),
+                root_name: summary.texts.text(trace.root_name).to_owned(),
+                start: trace.start,
+                end: trace.end,
+            });
+            Some(trace_match(program, found, &spans, *spans_max, trace, locate))
+        };
+        if members.len() >= TOGETHER_MIN {
+            // Picked from all of the unit: its columns are likely known, and are from now on.
+            let mut rows: Vec<(usize, Range<u32>)> =
+                members.iter().filter_map(|(at, found)| Some((*at, rows_of(found)?))).collect();
+            rows.sort_unstable_by_key(|(_, rows)| rows.start);
+            let ranges: Vec<Range<u32>> = rows.iter().map(|(_, rows)| rows.clone()).collect();
+            let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
+            let wanted = Wanted::Some(&is_wanted);
+            let batch = reader.read_some(group, &ranges, wanted, parts.tenant, Indexed::No);
+            let Some(batch) = parts.note(part, batch) else { return Vec::new() };
+            // How far the rows of a trace have moved.
+            let mut first = 0;
+            let mut moved = HashMap::new();
+            for (at, rows) in rows {
+                moved.insert(at, rows.start - first);
+                first += rows.end - rows.start;
+            }
+            let shown = members.iter();
+            return shown
+                .filter_map(|(at, found)| Some((*at, show(&batch, *moved.get(at)?, found)?)))
+                .collect();
+        }
+        let each = members.iter().filter_map(|(at, found)| {
+            let rows = rows_of(found)?;
+            let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
+            Some((*at, show(&batch, rows.start, found)?))
+        });
+        each.collect()
+    }
 }
 
-/// Shows traces of one row group.
-fn of_unit(
-    parts: &Parts<'_>,
-    program: &Program,
-    unit: Unit,
-    members: &[(usize, &Found)],
-    want: &Want,
-    spans_max: usize,
-) -> Vec<(usize, TraceMatch)> {
-    let part = parts.view.parts.get(unit.part);
-    let Some((part, group)) = part.zip(unit.group) else { return Vec::new() };
-    let Some(reader) = parts.reader(part) else { return Vec::new() };
-    let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Vec::new() };
-    let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
-    let show = |batch: &Batch, base: u32, found: &Found| {
-        let rows = rows_of(found)?;
-        let pieces = [Piece::plain(program, batch)];
-        let places = (rows.start.checked_sub(base)?..rows.end.checked_sub(base)?)
-            .map(|row| Place { piece: 0, row });
-        let spans = TraceSpans::new(program, &pieces, places.collect());
-        let locate = |(_, row): (u32, u32)| Some(Place { piece: 0, row: row.checked_sub(base)? });
-        let known = summary.traces.partition_point(|trace| trace.first_row < rows.start);
-        let known = summary.traces.get(known).filter(|trace| trace.id == found.id);
-        let trace = known.map(|trace| Times {
-            root_service: summary.texts.text(trace.root_service).to_owned(),
-            root_name: summary.texts.text(trace.root_name).to_owned(),
-            start: trace.start,
-            end: trace.end,
-        });
-        Some(trace_match(program, found, &spans, spans_max, trace, locate))
-    };
-    if members.len() >= TOGETHER_MIN {
-        // Picked from all of the unit: its columns are likely known, and are from now on.
-        let mut rows: Vec<(usize, Range<u32>)> =
-            members.iter().filter_map(|(at, found)| Some((*at, rows_of(found)?))).collect();
-        rows.sort_unstable_by_key(|(_, rows)| rows.start);
-        let ranges: Vec<Range<u32>> = rows.iter().map(|(_, rows)| rows.clone()).collect();
-        let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
-        let wanted = Wanted::Some(&is_wanted);
-        let batch = reader.read_some(group, &ranges, wanted, parts.tenant, Indexed::No);
-        let Some(batch) = parts.note(part, batch) else { return Vec::new() };
-        // How far the rows of a trace have moved.
-        let mut first = 0;
-        let mut moved = HashMap::new();
-        for (at, rows) in rows {
-            moved.insert(at, rows.start - first);
-            first += rows.end - rows.start;
-        }
-        let shown = members.iter();
-        return shown
-            .filter_map(|(at, found)| Some((*at, show(&batch, *moved.get(at)?, found)?)))
-            .collect();
+impl Answer for TraceMatch {
+    fn heap_bytes(&self) -> usize {
+        let value = |value: &Value| match value {
+            Value::One(Static::Text(text)) => text.capacity(),
+            Value::One(_) => 0,
+            Value::Many(values) => values.len() * 64,
+        };
+        let span = |span: &SpanMatch| {
+            let field = |(field, of): &(Field, Value)| size_of_val(field) + 32 + value(of) + 64;
+            size_of_val(span)
+                + span.name.capacity()
+                + span.attributes.iter().map(field).sum::<usize>()
+        };
+        let set = |set: &SpansetMatch| {
+            size_of_val(set)
+                + set.spans.iter().map(span).sum::<usize>()
+                + set.attributes.iter().map(|(name, of)| name.len() + value(of) + 64).sum::<usize>()
+        };
+        let services = self.services.keys().map(|name| name.capacity() + 64).sum::<usize>();
+        let sets = self.spansets.iter().map(set).sum::<usize>();
+        self.root_service.capacity() + self.root_name.capacity() + services + sets
     }
-    let each = members.iter().filter_map(|(at, found)| {
-        let rows = rows_of(found)?;
-        let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
-        Some((*at, show(&batch, rows.start, found)?))
-    });
-    each.collect()
 }
 
 /// What is shown of a trace besides its spans.

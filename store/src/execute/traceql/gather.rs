@@ -101,44 +101,56 @@ struct Gathered {
 
 /// Where a trace stands.
 #[derive(Debug)]
-pub(super) struct Found {
-    id: TraceId,
+pub(super) struct Located {
+    pub(super) id: TraceId,
     /// In the order of the view; of segments of the head all, as it may be in any.
-    fragments: Vec<Fragment>,
+    pub(super) fragments: Vec<Fragment>,
     /// When its spans start, as far as they are in files.
     starts: Option<TimeRange>,
     is_in_head: bool,
 }
 
-impl Found {
+impl Located {
     /// When all of its spans start; nothing where some are in the head.
     pub(super) fn starts(&self) -> Option<TimeRange> {
         self.starts.filter(|_| !self.is_in_head)
     }
 
-    /// Appends what tells its fragments apart from others.
+    /// Appends what tells its fragments in files apart from others.
     pub(super) fn put_key(&self, parts: &Parts<'_>, key: &mut Vec<u8>) {
-        key.extend_from_slice(self.id.as_bytes());
-        for Fragment { unit, rows } in &self.fragments {
-            let Some(reader) = parts.reader_at(unit.part) else { continue };
-            let group = unit.group.map_or(u64::MAX, u64::from);
-            let rows = [group, u64::from(rows.start), u64::from(rows.end)];
-            let words = reader.identity().into_iter().chain(rows);
-            words.for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
-        }
+        put_key(parts, self.id, &self.fragments, key);
     }
+}
+
+/// Appends what tells fragments of a trace apart from others. Whether all of them are in files.
+pub(super) fn put_key(
+    parts: &Parts<'_>,
+    id: TraceId,
+    fragments: &[Fragment],
+    key: &mut Vec<u8>,
+) -> bool {
+    key.extend_from_slice(id.as_bytes());
+    fragments.iter().all(|Fragment { unit, rows }| {
+        let Some((reader, group)) = parts.reader_at(unit.part).zip(unit.group) else {
+            return false;
+        };
+        let place = [u64::from(group), u64::from(rows.start), u64::from(rows.end)];
+        let words = reader.identity().into_iter().chain(place);
+        words.for_each(|word| key.extend_from_slice(&word.to_le_bytes()));
+        true
+    })
 }
 
 /// Finds where traces stand. No segment of the head may be held by whoever calls.
 ///
 /// # Errors
 /// `Fatal` when a writer has panicked.
-pub(super) fn find(
+pub(super) fn locate(
     parts: &Parts<'_>,
     elsewhere: &Elsewhere<'_>,
     ids: &[TraceId],
-) -> Result<Vec<Found>, Error> {
-    ids.iter().map(|id| found(parts, elsewhere, *id)).collect()
+) -> Result<Vec<Located>, Error> {
+    ids.iter().map(|id| located(parts, elsewhere, *id)).collect()
 }
 
 /// Brings traces together and calls `each` with the spans of each, every one once: of several of one
@@ -150,12 +162,12 @@ pub(super) fn gather(
     parts: &Parts<'_>,
     program: &Program,
     (want, is_judged): (&Want, bool),
-    found: &[Found],
+    located: &[Located],
     limits: &mut Limits<'_>,
     mut each: impl FnMut(TraceId, &TraceSpans<'_>, &Spots<'_>),
 ) -> Result<Vec<TraceId>, Error> {
     let mut by_unit: HashMap<Unit, usize> = HashMap::new();
-    for fragment in found.iter().flat_map(|found| &found.fragments) {
+    for fragment in located.iter().flat_map(|located| &located.fragments) {
         if fragment.unit.group.is_some() {
             *by_unit.entry(fragment.unit).or_default() += 1;
         }
@@ -164,7 +176,7 @@ pub(super) fn gather(
     let mut reads: Vec<(Read<'_>, Option<Rows>)> = Vec::new();
     let mut known: HashMap<Unit, Option<(u32, u32)>> = HashMap::new();
     let mut gathered = Vec::new();
-    for Found { id, fragments, .. } in found {
+    for Located { id, fragments, .. } in located {
         let mut of = Gathered { id: *id, spots: Vec::new(), rows: Vec::new() };
         for fragment in fragments.iter().cloned() {
             let Some(part) = parts.view.parts.get(fragment.unit.part) else { continue };
@@ -284,8 +296,8 @@ fn together(parts: &Parts<'_>, by_unit: HashMap<Unit, usize>) -> HashSet<Unit> {
     fits.map(|(_, unit, _)| unit).collect()
 }
 
-fn found(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Result<Found, Error> {
-    let mut found = Found { id, fragments: Vec::new(), starts: None, is_in_head: false };
+fn located(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Result<Located, Error> {
+    let mut found = Located { id, fragments: Vec::new(), starts: None, is_in_head: false };
     for (part, group, rows) in elsewhere.find(id) {
         let Some((of, reader)) = parts.view.parts.get(part).zip(parts.reader_at(part)) else {
             continue;

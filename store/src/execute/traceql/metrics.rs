@@ -32,7 +32,6 @@ use super::want::Want;
 use crate::error::{Error, Kind};
 use crate::execute::Parts;
 use cells::Cells;
-pub(crate) use cells::Counted;
 use count::Count;
 use grid::Grid;
 use spread::Spread;

@@ -8,7 +8,7 @@ use super::judge::{Piece, Place, first_of_each};
 use super::program::Program;
 use super::rows::Rows;
 use super::traces::Traces;
-use super::units::{Limits, Loaded, Unit};
+use super::units::{Loaded, Unit};
 use super::want::Want;
 use crate::block::section::summary::Trace;
 use crate::error::Error;
@@ -41,17 +41,18 @@ pub(super) struct Scan<'s> {
     pub(super) program: &'s Program,
 }
 
-/// Traces of a unit that are judged later.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// Those that may stand in several places.
-    pub(super) several: Vec<TraceId>,
-    /// Those whose parents are told by ids, by their numbers.
-    pub(super) unplaced: Vec<u32>,
+/// How a trace of a unit can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// By what was read of the unit.
+    Here,
+    /// It may stand in other places, too.
+    Elsewhere,
+    /// By ids: a parent is named that was not found.
+    Unplaced,
+    /// It cannot match: for a group of filters it has no row.
+    Unmet,
 }
-
-/// Between two looks at the budget, so many traces are judged.
-const TRACES_STEP: usize = 256;
 
 impl<'s> Scan<'s> {
     pub(super) fn new(
@@ -74,52 +75,45 @@ impl<'s> Scan<'s> {
         self.piece().bound.batch
     }
 
-    /// Calls `judge` with traces that have rows among the candidates, stand here alone and can be
-    /// judged by what was read; returns the others. Those of a file come newest first: it has them
-    /// by their starts. `is_known` tells which need no look.
-    pub(super) fn candidates(
-        &self,
-        candidates: &Rows,
-        elsewhere: &Elsewhere<'_>,
-        limits: &mut Limits<'_>,
-        is_known: impl Fn(TraceId) -> bool,
-        mut judge: impl FnMut(u32, TraceId),
-    ) -> Result<Left, Error> {
-        let mut left = Left::default();
-        let is_alone = elsewhere.is_nowhere(self.unit.part);
+    /// The traces that have rows among the candidates, by their numbers. Those of a file come newest
+    /// first: it has them by their starts.
+    pub(super) fn traces_of(&self, candidates: &Rows) -> impl Iterator<Item = u32> {
         let mut done = Rows::none(if self.is_head { self.traces.len() } else { 0 });
-        let (mut step, mut at) = (0usize, if self.is_head { 0 } else { candidates.len() });
-        let next =
-            |at| if self.is_head { candidates.next_from(at) } else { candidates.last_before(at) };
-        while let Some(row) = next(at) {
-            at = if self.is_head { row + 1 } else { row };
-            let Some(trace) = self.traces.of_row(row).filter(|trace| !done.contains(*trace)) else {
-                continue;
-            };
-            if !self.is_head {
-                at = self.traces.span(trace).start.min(row);
-            }
-            done.set(trace);
-            step += 1;
-            if step.is_multiple_of(TRACES_STEP) && limits.is_over() {
-                break;
-            }
-            limits.inspected.traces += 1;
-            let Some(id) = self.traces.id(trace) else { continue };
-            if is_known(id) {
-                continue;
-            }
-            if !is_alone && elsewhere.may_have(self.unit.part, id)? {
-                left.several.push(id);
-            } else if self.meets_groups(trace) {
-                if self.is_unplaced(trace) {
-                    left.unplaced.push(trace);
-                } else {
-                    judge(trace, id);
+        let mut at = if self.is_head { 0 } else { candidates.len() };
+        std::iter::from_fn(move || {
+            loop {
+                let row = match self.is_head {
+                    true => candidates.next_from(at)?,
+                    false => candidates.last_before(at)?,
+                };
+                at = if self.is_head { row + 1 } else { row };
+                let trace = self.traces.of_row(row).filter(|trace| !done.contains(*trace));
+                let Some(trace) = trace else { continue };
+                if !self.is_head {
+                    at = self.traces.span(trace).start.min(row);
                 }
+                done.set(trace);
+                return Some(trace);
             }
-        }
-        Ok(left)
+        })
+    }
+
+    /// How a trace with rows among the candidates can be judged.
+    pub(super) fn stands(
+        &self,
+        trace: u32,
+        id: TraceId,
+        elsewhere: &Elsewhere<'_>,
+    ) -> Result<Stands, Error> {
+        Ok(if elsewhere.may_have(self.unit.part, id)? {
+            Stands::Elsewhere
+        } else if !self.meets_groups(trace) {
+            Stands::Unmet
+        } else if self.is_unplaced(trace) {
+            Stands::Unplaced
+        } else {
+            Stands::Here
+        })
     }
 
     /// Whether of each group of filters one may be true in the trace.

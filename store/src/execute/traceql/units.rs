@@ -163,6 +163,9 @@ pub(super) fn base(parts: &Parts<'_>, unit: Unit) -> u32 {
     reader.map_or(0, |(reader, group)| parts.rows(part, reader, group).start)
 }
 
+/// Between two looks at the budget, so many traces are judged.
+const TRACES_STEP: u64 = 256;
+
 /// Whether an evaluation has to end, and why.
 pub(super) struct Limits<'c> {
     clock: &'c dyn Clock,
@@ -186,6 +189,12 @@ impl<'c> Limits<'c> {
     /// Notes what is read besides: of a unit again, or of traces that stand in several.
     pub(super) fn read_more(&mut self, batch: &Batch) {
         self.inspected.bytes += batch.heap_bytes() as u64;
+    }
+
+    /// Notes a trace that is looked at. Whether something is used up is looked up now and then.
+    pub(super) fn is_over_at_trace(&mut self) -> bool {
+        self.inspected.traces += 1;
+        self.inspected.traces.is_multiple_of(TRACES_STEP) && self.is_over()
     }
 
     /// Whether something is used up; from then on, always.

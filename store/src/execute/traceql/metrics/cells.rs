@@ -9,6 +9,7 @@ use traceql::ast::{MetricsFunction, Over, Static};
 use super::grid::Grid;
 use super::sketch::Sketch;
 use super::table::{Example, NAME, Row, seconds};
+use crate::execute::answers::Answer;
 
 /// Most groups times intervals.
 const CELLS_MAX: usize = 4 << 20;
@@ -65,9 +66,8 @@ pub(crate) struct Counted {
 /// A group: its values, its cells, and spans that stand for others.
 type CountedGroup = (Vec<Static>, Vec<(Nanos, Cell)>, Vec<Example>);
 
-impl Counted {
-    /// Heap bytes held, about.
-    pub(super) fn heap_bytes(&self) -> usize {
+impl Answer for Counted {
+    fn heap_bytes(&self) -> usize {
         let cell = |(_, cell): &(Nanos, Cell)| size_of::<(Nanos, Cell)>() + cell.heap_bytes();
         let group = |(key, cells, examples): &CountedGroup| {
             key.len() * 64

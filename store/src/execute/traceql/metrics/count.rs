@@ -19,7 +19,7 @@ use crate::execute::traceql::field::{Access, duration};
 use crate::execute::traceql::judge::{Piece, TraceSpans, effective};
 use crate::execute::traceql::program::Program;
 use crate::execute::traceql::rows::Rows;
-use crate::execute::traceql::scan::{Left, Scan, Wants};
+use crate::execute::traceql::scan::{Scan, Stands, Wants};
 use crate::execute::traceql::search::candidates;
 use crate::execute::traceql::traces::Traces;
 use crate::execute::traceql::units::{Limits, Unit, base, load, read};
@@ -46,6 +46,15 @@ pub(super) struct Count<'c> {
     pub(super) elsewhere: &'c Elsewhere<'c>,
     pub(super) joined: HashSet<TraceId>,
     pub(super) huge: Option<String>,
+}
+
+/// Traces of a unit that are counted later.
+#[derive(Default)]
+struct Left {
+    /// Those that may stand in several places.
+    several: Vec<TraceId>,
+    /// Those whose parents are told by ids, by their numbers.
+    unplaced: Vec<u32>,
 }
 
 /// No group.
@@ -109,23 +118,24 @@ impl Count<'_> {
             limits.inspected.traces += u64::from(traces.len());
             picked.extend(candidates.iter());
         } else {
-            let joined = std::mem::take(&mut self.joined);
-            let done = scan.candidates(
-                &candidates,
-                self.elsewhere,
-                limits,
-                |id| joined.contains(&id),
-                |trace, _| {
-                    if is_plain {
+            for trace in scan.traces_of(&candidates) {
+                if limits.is_over_at_trace() {
+                    break;
+                }
+                let Some(id) = traces.id(trace).filter(|id| !self.joined.contains(id)) else {
+                    continue;
+                };
+                match scan.stands(trace, id, self.elsewhere)? {
+                    Stands::Here if is_plain => {
                         let rows = scan.places(trace).into_iter().map(|place| place.row);
                         picked.extend(rows.filter(|row| candidates.contains(*row)));
-                    } else {
-                        self.trace(&scan, trace, &mut picked);
                     }
-                },
-            );
-            self.joined = joined;
-            left = done?;
+                    Stands::Here => self.trace(&scan, trace, &mut picked),
+                    Stands::Elsewhere => left.several.push(id),
+                    Stands::Unplaced => left.unplaced.push(trace),
+                    Stands::Unmet => {}
+                }
+            }
         }
         if !picked.is_sorted() {
             picked.sort_unstable();

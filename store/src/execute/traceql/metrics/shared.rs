@@ -14,7 +14,7 @@ use super::cells::{Cells, Counted};
 use super::count::Count;
 use super::grid::Grid;
 use crate::error::Error;
-use crate::execute::traceql::gather::{Found, Spots, TRACES_MAX, find, gather};
+use crate::execute::traceql::gather::{Located, Spots, TRACES_MAX, gather, locate};
 use crate::execute::traceql::judge::TraceSpans;
 use crate::execute::traceql::units::{Limits, Unit, starts};
 
@@ -72,18 +72,22 @@ impl Count<'_> {
         if !is_one {
             key.extend_from_slice(format!("{:?}", part.phase()).as_bytes());
         }
-        let answers = self.parts.counted;
+        let answers = self.parts.answers;
         let huge = self.huge.take();
         let mut cut = None;
-        let kept = answers.get_or(xxh3_128(key), Counted::heap_bytes, || {
-            let counted = count(self, limits)?;
-            // Of what was cut short, what there is counts this time.
-            if limits.ended.is_some() || self.huge.is_some() {
-                cut = counted;
-                return Ok(None);
-            }
-            Ok(counted)
-        })?;
+        let kept = answers.get_or(
+            xxh3_128(key),
+            |_| true,
+            || {
+                let counted = count(self, limits)?;
+                // Of what was cut short, what there is counts this time.
+                if limits.ended.is_some() || self.huge.is_some() {
+                    cut = counted;
+                    return Ok(None);
+                }
+                Ok(counted)
+            },
+        )?;
         self.huge = huge.or_else(|| self.huge.take());
         let counted = kept.or_else(|| cut.map(Arc::new));
         if let Some(counted) = &counted {
@@ -144,20 +148,21 @@ impl Count<'_> {
         if ids.is_empty() {
             return Ok(());
         }
-        let found = find(self.parts, self.elsewhere, &ids)?;
-        let starts = |found: &Found| found.starts().and_then(|starts| self.grid.part(&starts));
+        let located = locate(self.parts, self.elsewhere, &ids)?;
+        let starts =
+            |located: &Located| located.starts().and_then(|starts| self.grid.part(&starts));
         let is_shared = self.compare.is_none();
         let (shared, other): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|found| is_shared && starts(found).is_some());
+            located.into_iter().partition(|located| is_shared && starts(located).is_some());
         self.gather(&other, limits)?;
-        let all = shared.iter().filter_map(Found::starts);
+        let all = shared.iter().filter_map(Located::starts);
         let all = all.reduce(|all, starts| TimeRange {
             start: all.start.min(starts.start),
             end: all.end.max(starts.end),
         });
         let Some(part) = all.and_then(|all| self.grid.part(&all)) else { return Ok(()) };
         let mut key = self.asked();
-        shared.iter().for_each(|found| found.put_key(self.parts, &mut key));
+        shared.iter().for_each(|located| located.put_key(self.parts, &mut key));
         self.kept(&mut key, part, limits, |own, limits| {
             let counted = own.apart(part, |own| own.gather(&shared, limits).map(Some))?;
             Ok(counted.map(|(counted, ())| counted))
@@ -165,15 +170,15 @@ impl Count<'_> {
         Ok(())
     }
 
-    fn gather(&mut self, found: &[Found], limits: &mut Limits<'_>) -> Result<(), Error> {
+    fn gather(&mut self, located: &[Located], limits: &mut Limits<'_>) -> Result<(), Error> {
         let (parts, program, wants) = (self.parts, self.program, self.wants);
-        for found in found.chunks(TRACES_MAX) {
+        for located in located.chunks(TRACES_MAX) {
             if limits.is_over() {
                 break;
             }
             let want = (&wants.joined, true);
             let count = |id: TraceId, spans: &TraceSpans<'_>, _: &Spots<'_>| self.spans(id, spans);
-            let huge = gather(parts, program, want, found, limits, count)?;
+            let huge = gather(parts, program, want, located, limits, count)?;
             if let Some(id) = huge.first() {
                 self.huge = Some(format!("trace {id} is huge: its parts were judged one by one"));
             }

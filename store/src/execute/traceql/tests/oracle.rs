@@ -196,8 +196,11 @@ impl<'s> Trace<'s> {
             ScalarExpr::Aggregate(aggregate) => {
                 let value = self.aggregate(aggregate, &set.spans)?;
                 let label = aggregate.to_string();
-                set.attributes.retain(|(known, _)| *known != label);
-                set.attributes.push((label, vec![value.clone()]));
+                let of = vec![value.clone()];
+                match set.attributes.iter_mut().find(|(known, _)| *known == label) {
+                    Some((_, before)) => *before = of,
+                    None => set.attributes.push((label, of)),
+                }
                 Some(value)
             }
             ScalarExpr::Pipeline { pipeline, aggregate, .. } => {
@@ -404,7 +407,7 @@ impl<'s> Trace<'s> {
         let text = |text: &str| vec![Static::Text(text.to_owned())];
         let id = |id: u8| span_id(id).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let roots = || self.spans.iter().filter(|span| span.parent == 0);
-        let root = || roots().min_by_key(|span| (span.start, span.id, span.kind));
+        let root = || roots().min_by_key(|span| (span.effective(), span.id, span.kind));
         let length = |nanos: u64| vec![Static::Duration(i64::try_from(nanos).unwrap())];
         match intrinsic {
             Intrinsic::Duration => length(of.duration),

@@ -8,7 +8,7 @@ use traceql::ast::{Query, Root, Static};
 use traceql::plan;
 
 use super::oracle::{Trace, service, traces};
-use super::world::{S, Still, Where, World, scattered, span_id, trace_id};
+use super::world::{NOW, S, SECOND, Still, Where, World, scattered, span_id, trace_id};
 use crate::execute::traceql::{Budget, SearchAnswer, SearchRequest, Value, search};
 
 pub(super) fn ask(query: &Query, limit: usize) -> SearchRequest {
@@ -73,7 +73,8 @@ fn told(answer: &SearchAnswer) -> Vec<String> {
 }
 
 /// The same from the plain evaluator.
-fn expected(world: &World, query: &Query, limit: usize) -> Vec<String> {
+fn expected(world: &World, request: &SearchRequest) -> Vec<String> {
+    let SearchRequest { query, during, limit, .. } = request;
     let Root::Spans(pipeline) = &query.root else { panic!("no search") };
     let mut shown = plan::selected(query);
     for field in plan::reads(query).fields {
@@ -85,14 +86,15 @@ fn expected(world: &World, query: &Query, limit: usize) -> Vec<String> {
     for (id, spans) in traces(&world.spans) {
         let trace = Trace::new(&spans);
         let sets = trace.run(pipeline);
-        if sets.is_empty() {
+        let mut matching = sets.iter().flat_map(|set| &set.spans);
+        if !matching.any(|at| during.contains(Nanos(spans[*at].effective()))) {
             continue;
         }
         let rank = spans.iter().map(S::effective).min().unwrap();
         let start = spans.iter().map(|span| span.start).min().unwrap();
         let end = spans.iter().map(|span| span.start + span.duration).max().unwrap();
         let roots = spans.iter().filter(|span| span.parent == 0);
-        let root = roots.min_by_key(|span| (span.start, span.id, span.kind));
+        let root = roots.min_by_key(|span| (span.effective(), span.id, span.kind));
         let mut services: std::collections::BTreeMap<
             String,
             crate::execute::traceql::ServiceStats,
@@ -137,7 +139,7 @@ fn expected(world: &World, query: &Query, limit: usize) -> Vec<String> {
         found.push(((Reverse(rank), trace_id(id)), lines));
     }
     found.sort();
-    found.into_iter().take(limit).flat_map(|(_, lines)| lines).collect()
+    found.into_iter().take(*limit).flat_map(|(_, lines)| lines).collect()
 }
 
 fn field() -> impl Strategy<Value = String> {
@@ -282,19 +284,52 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
         .prop_filter_map("no query", |text| traceql::parse(&text).ok())
 }
 
+/// Mostly all of time.
+fn during() -> impl Strategy<Value = TimeRange> {
+    let at = |millis: u64| Nanos(NOW - SECOND + millis * 1_000_000);
+    prop_oneof![
+        2 => Just(TimeRange::ALL),
+        1 => (0u64..2_000, 0u64..2_000)
+            .prop_map(move |(from, len)| TimeRange { start: at(from), end: at(from + len) }),
+    ]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
     #[test]
     fn any_search_is_as_the_plain_evaluator_has_it(
         spans in scattered(),
         query in query(),
         limit in prop_oneof![Just(1usize), Just(10)],
+        during in during(),
     ) {
         let world = World::new(spans);
-        let answer = run(&world, &ask(&query, limit));
-        prop_assert_eq!(&answer.partial, &None);
-        prop_assert_eq!(told(&answer), expected(&world, &query, limit), "{}", query);
+        let request = SearchRequest { during, ..ask(&query, limit) };
+        // And again, of what is known by then.
+        for _ in 0..2 {
+            let answer = run(&world, &request);
+            prop_assert_eq!(&answer.partial, &None);
+            prop_assert_eq!(told(&answer), expected(&world, &request), "{} {:?}", query, during);
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_files_counts_when_others_come_and_go(
+        spans in scattered(),
+        query in query(),
+        limits in prop::collection::vec(1usize..4, 1..3),
+        views in prop::collection::vec((0usize..3, 1usize..6, during()), 2..6),
+    ) {
+        let mut world = World::new(spans);
+        for (from, parts, during) in views {
+            world.see(from..from + parts);
+            for limit in &limits {
+                let request = SearchRequest { during, ..ask(&query, *limit) };
+                let answer = run(&world, &request);
+                prop_assert_eq!(told(&answer), expected(&world, &request), "{} {:?}", query, during);
+            }
+        }
     }
 
     #[test]

@@ -27,7 +27,6 @@ use crate::disk::File;
 use crate::error::Error;
 use crate::execute::Parts;
 use crate::execute::answers::Answers;
-use crate::execute::traceql::Counted;
 use crate::head::{Config, Head};
 use crate::l0::L0;
 use crate::manifest::BlockMeta;
@@ -230,10 +229,12 @@ impl Clock for Still {
 /// A view of spans, and what is needed to read it.
 pub(super) struct World {
     view: View,
+    /// All parts that there are, each with its spans.
+    all: Vec<(Part, Vec<S>)>,
     tenant: TenantId,
     readers: Readers,
-    counted: Answers<Counted>,
-    /// All spans in the order of the view.
+    answers: Answers,
+    /// The spans of the view in its order.
     pub(super) spans: Vec<S>,
 }
 
@@ -287,7 +288,7 @@ impl World {
         spans.sort_by_key(|(_, place, number)| (*place, *number));
         let tenant = TenantId::single();
         let cache = Arc::new(Cache::new(1 << 20));
-        let (mut files, mut parts) = (HashMap::new(), Vec::new());
+        let (mut files, mut all) = (HashMap::new(), Vec::new());
         let groups = spans.chunk_by(|a, b| (a.1, a.2) == (b.1, b.2));
         for (number, group) in (1..).zip(groups) {
             let of: Vec<S> = group.iter().map(|(span, ..)| span.clone()).collect();
@@ -298,12 +299,12 @@ impl World {
                     let block = Block::new(&tenant, Arc::new(meta));
                     let file: Arc<dyn File> = Arc::new(Bytes(bytes));
                     files.insert(block.name.clone(), file);
-                    parts.push(Part::Block(Arc::new(block)));
+                    all.push((Part::Block(Arc::new(block)), of));
                 }
                 Some(Where::L0) => {
                     let (bytes, _) = file(&of, number, Level::L0, 1 << 20);
                     let l0 = L0::open(Arc::new(Bytes(bytes)), "l0".to_owned(), &cache).unwrap();
-                    parts.push(Part::L0(Arc::new(l0)));
+                    all.push((Part::L0(Arc::new(l0)), of));
                 }
                 _ => {
                     let head = Head::new(Config { keys_max: 3, ..Config::default() }, 42);
@@ -311,15 +312,26 @@ impl World {
                     let (_, rows) = turn.append(&tenant, Nanos(NOW), &request(&of), &[]).unwrap();
                     rows.publish();
                     drop(turn);
-                    let segments = head.view().unwrap().parts.into_iter();
-                    parts.extend(segments.map(|(segment, visible)| Part::Head(segment, visible)));
+                    let mut segments = head.view().unwrap().parts;
+                    assert_eq!(segments.len(), 1);
+                    let (segment, visible) = segments.remove(0);
+                    all.push((Part::Head(segment, visible), of));
                 }
             }
         }
         let readers = Readers::new(Arc::new(Memory(files)), cache);
-        let spans = spans.into_iter().map(|(span, ..)| span).collect();
-        let counted = Answers::default();
-        Self { view: View { parts, damage: Vec::new() }, tenant, readers, counted, spans }
+        let view = View { parts: Vec::new(), damage: Vec::new() };
+        let (answers, spans) = (Answers::default(), Vec::new());
+        let mut world = Self { view, all, tenant, readers, answers, spans };
+        world.see(0..usize::MAX);
+        world
+    }
+
+    /// From now on only some parts are in the view.
+    pub(super) fn see(&mut self, parts: std::ops::Range<usize>) {
+        let seen = self.all.iter().take(parts.end).skip(parts.start);
+        self.view.parts = seen.clone().map(|(part, _)| part.clone()).collect();
+        self.spans = seen.flat_map(|(_, spans)| spans.clone()).collect();
     }
 
     /// All in one place.
@@ -328,7 +340,7 @@ impl World {
     }
 
     pub(super) fn look<T>(&self, look: impl FnOnce(&Parts<'_>) -> T) -> T {
-        let parts = Parts::new(&self.view, &self.tenant, &self.readers, &self.counted);
+        let parts = Parts::new(&self.view, &self.tenant, &self.readers, &self.answers);
         let found = look(&parts);
         let problems = parts.into_problems();
         assert!(problems.is_empty(), "{problems:?}");
