@@ -1,9 +1,10 @@
 //! `GET /api/search`: a query or tags, durations and times in, traces out as Tempo writes them.
 //!
-//! [`Terms`] are what a client says, over HTTP or gRPC; tags become a query, and [`find`] asks the
-//! store. The answer is made in [`found`].
+//! [`Terms`] are what a client says, over HTTP or gRPC; tags become a query. The answer is made in
+//! [`found`], or as JSON in [`json`].
 
 mod found;
+mod json;
 mod logfmt;
 mod tags;
 
@@ -14,9 +15,8 @@ use traceql::ast::Root;
 use super::answer::Answer;
 use super::call::{Call, Parameters};
 use super::error::Fault;
-use super::pb::SearchResponse;
 use super::{Api, Config, hint, time};
-pub(super) use found::metrics;
+pub(super) use found::{metrics, response};
 
 /// Traces of an answer where the request does not say.
 const LIMIT: u64 = 20;
@@ -36,9 +36,15 @@ pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let terms = Terms::read(&call.parameters()?)?;
     let hints = hint::of(&terms.query);
     let wanted = terms.wanted(&api.config, call.budget())?;
-    let found = find(api, &tenant, &wanted, None)?;
-    let answer = Answer::message(call, &found.response)?.with_partial(found.partial.as_deref());
-    Ok(answer.with_hints(&hints))
+    let found = api.parts.traces.query(&tenant, &wanted, &mut |_, _| {})?;
+    let answer = match call.takes_protobuf() {
+        true => Answer::message(call, &response(&found.traces, found.inspected))?,
+        false => {
+            let json = json::response(&found.traces, found.inspected);
+            Answer::json(json.map_err(|fault| Fault::internal(fault.to_string()))?)
+        }
+    };
+    Ok(answer.with_partial(found.partial.as_deref()).with_hints(&hints))
 }
 
 /// What a client says.
@@ -141,40 +147,6 @@ fn extend(query: &mut traceql::Query, more: &str) {
     {
         pipeline.stages.extend(more.stages);
     }
-}
-
-/// An answer, and why something may be missing in it.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) response: SearchResponse,
-    pub(super) partial: Option<String>,
-}
-
-/// Asks the store. With `on_found` traces go there as they are found, and the answer has those that
-/// are left.
-///
-/// # Errors
-/// As the store says.
-pub(super) fn find(
-    api: &Api,
-    tenant: &model::TenantId,
-    request: &SearchRequest,
-    on_found: Option<&mut dyn FnMut(SearchResponse)>,
-) -> Result<Found, Fault> {
-    let traces = &api.parts.traces;
-    let mut sent = 0;
-    let answer = match on_found {
-        None => traces.query(tenant, request, &mut |_, _| {})?,
-        Some(on_found) => traces.query(tenant, request, &mut |more, inspected| {
-            sent += more.len();
-            let traces = more.iter().map(|trace| found::trace(trace)).collect();
-            on_found(SearchResponse { traces, metrics: Some(metrics(inspected)) });
-        })?,
-    };
-    let rest = answer.traces.get(sent..).unwrap_or_default();
-    let traces = rest.iter().map(|trace| found::trace(trace)).collect();
-    let response = SearchResponse { traces, metrics: Some(metrics(answer.inspected)) };
-    Ok(Found { response, partial: answer.partial })
 }
 
 fn duration(parameters: &Parameters<'_>, name: &str) -> Result<Option<Nanos>, Fault> {

@@ -127,11 +127,23 @@ fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], IdFault> {
     }
 }
 
+/// The two digits of a byte.
+const fn hex_of(byte: u8) -> [u8; 2] {
+    const fn digit(half: u8) -> u8 {
+        if half < 10 { b'0' + half } else { b'a' + half - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
 macro_rules! hex_text {
     ($id:ty) => {
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                let mut text = [0; { size_of::<Self>() * 2 }];
+                for (two, byte) in text.chunks_exact_mut(2).zip(self.0) {
+                    two.copy_from_slice(&hex_of(byte));
+                }
+                f.write_str(str::from_utf8(&text).unwrap_or_default())
             }
         }
         impl fmt::Debug for $id {

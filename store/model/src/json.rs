@@ -15,7 +15,7 @@ mod tests;
 use std::fmt;
 
 pub use decode::decode;
-pub use encode::{encode, encode_attribute, put_text};
+pub use encode::{encode, encode_attribute, put_str, put_text};
 pub use schema::{SPAN_KINDS, STATUS_CODES};
 
 /// Where and why a JSON request cannot be read.

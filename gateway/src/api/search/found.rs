@@ -1,20 +1,32 @@
 //! Traces that were found, as Tempo's messages.
 
-use store::execute::traceql::{Inspected, SpanMatch, SpansetMatch, TraceMatch};
-use traceql::ast::{Field, Intrinsic};
+use std::sync::Arc;
 
-use crate::api::pb::{SearchMetrics, ServiceStats, Span, SpanSet, Trace};
+use store::execute::traceql::{Inspected, SpanMatch, SpansetMatch, TraceMatch};
+use traceql::ast::{Field, Intrinsic, Key, Whose};
+
+use crate::api::pb::{SearchMetrics, SearchResponse, ServiceStats, Span, SpanSet, Trace};
 use crate::api::value;
 
 /// What Tempo calls the service of a trace whose root has not come; clients compare with it.
 const NO_ROOT: &str = "<root span not yet received>";
 
-fn narrow(number: u64) -> u32 {
+/// A number in as many bits as it has there.
+pub(super) fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn root_or_none(service: &str) -> String {
-    if service.is_empty() { NO_ROOT.to_owned() } else { service.to_owned() }
+/// What the service of the root is called.
+pub(super) fn root_service(trace: &TraceMatch) -> &str {
+    if trace.root_service.is_empty() { NO_ROOT } else { &trace.root_service }
+}
+
+/// Whether a span shows its name, as in Tempo: only where the query reads it.
+pub(super) fn is_named(span: &SpanMatch) -> bool {
+    let is_name = |field: &Field| {
+        matches!((&field.key, field.whose), (Key::Intrinsic(Intrinsic::Name), Whose::Own))
+    };
+    span.attributes.iter().any(|(field, _)| is_name(field))
 }
 
 /// What was looked at.
@@ -28,6 +40,12 @@ pub(in crate::api) fn metrics(inspected: Inspected) -> SearchMetrics {
     }
 }
 
+/// Traces that a query has found, and what was looked at.
+pub(in crate::api) fn response(traces: &[Arc<TraceMatch>], inspected: Inspected) -> SearchResponse {
+    let traces = traces.iter().map(|found| trace(found)).collect();
+    SearchResponse { traces, metrics: Some(metrics(inspected)) }
+}
+
 /// A trace that a query has found.
 pub(super) fn trace(trace: &TraceMatch) -> Trace {
     let span_sets: Vec<SpanSet> = trace.spansets.iter().map(span_set).collect();
@@ -37,7 +55,7 @@ pub(super) fn trace(trace: &TraceMatch) -> Trace {
     });
     Trace {
         trace_id: trace.id.trimmed(),
-        root_service_name: root_or_none(&trace.root_service),
+        root_service_name: root_service(trace).to_owned(),
         root_trace_name: trace.root_name.clone(),
         start_time_unix_nano: trace.start.0,
         duration_ms: narrow(trace.duration.as_millis()),
@@ -58,16 +76,13 @@ fn span_set(set: &SpansetMatch) -> SpanSet {
 }
 
 fn span(span: &SpanMatch) -> Span {
-    let is_named = |field: &Field| *field == Field::intrinsic(Intrinsic::Name);
-    let named = span.attributes.iter().any(|(field, _)| is_named(field));
     let attributes = span
         .attributes
         .iter()
         .filter_map(|(field, of)| Some(value::pair(value::label(field)?, value::any(of))));
     Span {
         span_id: span.id.to_string(),
-        // As in Tempo: only where the query reads it.
-        name: if named { span.name.clone() } else { String::new() },
+        name: if is_named(span) { span.name.clone() } else { String::new() },
         start_time_unix_nano: span.start.0,
         duration_nanos: span.duration.0,
         attributes: attributes.collect(),

@@ -1,8 +1,10 @@
 //! What a search may say, and what its answer looks like.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use model::{SpanId, TraceId};
+use proptest::prelude::*;
 use store::execute::traceql::{
     Inspected, ServiceStats, SpanMatch, SpansetMatch, TraceMatch, Value,
 };
@@ -129,7 +131,7 @@ fn what_is_not_understood_is_refused_in_plain_words() {
 
 #[test]
 fn what_a_query_finds_is_tempos_to_the_letter() {
-    let field = |text: &str| traceql::field(text).unwrap();
+    let field = |text: &str| Arc::new(traceql::field(text).unwrap());
     let one = |value| Value::One(value);
     let span = SpanMatch {
         id: SpanId::parse("00f067aa0ba902b7").unwrap(),
@@ -191,4 +193,69 @@ fn what_a_query_finds_is_tempos_to_the_letter() {
             r#""inspectedSpans":"2"}"#
         )
     );
+}
+
+/// Texts that JSON escapes, and numbers that protobuf leaves out.
+fn found() -> impl Strategy<Value = TraceMatch> {
+    let text =
+        || prop::sample::select(vec!["", "shop", "\"\\\n\u{1}", "ü€"]).prop_map(str::to_owned);
+    let one = || {
+        prop_oneof![
+            text().prop_map(Static::Text),
+            any::<i64>().prop_map(Static::Int),
+            prop::sample::select(vec![0.0, -1.5, f64::NAN, 1e300]).prop_map(Static::Float),
+            any::<bool>().prop_map(Static::Bool),
+            any::<i64>().prop_map(Static::Duration),
+            Just(Static::Status(traceql::ast::Status::Error)),
+            Just(Static::Nil),
+        ]
+    };
+    let value = || {
+        prop_oneof![
+            3 => one().prop_map(Value::One),
+            1 => prop::collection::vec(one(), 1..3).prop_map(Value::Many),
+        ]
+    };
+    let names =
+        vec!["name", "span.a", "resource.service.name", "duration", "parent.b", "span.\"ü\""];
+    let field =
+        prop::sample::select(names).prop_map(|name| Arc::new(traceql::field(name).unwrap()));
+    let small = || prop_oneof![Just(0u64), 1u64..9, Just(u64::MAX)];
+    let span = (1u8..9, text(), small(), small(), prop::collection::vec((field, value()), 0..4))
+        .prop_map(|(id, name, start, duration, attributes)| SpanMatch {
+            id: SpanId::from_array([id; 8]),
+            name,
+            start: Nanos(start),
+            duration: Nanos(duration),
+            attributes,
+        });
+    let spans = prop::collection::vec(span, 0..3);
+    let set = (spans, small(), prop::collection::vec((text(), value()), 0..3))
+        .prop_map(|(spans, matched, attributes)| SpansetMatch { spans, matched, attributes });
+    let stats = (small(), small()).prop_map(|(spans, errors)| ServiceStats { spans, errors });
+    let times = (text(), text(), small(), small());
+    let services = prop::collection::btree_map(text(), stats, 0..3);
+    (1u8..99, times, prop::collection::vec(set, 0..3), services).prop_map(
+        |(id, (root_service, root_name, start, duration), spansets, services)| TraceMatch {
+            id: TraceId::from_array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, id]),
+            root_service,
+            root_name,
+            start: Nanos(start),
+            duration: Nanos(duration),
+            spansets,
+            services,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn json_is_the_message_in_json(
+        traces in prop::collection::vec(found().prop_map(Arc::new), 0..4),
+        spans in any::<u64>(),
+    ) {
+        let inspected = Inspected { bytes: 1, spans, ..Inspected::default() };
+        let message = serde_json::to_string(&response(&traces, inspected)).unwrap();
+        prop_assert_eq!(json::response(&traces, inspected).unwrap(), message);
+    }
 }

@@ -1,8 +1,11 @@
 //! What each method does.
 
+use std::sync::Arc;
+
 use model::Nanos;
 use prost::Message;
 use prost::bytes::Bytes;
+use store::execute::traceql::TraceMatch;
 
 use super::packets::Sending;
 use super::{Ask, Call, Told, frame};
@@ -84,11 +87,16 @@ fn searched(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> 
         query: request.query,
     };
     let wanted = terms.wanted(&api.config, ask.budget.clone())?;
-    let mut send = |response| {
-        frame::searched(response).iter().for_each(|packet| sending.message(packet));
+    let mut sent = 0;
+    let mut send = |traces: &[Arc<TraceMatch>], inspected| {
+        sent += traces.len();
+        let packets = frame::searched(search::response(traces, inspected));
+        packets.iter().for_each(|packet| sending.message(packet));
     };
-    let found = search::find(api, &ask.tenant, &wanted, Some(&mut send))?;
-    send(found.response);
+    let found = api.parts.traces.query(&ask.tenant, &wanted, &mut send)?;
+    let rest = found.traces.get(sent..).unwrap_or_default();
+    let packets = frame::searched(search::response(rest, found.inspected));
+    packets.iter().for_each(|packet| sending.message(packet));
     Ok(Told { partial: found.partial, hints })
 }
 

@@ -3,7 +3,7 @@
 //! [`Batch::columns`] lends them, [`Batch::from_parts`] takes them and checks that nothing points
 //! at what is not there: they come from a file.
 
-use super::{Batch, Events, Limits, Links, Request, TraceIndex};
+use super::{Batch, Events, Limits, Links, ODD, Request, TraceIndex, narrow_enum};
 use crate::attributes::Attributes;
 use crate::column::{Interner, Sparse};
 use crate::{Nanos, SpanId, TenantId, TraceId};
@@ -35,6 +35,10 @@ pub struct Columns<'b> {
     pub start: &'b [Nanos],
     /// Its own end.
     pub end: &'b [Nanos],
+    /// OTLP kind in a byte: 255 where it does not fit ([`Batch::kind`] has all).
+    pub kind: &'b [u8],
+    /// OTLP status code likewise.
+    pub status: &'b [u8],
     /// Its flags.
     pub flags: &'b [u32],
     /// Number of its name.
@@ -143,6 +147,8 @@ impl Batch {
             parent_id: &self.parent_id,
             start: &self.start,
             end: &self.end,
+            kind: &self.kind,
+            status: &self.status,
             flags: &self.flags,
             name: &self.name,
             resource: &self.resource,
@@ -164,8 +170,8 @@ impl Batch {
         parts.check()?;
         let mut batch = Self::new(Limits::default(), 0);
         let rows = parts.rows;
-        (0..).zip(&parts.kind).for_each(|(row, kind)| batch.push_kind(row, *kind));
-        (0..).zip(&parts.status).for_each(|(row, status)| batch.push_status(row, *status));
+        (batch.kind, batch.odd_kind) = narrow_enums(&parts.kind);
+        (batch.status, batch.odd_status) = narrow_enums(&parts.status);
         batch.enter_tenant(&parts.tenant);
         let Parts { received_at, .. } = parts;
         batch.requests.push(Request { first_row: 0, tenant: 0, received_at });
@@ -202,6 +208,17 @@ impl Batch {
         batch.links = parts.links;
         Ok(batch)
     }
+}
+
+/// Enums as bytes, and those that do not fit into one.
+fn narrow_enums(values: &[i32]) -> (Vec<u8>, Sparse) {
+    let bytes: Vec<u8> = values.iter().map(|value| narrow_enum(*value)).collect();
+    let mut odd = Sparse::default();
+    if bytes.contains(&ODD) {
+        let all = (0..).zip(values).filter(|(_, value)| narrow_enum(**value) == ODD);
+        all.for_each(|(row, value)| odd.put(row, value.cast_unsigned()));
+    }
+    (bytes, odd)
 }
 
 impl Parts {

@@ -52,6 +52,13 @@ pub fn put_text(out: &mut String, text: &[u8]) {
     out.push('"');
 }
 
+/// The same of text that is known to be UTF-8.
+pub fn put_str(out: &mut String, text: &str) {
+    out.push('"');
+    put_escaped(out, text);
+    out.push('"');
+}
+
 fn put_escaped(out: &mut String, text: &str) {
     let mut rest = text;
     loop {

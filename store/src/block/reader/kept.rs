@@ -28,6 +28,9 @@ enum Small {
 impl Kept {
     /// Keeps what was read.
     pub(in crate::block) fn new(values: &Values) -> Self {
+        // What codes stand for is looked up once, and not each time.
+        let resolved = values.resolved();
+        let values = resolved.as_ref().unwrap_or(values);
         let small = match values.owned() {
             Owned::Codes(codes) => narrow(codes)
                 .map(Small::Codes8)

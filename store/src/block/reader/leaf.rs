@@ -169,6 +169,21 @@ impl Values {
         self.width
     }
 
+    /// The same column with the numbers that its codes stand for, where those are small; nothing
+    /// where it has no such codes.
+    pub(in crate::block) fn resolved(&self) -> Option<Self> {
+        let Owned::Codes(codes) = &self.values else { return None };
+        let Some(Owned::Words32(all)) = self.dictionary.as_deref() else { return None };
+        let is_small = all.iter().all(|word| *word <= u16::MAX.into());
+        is_small.then(|| Self {
+            rep: self.rep.clone(),
+            def: self.def.clone(),
+            values: Owned::Words32(pick(codes, all)),
+            dictionary: None,
+            ..*self
+        })
+    }
+
     /// The same column with other rows.
     pub(in crate::block) fn with(&self, rep: Vec<u8>, def: Vec<u8>, values: Owned) -> Self {
         let dictionary = self.dictionary.clone();

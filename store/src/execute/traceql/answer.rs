@@ -87,7 +87,7 @@ pub struct SpanMatch {
     pub duration: Nanos,
     /// What the query reads of it and it has: selected fields in the order of the query, then the
     /// others by scope and name. Also `name` and `duration`, where they are read.
-    pub attributes: Vec<(Field, Value)>,
+    pub attributes: Vec<(Arc<Field>, Value)>,
 }
 
 /// Series over time.

@@ -7,7 +7,7 @@ use model::otlp::overflow;
 use traceql::ast::Static;
 
 use super::rows::Rows;
-use super::value::{Test, any_of, by_order, key_value, of_any};
+use super::value::{Test, any_of, key_value, of_any};
 
 /// What a condition is for each row of a table: whether some value of the row meets it, and
 /// whether one has a type that fits it.
@@ -15,6 +15,55 @@ use super::value::{Test, any_of, by_order, key_value, of_any};
 pub(super) struct Met {
     pub(super) met: Rows,
     pub(super) fits: Rows,
+}
+
+/// What is asked of rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'t> {
+    pub(super) test: &'t Test,
+    /// Whether anybody asks for the rows with a type that fits.
+    pub(super) wants_fits: bool,
+}
+
+impl Asked<'_> {
+    /// What is known of the number that each row has; of numbers past the end, nothing.
+    pub(super) fn by_number<N: Copy + Into<u32>>(
+        self,
+        known: &[Option<bool>],
+        numbers: &[N],
+        within: &Rows,
+    ) -> Met {
+        let is = |of: fn(&Option<bool>) -> bool| known.iter().map(of).collect::<Vec<bool>>();
+        let (met, fits) = (is(|known| *known == Some(true)), is(Option::is_some));
+        let rows = |table: &[bool]| match table.contains(&true) {
+            true => within.filter_by(numbers, |number| {
+                table.get(number.into() as usize).copied().unwrap_or_default()
+            }),
+            false => Rows::none(within.len()),
+        };
+        let met_rows = rows(&met);
+        // What is asked for in most queries is of one type, and all of it fits.
+        let fits_rows =
+            if !self.wants_fits || met == fits { met_rows.clone() } else { rows(&fits) };
+        Met { met: met_rows, fits: fits_rows }
+    }
+
+    /// Notes the rows of a column by their values, all of which fit.
+    fn note<T: Copy>(
+        self,
+        found: &mut Met,
+        (rows, values): (&[u32], &[T]),
+        is_met: impl Fn(T) -> bool,
+    ) {
+        for (row, value) in rows.iter().zip(values) {
+            if is_met(*value) {
+                found.met.set(*row);
+            }
+        }
+        if self.wants_fits {
+            rows.iter().for_each(|row| found.fits.set(*row));
+        }
+    }
 }
 
 impl Met {
@@ -67,13 +116,25 @@ impl<'b> Attrs<'b> {
     }
 
     /// What a test is for the rows of `within`. It runs once per distinct value.
-    pub(super) fn test(&self, test: &Test, within: &Rows) -> Met {
+    pub(super) fn test(&self, asked: Asked<'_>, within: &Rows) -> Met {
+        let test = asked.test;
         let mut found = Met::none(within.len());
         for column in &self.columns {
+            let rows = &column.rows;
             match &column.values {
+                Values::Codes(codes, values)
+                    if column.kind == Type::String
+                        && let Some(texts) =
+                            test.texts().filter(|texts| texts.len() <= TEXTS_FEW) =>
+                {
+                    let of = |text: &&str| position(values, text.as_bytes());
+                    let mut met: Vec<u32> = texts.iter().filter_map(of).collect();
+                    met.sort_unstable();
+                    asked.note(&mut found, (rows, codes), |code| met.contains(&code));
+                }
                 Values::Codes(codes, values) => {
                     let mut known = vec![UNKNOWN; values.len()];
-                    for (row, code) in column.rows.iter().zip(codes) {
+                    for (row, code) in rows.iter().zip(codes) {
                         if !within.contains(*row) {
                             continue;
                         }
@@ -88,17 +149,14 @@ impl<'b> Attrs<'b> {
                 Values::Words(_) if test.is_text() => {}
                 Values::Words(words)
                     if column.kind == Type::Int
-                        && let Some((op, number)) = test.of_int() =>
+                        && let Some(range) = test.of_int() =>
                 {
-                    for (row, word) in column.rows.iter().zip(words) {
-                        if within.contains(*row) {
-                            let is_met = by_order(op, word.cast_signed().cmp(&number));
-                            found.note(*row, Some(is_met));
-                        }
-                    }
+                    asked.note(&mut found, (rows, words), |word| {
+                        range.contains(&word.cast_signed())
+                    });
                 }
                 Values::Words(words) => {
-                    for (row, word) in column.rows.iter().zip(words) {
+                    for (row, word) in rows.iter().zip(words) {
                         if within.contains(*row) {
                             let value = word_value(column.kind, *word);
                             found.note(*row, value.and_then(|value| test.meets(&value)));
@@ -107,7 +165,8 @@ impl<'b> Attrs<'b> {
                 }
             }
         }
-        found
+        // Some were noted whether anybody asked for them or not.
+        Met { met: found.met.and(within), fits: found.fits.and(within) }
     }
 
     fn meets(&self, kind: Type, bytes: &[u8], test: &Test) -> Option<bool> {
@@ -180,6 +239,14 @@ impl<'b> Attrs<'b> {
             }
         }
     }
+}
+
+/// So few texts are looked for among the distinct values, which need not be looked at otherwise.
+const TEXTS_FEW: usize = 4;
+
+/// The number of a text among distinct ones.
+fn position(values: &Interner, text: &[u8]) -> Option<u32> {
+    (0..).zip(values.values()).find(|(_, value)| *value == text).map(|(code, _)| code)
 }
 
 const UNKNOWN: u8 = 0;

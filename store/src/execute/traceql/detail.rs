@@ -225,7 +225,7 @@ impl Answer for TraceMatch {
             Value::Many(values) => values.len() * 64,
         };
         let span = |span: &SpanMatch| {
-            let field = |(field, of): &(Field, Value)| size_of_val(field) + 32 + value(of) + 64;
+            let field = |of: &(Arc<Field>, Value)| size_of_val(of) + value(&of.1);
             size_of_val(span)
                 + span.name.capacity()
                 + span.attributes.iter().map(field).sum::<usize>()
@@ -368,7 +368,7 @@ fn span_match(program: &Program, spans: &TraceSpans<'_>, span: u32) -> SpanMatch
     let attribute = |field: &usize| {
         let mut values: Vec<Static> = Vec::new();
         spans.values(*field, span, &mut values);
-        Some((program.fields.get(*field).clone(), Value::of(values)?))
+        Some((program.fields.shared(*field), Value::of(values)?))
     };
     SpanMatch {
         id: batch.span_id(row),

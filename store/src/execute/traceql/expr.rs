@@ -3,6 +3,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use model::batch::Batch;
 use traceql::ast::{
@@ -17,7 +18,7 @@ use super::value::{Test, any_of, by_order, compare, order_ids};
 /// The fields of a query, each once, by number.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    list: Vec<Field>,
+    list: Vec<Arc<Field>>,
     /// Regexes that spans have as values: compiled once while they repeat.
     regexes: RefCell<HashMap<String, Option<Regex>>>,
 }
@@ -28,19 +29,24 @@ const REGEXES_MAX: usize = 64;
 impl Fields {
     /// The number of a field.
     pub(super) fn number(&mut self, field: &Field) -> usize {
-        if let Some(at) = self.list.iter().position(|known| known == field) {
+        if let Some(at) = self.list.iter().position(|known| **known == *field) {
             return at;
         }
-        self.list.push(field.clone());
+        self.list.push(Arc::new(field.clone()));
         self.list.len() - 1
     }
 
-    pub(super) fn list(&self) -> &[Field] {
+    pub(super) fn list(&self) -> &[Arc<Field>] {
         &self.list
     }
 
     pub(super) fn get(&self, number: usize) -> &Field {
         &self.list[number]
+    }
+
+    /// The same for whoever keeps it.
+    pub(super) fn shared(&self, number: usize) -> Arc<Field> {
+        Arc::clone(&self.list[number])
     }
 
     fn matches(&self, text: &str, pattern: &str) -> Option<bool> {
@@ -312,7 +318,7 @@ impl Expr {
                 Truth { yes: all.yes.and(within), no: all.no.and(within) }
             }
             Node::Constant(None) => Truth::never(within.len()),
-            Node::Test(field, test) => bound.access(*field).test(test, within),
+            Node::Test(field, test) => bound.access(*field).test(test, within, wants_no),
             Node::Exists(field) => Truth::exact(bound.access(*field).present()).within(within),
             Node::Missing(field) => Truth::exact(bound.access(*field).missing()).within(within),
             Node::Not(of) => of.truth(bound, within, true).not(),

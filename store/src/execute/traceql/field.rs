@@ -1,15 +1,17 @@
 //! A field of the query on the columns of a batch.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
+use model::Nanos;
 use model::batch::{Batch, Columns};
 use model::column::count;
 use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status, Whose};
 
-use super::attrs::{Attrs, Met, met_of, state_of};
+use super::attrs::{Asked, Attrs, Met, met_of, state_of};
 use super::fragments::{of_fragments, scope_text, scopes};
 use super::rows::{Rows, Truth};
-use super::value::{Test, any_of, by_order};
+use super::value::{Test, any_of};
 
 /// Whether a field can be read off the span alone, or takes its whole trace.
 pub(super) fn is_local(field: &Field) -> bool {
@@ -104,32 +106,34 @@ impl<'b> Access<'b> {
         Self { batch, columns, len: count(batch.len()), from }
     }
 
-    /// For which of `within` a comparison with a literal holds.
-    pub(super) fn test(&self, test: &Test, within: &Rows) -> Truth {
+    /// For which of `within` a comparison with a literal holds, and, if that is wanted, for which it
+    /// does not.
+    pub(super) fn test(&self, test: &Test, within: &Rows, wants_no: bool) -> Truth {
+        let asked = Asked { test, wants_fits: wants_no || test.is_negated };
         let met = match &self.from {
-            From::Span(intrinsic) => self.test_intrinsic(*intrinsic, test, within),
-            From::Attrs(attrs) => attrs.test(test, within),
-            From::Resource(values) => distinct(self.columns.resource, values, test, within),
-            From::Scope(values) => distinct(self.columns.scope, values, test, within),
+            From::Span(intrinsic) => self.test_intrinsic(*intrinsic, asked, within),
+            From::Attrs(attrs) => attrs.test(asked, within),
+            From::Resource(values) => distinct(self.columns.resource, values, asked, within),
+            From::Scope(values) => distinct(self.columns.scope, values, asked, within),
             From::Unscoped(attrs, values) => {
                 let of_resource =
-                    |within: &Rows| distinct(self.columns.resource, values, test, within);
+                    |within: &Rows| distinct(self.columns.resource, values, asked, within);
                 if attrs.is_empty() {
                     of_resource(within)
                 } else {
                     let present = attrs.present(self.len);
-                    let own = attrs.test(test, within);
+                    let own = attrs.test(asked, within);
                     let other = of_resource(&within.clone().minus(&present));
                     Met { met: own.met.or(&other.met), fits: own.fits.or(&other.fits) }
                 }
             }
             From::Event(attrs) => {
                 let events = &self.columns.events.row;
-                self.fold(events, &attrs.test(test, &Rows::all(count(events.len()))))
+                self.fold(events, &attrs.test(asked, &Rows::all(count(events.len()))))
             }
             From::Link(attrs) => {
                 let links = &self.columns.links.row;
-                self.fold(links, &attrs.test(test, &Rows::all(count(links.len()))))
+                self.fold(links, &attrs.test(asked, &Rows::all(count(links.len()))))
             }
             From::Elsewhere => Met::none(self.len),
         };
@@ -147,7 +151,8 @@ impl<'b> Access<'b> {
         met
     }
 
-    fn test_intrinsic(&self, intrinsic: Intrinsic, test: &Test, within: &Rows) -> Met {
+    fn test_intrinsic(&self, intrinsic: Intrinsic, asked: Asked<'_>, within: &Rows) -> Met {
+        let test = asked.test;
         let mut met = Met::none(self.len);
         match intrinsic {
             Intrinsic::Name => {
@@ -155,7 +160,7 @@ impl<'b> Access<'b> {
                 if names.len() < NAMES_FEW || names.len() < within.len() as usize / 4 {
                     let all = 0..count(names.len());
                     let known: Vec<_> = all.map(|code| test.meets_text(names.text(code))).collect();
-                    return by_number(&known, within, |row| self.batch.name_code(row) as usize);
+                    return asked.by_number(&known, self.columns.name, within);
                 }
                 let mut known = vec![0; names.len()];
                 for row in within.iter() {
@@ -175,15 +180,11 @@ impl<'b> Access<'b> {
                 };
                 let known: [Option<bool>; 6] =
                     std::array::from_fn(|n| i32::try_from(n).ok().and_then(of));
-                let at = |number: i32| usize::try_from(number).unwrap_or(usize::MAX);
-                return match is_kind {
-                    true => by_number(&known, within, |row| at(self.batch.kind(row))),
-                    false => by_number(&known, within, |row| at(self.batch.status(row))),
-                };
+                let bytes = if is_kind { self.columns.kind } else { self.columns.status };
+                return asked.by_number(&known, bytes, within);
             }
-            Intrinsic::Duration if let Some((op, nanos)) = test.of_nanos() => {
-                let is_met = |row: u32| by_order(op, duration(self.batch, row).cmp(&nanos));
-                met = Met { met: within.filter(is_met), fits: within.clone() };
+            Intrinsic::Duration if let Some(nanos) = test.of_nanos() => {
+                met = Met { met: self.durations(&nanos, within), fits: within.clone() };
             }
             Intrinsic::StatusMessage => {
                 let of = |code| test.meets_text(self.columns.texts.text(code));
@@ -212,6 +213,16 @@ impl<'b> Access<'b> {
             }
         }
         met
+    }
+
+    /// The rows whose duration is in a range, as [`duration`] has it.
+    fn durations(&self, nanos: &RangeInclusive<i64>, within: &Rows) -> Rows {
+        let is_in = |start: Nanos, end: Nanos| nanos.contains(&length(start, end));
+        match self.columns.start {
+            // Where nothing else asks for starts, ends are as if all began at zero.
+            [] => within.filter_by(self.columns.end, |end| is_in(Nanos(0), end)),
+            starts => within.filter_by_both((starts, self.columns.end), is_in),
+        }
     }
 
     /// The rows that have a value.
@@ -435,8 +446,11 @@ impl<'b> Access<'b> {
 
 /// How long a span took.
 pub(super) fn duration(batch: &Batch, row: u32) -> i64 {
-    let length = batch.end(row).minus(batch.start(row));
-    i64::try_from(length.0).unwrap_or(i64::MAX)
+    length(batch.start(row), batch.end(row))
+}
+
+fn length(start: Nanos, end: Nanos) -> i64 {
+    i64::try_from(end.0.saturating_sub(start.0)).unwrap_or(i64::MAX)
 }
 
 fn status(number: i32) -> Option<Static> {
@@ -458,27 +472,9 @@ fn elements(owners: &[u32], row: u32) -> impl Iterator<Item = u32> {
 }
 
 /// What a test is for rows whose value is one of few.
-fn distinct(codes: &[u32], values: &[Vec<Static>], test: &Test, within: &Rows) -> Met {
+fn distinct(codes: &[u32], values: &[Vec<Static>], asked: Asked<'_>, within: &Rows) -> Met {
+    let test = asked.test;
     let met = |values: &Vec<Static>| any_of(values.iter().map(|value| test.meets(value)), false);
     let known: Vec<Option<bool>> = values.iter().map(met).collect();
-    if known.iter().all(Option::is_none) {
-        return Met::none(within.len());
-    }
-    by_number(&known, within, |row| {
-        codes.get(row as usize).map_or(usize::MAX, |code| *code as usize)
-    })
-}
-
-/// What is known of the number of each row; of numbers past the end, nothing.
-fn by_number(known: &[Option<bool>], within: &Rows, number: impl Fn(u32) -> usize) -> Met {
-    let is = |of: &dyn Fn(&Option<bool>) -> bool| known.iter().map(of).collect::<Vec<bool>>();
-    let (met, fits) = (is(&|known| *known == Some(true)), is(&Option::is_some));
-    let rows = |table: &[bool]| match table.contains(&true) {
-        true => within.filter(|row| table.get(number(row)).copied().unwrap_or(false)),
-        false => Rows::none(within.len()),
-    };
-    let met_rows = rows(&met);
-    // What is asked for in most queries is of one type, and all of it fits.
-    let fits_rows = if met == fits { met_rows.clone() } else { rows(&fits) };
-    Met { met: met_rows, fits: fits_rows }
+    asked.by_number(&known, codes, within)
 }

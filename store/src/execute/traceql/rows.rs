@@ -54,6 +54,34 @@ impl Rows {
         rows
     }
 
+    /// The rows of a set whose value in a column passes a test. It is called for others, too, so that
+    /// nothing has to be guessed.
+    #[inline]
+    pub(super) fn filter_by<T: Copy>(&self, column: &[T], test: impl Fn(T) -> bool) -> Self {
+        let mut rows = Self::none(self.len);
+        let words = rows.words.iter_mut().zip(&self.words).zip(column.chunks(64));
+        for ((word, within), values) in words.filter(|((_, within), _)| **within != 0) {
+            *word = bits(values.iter().map(|value| test(*value))) & within;
+        }
+        rows
+    }
+
+    /// The same of two columns.
+    #[inline]
+    pub(super) fn filter_by_both<T: Copy>(
+        &self,
+        columns: (&[T], &[T]),
+        test: impl Fn(T, T) -> bool,
+    ) -> Self {
+        let mut rows = Self::none(self.len);
+        let chunks = columns.0.chunks(64).zip(columns.1.chunks(64));
+        let words = rows.words.iter_mut().zip(&self.words).zip(chunks);
+        for ((word, within), (a, b)) in words.filter(|((_, within), _)| **within != 0) {
+            *word = bits(a.iter().zip(b).map(|(a, b)| test(*a, *b))) & within;
+        }
+        rows
+    }
+
     fn trim(&mut self) {
         let over = self.len % 64;
         if let (Some(last), true) = (self.words.last_mut(), over > 0) {
@@ -156,6 +184,12 @@ impl Rows {
     }
 }
 
+/// A word of what is true, the first lowest.
+#[inline]
+fn bits(are: impl Iterator<Item = bool>) -> u64 {
+    are.zip(0..).fold(0, |word, (is, bit): (bool, u32)| word | u64::from(is) << bit)
+}
+
 /// For which rows something is true, and for which it is false. For others it is neither: a field
 /// is missing, or of a type that does not fit. (The logic is Kleene's.)
 #[derive(Clone, Debug)]
@@ -220,5 +254,10 @@ mod tests {
         assert_eq!(rows.within(1..131).collect::<Vec<_>>(), [63, 64, 130]);
         let odd = rows.filter(|row| row % 2 == 1);
         assert_eq!(odd.iter().collect::<Vec<_>>(), [63, 199]);
+        let column: Vec<u32> = (0..200).collect();
+        let above = rows.filter_by(&column, |value| value > 63);
+        assert_eq!(above.iter().collect::<Vec<_>>(), [64, 130, 199]);
+        let even = rows.filter_by_both((&column, &column), |a, b| (a + b) % 4 == 0);
+        assert_eq!(even.iter().collect::<Vec<_>>(), [0, 64, 130]);
     }
 }

@@ -80,19 +80,26 @@ impl<'s> Scan<'s> {
     pub(super) fn traces_of(&self, candidates: &Rows) -> impl Iterator<Item = u32> {
         let mut done = Rows::none(if self.is_head { self.traces.len() } else { 0 });
         let mut at = if self.is_head { 0 } else { candidates.len() };
+        // Of a file, the traces that are left are those before.
+        let mut before = self.traces.len();
         std::iter::from_fn(move || {
             loop {
-                let row = match self.is_head {
-                    true => candidates.next_from(at)?,
-                    false => candidates.last_before(at)?,
-                };
-                at = if self.is_head { row + 1 } else { row };
-                let trace = self.traces.of_row(row).filter(|trace| !done.contains(*trace));
-                let Some(trace) = trace else { continue };
-                if !self.is_head {
-                    at = self.traces.span(trace).start.min(row);
+                if self.is_head {
+                    let row = candidates.next_from(at)?;
+                    at = row + 1;
+                    let trace = self.traces.of_row(row).filter(|trace| !done.contains(*trace));
+                    let Some(trace) = trace else { continue };
+                    done.set(trace);
+                    return Some(trace);
                 }
-                done.set(trace);
+                let row = candidates.last_before(at)?;
+                let mut trace = before.checked_sub(1)?;
+                let mut span = self.traces.span(trace);
+                while span.start > row {
+                    trace = trace.checked_sub(1)?;
+                    span = self.traces.span(trace);
+                }
+                (before, at) = (trace, span.start);
                 return Some(trace);
             }
         })

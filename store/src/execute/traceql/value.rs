@@ -1,5 +1,7 @@
 //! Values of spans, and how they compare.
 
+use std::ops::RangeInclusive;
+
 use model::wire::{Reader, Value as Wire};
 use traceql::Regex;
 use traceql::ast::{Comparison, Static};
@@ -163,18 +165,18 @@ impl Test {
         }
     }
 
-    /// The comparison of a duration with a literal that is one, which needs no value each.
-    pub(super) fn of_nanos(&self) -> Option<(Comparison, i64)> {
+    /// The durations that meet it, where it compares with one: nobody needs a value each.
+    pub(super) fn of_nanos(&self) -> Option<RangeInclusive<i64>> {
         match &self.kind {
-            TestKind::Compare(op, Static::Duration(nanos)) => Some((*op, *nanos)),
+            TestKind::Compare(op, Static::Duration(nanos)) => Some(range(*op, *nanos)),
             _ => None,
         }
     }
 
-    /// The comparison of an integer with a literal that is one.
-    pub(super) fn of_int(&self) -> Option<(Comparison, i64)> {
+    /// The integers that meet it, where it compares with one.
+    pub(super) fn of_int(&self) -> Option<RangeInclusive<i64>> {
         match &self.kind {
-            TestKind::Compare(op, Static::Int(number)) => Some((*op, *number)),
+            TestKind::Compare(op, Static::Int(number)) => Some(range(*op, *number)),
             _ => None,
         }
     }
@@ -227,6 +229,20 @@ pub(super) fn by_order(op: Comparison, ordering: std::cmp::Ordering) -> bool {
         Comparison::Gt => ordering.is_gt(),
         Comparison::Ge => ordering.is_ge(),
         Comparison::Match | Comparison::NotMatch => false,
+    }
+}
+
+/// The numbers that compare so with one.
+fn range(op: Comparison, number: i64) -> RangeInclusive<i64> {
+    const NONE: RangeInclusive<i64> = RangeInclusive::new(1, 0);
+    match op {
+        Comparison::Eq => number..=number,
+        Comparison::Lt => number.checked_sub(1).map_or(NONE, |last| i64::MIN..=last),
+        Comparison::Le => i64::MIN..=number,
+        Comparison::Gt => number.checked_add(1).map_or(NONE, |first| first..=i64::MAX),
+        Comparison::Ge => number..=i64::MAX,
+        // What is negated is kept as what it negates.
+        Comparison::Ne | Comparison::Match | Comparison::NotMatch => NONE,
     }
 }
 

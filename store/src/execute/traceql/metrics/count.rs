@@ -411,7 +411,7 @@ impl Count<'_> {
         }
         for intrinsic in [Intrinsic::RootName, Intrinsic::RootServiceName] {
             let field = Field::intrinsic(intrinsic);
-            if let Some(number) = self.program.fields.list().iter().position(|f| *f == field) {
+            if let Some(number) = self.program.fields.list().iter().position(|f| **f == field) {
                 spans.values(number, span, &mut values);
             }
             all.extend(values.drain(..).map(|value| (intrinsic.name().to_owned(), value)));
