@@ -2,7 +2,7 @@
 
 use model::attributes::Attributes;
 use model::batch::Batch;
-use model::column::{Column, Interner, Type, Values};
+use model::column::{Column, Interner, Type, Values, count};
 use model::otlp::overflow;
 use traceql::ast::Static;
 
@@ -35,11 +35,19 @@ impl Asked<'_> {
     ) -> Met {
         let is = |of: fn(&Option<bool>) -> bool| known.iter().map(of).collect::<Vec<bool>>();
         let (met, fits) = (is(|known| *known == Some(true)), is(Option::is_some));
-        let rows = |table: &[bool]| match table.contains(&true) {
-            true => within.filter_by(numbers, |number| {
+        let rows = |table: &[bool]| {
+            let first = table.iter().position(|is| *is);
+            let last = table.iter().rposition(|is| *is);
+            let Some((first, last)) = first.zip(last) else { return Rows::none(within.len()) };
+            if table.get(first..=last).is_some_and(|between| between.iter().all(|is| *is)) {
+                // One, mostly: compared, not looked up.
+                let (first, len) = (count(first), count(last - first));
+                return within
+                    .filter_by(numbers, |number| number.into().wrapping_sub(first) <= len);
+            }
+            within.filter_by(numbers, |number| {
                 table.get(number.into() as usize).copied().unwrap_or_default()
-            }),
-            false => Rows::none(within.len()),
+            })
         };
         let met_rows = rows(&met);
         // What is asked for in most queries is of one type, and all of it fits.

@@ -203,10 +203,12 @@ fn negated(value: &Static) -> Option<Static> {
     })
 }
 
-/// The cost of conditions: what takes each row, a column, several columns, a regex, values.
-const ROWS: u32 = 1;
-const COLUMN: u32 = 2;
-const COLUMNS: u32 = 4;
+/// The cost of conditions: what takes a byte of each row, a number, a column, several columns, a
+/// regex, values. What comes first leaves fewer rows to the next.
+const BYTES: u32 = 1;
+const ROWS: u32 = 2;
+const COLUMN: u32 = 4;
+const COLUMNS: u32 = 6;
 const VALUES: u32 = 100;
 
 impl Expr {
@@ -453,6 +455,7 @@ fn cost(field: &Field) -> u32 {
     match (&field.key, field.whose) {
         (_, Whose::Parent) => VALUES,
         (Key::Intrinsic(Intrinsic::Duration | Intrinsic::SpanId | Intrinsic::TraceId), _) => COLUMN,
+        (Key::Intrinsic(Intrinsic::Status | Intrinsic::Kind), _) => BYTES,
         (Key::Intrinsic(_), _) => ROWS,
         (Key::Attribute { scope, .. }, _) => match scope {
             traceql::ast::Scope::Resource | traceql::ast::Scope::Instrumentation => ROWS,
