@@ -245,3 +245,42 @@ fn what_is_acked_is_found_at_once_and_after_a_restart() {
     let gateway = gateway.kill_and_restart();
     assert_eq!(gateway.search("tags=service.name%3Dfresh&limit=100").len(), 50);
 }
+
+#[test]
+fn a_wall_of_dashboards_costs_one_evaluation_and_sees_what_comes() {
+    let gateway = Gateway::start();
+    let mut rng = Rng::new(9);
+    let ids = ten(&gateway, &mut rng);
+    gateway.flush("l1");
+    let (hits, misses) =
+        ("traceweir_store_answers_hits_total", "traceweir_store_answers_misses_total");
+    let search = |start: u64| {
+        let end = now_nanos() / SECOND + 10;
+        let query = escape("{ .team = `red` }");
+        let traces = gateway.search(&format!("q={query}&start={start}&end={end}"));
+        found(&traces).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let red: Vec<String> = ids[5..].iter().rev().cloned().collect();
+    let start = now_nanos() / SECOND - 3600;
+    assert_eq!(search(start), red);
+    let computed = gateway.metric(misses);
+    let known = gateway.metric(hits);
+    std::thread::scope(|scope| {
+        for panel in 1..9 {
+            let (search, red) = (&search, &red);
+            scope.spawn(move || assert_eq!(search(start - panel), *red));
+        }
+    });
+    assert!(computed > 0.0 && gateway.metric(misses) <= computed, "computed again");
+    assert!(gateway.metric(hits) > known);
+    // What comes now is found beside what is known.
+    let mut more = otlp::trace(&mut rng, 1);
+    more[0].attributes.push(otlp::text("team", "red"));
+    more[0].start_time_unix_nano = now_nanos();
+    more[0].end_time_unix_nano = now_nanos();
+    let id = hex(&more[0].trace_id).trim_start_matches('0').to_owned();
+    gateway.export(&otlp::request("late", more));
+    let mut all = vec![id];
+    all.extend(red);
+    assert_eq!(search(start), all);
+}

@@ -7,7 +7,8 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::metric::{Counter, Gauge};
 
@@ -35,7 +36,7 @@ pub(crate) trait Answer: Any + Send + Sync {
 pub(crate) struct Answers {
     held: Mutex<Lru<Key, Arc<dyn Any + Send + Sync>>>,
     /// Who computes what.
-    flights: Mutex<HashMap<Key, Arc<Mutex<()>>>>,
+    flights: Mutex<HashMap<Key, Arc<Flight>>>,
     /// Answers that were known.
     pub hits: Counter,
     /// Answers that were not.
@@ -44,15 +45,65 @@ pub(crate) struct Answers {
     pub bytes: Gauge,
 }
 
+/// Something that one computes and others may wait for.
+#[derive(Debug, Default)]
+struct Flight {
+    is_busy: Mutex<bool>,
+    done: Condvar,
+}
+
+/// Between two looks at whether there is still somebody to wait for.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+impl Flight {
+    /// Waits for the turn; `false` where the wait was given up.
+    fn board(&self, is_over: impl Fn() -> bool) -> bool {
+        let mut is_busy = lock(&self.is_busy);
+        while *is_busy {
+            if is_over() {
+                return false;
+            }
+            let waited = self.done.wait_timeout(is_busy, PATIENCE);
+            is_busy = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *is_busy = true;
+        true
+    }
+}
+
+/// A turn, which ends with this: also where what is computed panics.
+struct Turn<'a> {
+    answers: &'a Answers,
+    key: Key,
+    flight: Arc<Flight>,
+    is_ours: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.is_ours {
+            *lock(&self.flight.is_busy) = false;
+            self.flight.done.notify_one();
+        }
+        let mut flights = lock(&self.answers.flights);
+        // Two are this one and the map's.
+        if Arc::strong_count(&self.flight) <= 2 {
+            flights.remove(&self.key);
+        }
+    }
+}
+
 impl Answers {
     /// The answer that is known, or that `compute` finds; nothing where that finds none, which is
-    /// not kept. One that is known and not (or no more) good is computed again.
+    /// not kept. One that is known and not (or no more) good is computed again. `is_over` tells
+    /// whether to wait for others no longer.
     ///
     /// # Errors
     /// Those of `compute`.
     pub(crate) fn get_or<T: Answer>(
         &self,
         key: Key,
+        is_over: impl Fn() -> bool,
         is_good: impl Fn(&T) -> bool,
         compute: impl FnOnce() -> Result<Option<T>, Error>,
     ) -> Result<Option<Arc<T>>, Error> {
@@ -62,7 +113,7 @@ impl Answers {
             return Ok(Some(known));
         }
         // Whoever comes second waits for the first one's answer, or computes it if that failed.
-        self.alone(key, || {
+        self.alone(key, is_over, || {
             if let Some(known) = known() {
                 self.hits.inc();
                 return Ok(Some(known));
@@ -76,18 +127,18 @@ impl Answers {
         })
     }
 
-    /// Does something that nobody else does for the same key meanwhile.
-    pub(crate) fn alone<R>(&self, key: Key, act: impl FnOnce() -> R) -> R {
+    /// Does something that nobody else does for the same key meanwhile, unless the wait for whoever
+    /// does is over first.
+    pub(crate) fn alone<R>(
+        &self,
+        key: Key,
+        is_over: impl Fn() -> bool,
+        act: impl FnOnce() -> R,
+    ) -> R {
         let flight = Arc::clone(lock(&self.flights).entry(key).or_default());
-        let turn = lock(&flight);
-        let done = act();
-        drop(turn);
-        let mut flights = lock(&self.flights);
-        // Two are this one and the map's.
-        if Arc::strong_count(&flight) <= 2 {
-            flights.remove(&key);
-        }
-        done
+        let is_ours = flight.board(is_over);
+        let _turn = Turn { answers: self, key, flight, is_ours };
+        act()
     }
 
     /// The answer that is known.
@@ -141,7 +192,10 @@ mod tests {
                 computed.fetch_add(1, Ordering::Relaxed);
                 Ok(found)
             };
-            answers.get_or(7, |known| *known >= least, compute).unwrap().map(|answer| *answer)
+            answers
+                .get_or(7, || false, |known| *known >= least, compute)
+                .unwrap()
+                .map(|answer| *answer)
         };
         assert_eq!(ask(None, 0), None);
         assert_eq!(ask(Some(5), 0), Some(5));
@@ -164,10 +218,33 @@ mod tests {
                 scope.spawn(|| {
                     start.wait();
                     let compute = || Ok(Some(computed.fetch_add(1, Ordering::Relaxed)));
-                    assert_eq!(answers.get_or(7, |_| true, compute).unwrap().as_deref(), Some(&0));
+                    let answer = answers.get_or(7, || false, |_| true, compute);
+                    assert_eq!(answer.unwrap().as_deref(), Some(&0));
                 });
             }
         });
         assert_eq!(computed.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn whoever_cannot_wait_any_longer_does_it_alone_and_a_panic_ends_a_turn() {
+        let answers = Answers::default();
+        let panicked = std::thread::scope(|scope| {
+            let turn = scope.spawn(|| answers.alone(7, || false, || panic!("in its turn")));
+            turn.join().is_err()
+        });
+        assert!(panicked && lock(&answers.flights).is_empty());
+        let looks = AtomicU32::new(0);
+        let is_over = || looks.fetch_add(1, Ordering::Relaxed) > 1;
+        answers.alone(
+            7,
+            || false,
+            || {
+                let found = answers.get_or(7, is_over, |_: &u32| true, || Ok(Some(1)));
+                assert_eq!(found.unwrap().as_deref(), Some(&1));
+            },
+        );
+        assert_eq!(looks.load(Ordering::Relaxed), 3);
+        assert!(lock(&answers.flights).is_empty());
     }
 }

@@ -20,7 +20,7 @@ use super::judge::{Piece, Place, TraceSpans, effective};
 use super::program::Program;
 use super::request::SearchRequest;
 use super::search::{Found, FoundSet};
-use super::units::{Limits, Unit, read};
+use super::units::{Limits, Patience, Unit, read};
 use super::value::Value;
 use super::want::Want;
 use crate::block::reader::Wanted;
@@ -70,7 +70,7 @@ impl<'d> Detail<'d> {
         found: &[Found],
         limits: &mut Limits<'_>,
     ) -> Result<Vec<Arc<TraceMatch>>, Error> {
-        let answers = self.parts.answers;
+        let (answers, patience) = (self.parts.answers, limits.patience);
         let keys: Vec<Option<Key>> = found.iter().map(|found| self.key_of(found)).collect();
         let mut shown: Shown = keys.iter().map(|key| answers.get((*key)?)).collect();
         let mut by_unit: BTreeMap<Unit, Vec<usize>> = BTreeMap::new();
@@ -82,14 +82,16 @@ impl<'d> Detail<'d> {
             }
         }
         for (unit, members) in by_unit {
-            self.alone(&keys, &members, &mut shown, |members| {
+            self.alone(patience, &keys, &members, &mut shown, |members| {
                 let members: Vec<_> = members.iter().map(|at| (*at, &found[*at])).collect();
                 Ok(self.of_unit(unit, &members))
             })?;
         }
         let left: Vec<usize> = (0..found.len()).filter(|at| shown[*at].is_none()).collect();
         for left in left.chunks(TRACES_MAX) {
-            self.alone(&keys, left, &mut shown, |left| self.gathered(found, left, limits))?;
+            self.alone(patience, &keys, left, &mut shown, |left| {
+                self.gathered(found, left, limits)
+            })?;
         }
         Ok(shown.into_iter().flatten().collect())
     }
@@ -97,6 +99,7 @@ impl<'d> Detail<'d> {
     /// Shows traces that nobody else shows meanwhile, and keeps what is fixed.
     fn alone(
         &self,
+        patience: Patience<'_>,
         keys: &[Option<Key>],
         members: &[usize],
         shown: &mut Shown,
@@ -122,7 +125,10 @@ impl<'d> Detail<'d> {
         };
         let all: Vec<u8> =
             members.iter().filter_map(|at| keys[*at]).flat_map(Key::to_le_bytes).collect();
-        if all.is_empty() { act() } else { answers.alone(xxh3_128(&all), act) }
+        match all.is_empty() {
+            true => act(),
+            false => answers.alone(xxh3_128(&all), || patience.is_over(), act),
+        }
     }
 
     /// What is shown of a trace depends on; nothing where it may change.

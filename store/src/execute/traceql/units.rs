@@ -166,17 +166,39 @@ pub(super) fn base(parts: &Parts<'_>, unit: Unit) -> u32 {
 /// Between two looks at the budget, so many traces are judged.
 const TRACES_STEP: u64 = 256;
 
-/// Whether an evaluation has to end, and why.
-pub(super) struct Limits<'c> {
+/// How long whoever asks waits.
+#[derive(Clone, Copy)]
+pub(super) struct Patience<'c> {
     clock: &'c dyn Clock,
     budget: &'c Budget,
+}
+
+impl Patience<'_> {
+    /// Why it is over.
+    fn ended(self) -> Option<&'static str> {
+        let is_late = |deadline| self.clock.monotonic() >= deadline;
+        if self.budget.is_cancelled() {
+            return Some("it was cancelled");
+        }
+        self.budget.deadline.is_some_and(is_late).then_some("the time for it was over")
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        self.ended().is_some()
+    }
+}
+
+/// Whether an evaluation has to end, and why.
+pub(super) struct Limits<'c> {
+    pub(super) patience: Patience<'c>,
     pub(super) inspected: Inspected,
     pub(super) ended: Option<String>,
 }
 
 impl<'c> Limits<'c> {
     pub(super) fn new(clock: &'c dyn Clock, budget: &'c Budget) -> Self {
-        Self { clock, budget, inspected: Inspected::default(), ended: None }
+        let patience = Patience { clock, budget };
+        Self { patience, inspected: Inspected::default(), ended: None }
     }
 
     /// Notes a unit that was read.
@@ -202,16 +224,12 @@ impl<'c> Limits<'c> {
         if self.ended.is_some() {
             return true;
         }
-        let Budget { deadline, bytes_max, .. } = self.budget;
-        self.ended = if self.budget.is_cancelled() {
-            Some("it was cancelled".to_owned())
-        } else if deadline.is_some_and(|deadline| self.clock.monotonic() >= deadline) {
-            Some("the time for it was over".to_owned())
-        } else if bytes_max.is_some_and(|max| self.inspected.bytes > max) {
-            Some("it looked at as many bytes as it may".to_owned())
-        } else {
-            None
-        };
+        let is_much = |max| self.inspected.bytes > max;
+        let ended = self.patience.ended().or_else(|| {
+            let is_much = self.patience.budget.bytes_max.is_some_and(is_much);
+            is_much.then_some("it looked at as many bytes as it may")
+        });
+        self.ended = ended.map(str::to_owned);
         self.ended.is_some()
     }
 }

@@ -75,8 +75,10 @@ impl Count<'_> {
         let answers = self.parts.answers;
         let huge = self.huge.take();
         let mut cut = None;
+        let patience = limits.patience;
         let kept = answers.get_or(
             xxh3_128(key),
+            || patience.is_over(),
             |_| true,
             || {
                 let counted = count(self, limits)?;

@@ -76,16 +76,22 @@ impl Run<'_> {
             !known.is_cut || known.found.iter().all(stands_here)
         };
         let (mut is_known, mut cut) = (true, None);
-        let in_unit = answers.get_or(key, is_good, || {
-            is_known = false;
-            let in_unit = self.scan_apart(unit)?;
-            // Of what was cut short, what there is counts this time.
-            if self.limits.ended.is_some() {
-                cut = Some(in_unit);
-                return Ok(None);
-            }
-            Ok(Some(in_unit))
-        })?;
+        let patience = self.limits.patience;
+        let in_unit = answers.get_or(
+            key,
+            || patience.is_over(),
+            is_good,
+            || {
+                is_known = false;
+                let in_unit = self.scan_apart(unit)?;
+                // Of what was cut short, what there is counts this time.
+                if self.limits.ended.is_some() {
+                    cut = Some(in_unit);
+                    return Ok(None);
+                }
+                Ok(Some(in_unit))
+            },
+        )?;
         let Some(in_unit) = in_unit.or_else(|| cut.map(Arc::new)) else { return Ok(Vec::new()) };
         let InUnit { found, scanned, traces, spans, .. } = &*in_unit;
         let mut several = scanned.several.clone();
@@ -146,8 +152,10 @@ impl Run<'_> {
         let huge = self.huge.take();
         let mut cut = None;
         let answers = self.parts.answers;
+        let patience = self.limits.patience;
         let joined = answers.get_or(
             xxh3_128(&key),
+            || patience.is_over(),
             |_| true,
             || {
                 let found = self.gather(&fixed)?;
