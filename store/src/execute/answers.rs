@@ -48,25 +48,32 @@ pub(crate) struct Answers {
 /// Something that one computes and others may wait for.
 #[derive(Debug, Default)]
 struct Flight {
-    is_busy: Mutex<bool>,
-    done: Condvar,
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    is_busy: bool,
+    /// Whether there was nothing to keep: nobody gains by waiting for the next one.
+    is_vain: bool,
 }
 
 /// Between two looks at whether there is still somebody to wait for.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 impl Flight {
-    /// Waits for the turn; `false` where the wait was given up.
+    /// Waits for the turn; `false` where there is nothing to wait for, or no time.
     fn board(&self, is_over: impl Fn() -> bool) -> bool {
-        let mut is_busy = lock(&self.is_busy);
-        while *is_busy {
-            if is_over() {
+        let mut state = lock(&self.state);
+        while state.is_busy {
+            if state.is_vain || is_over() {
                 return false;
             }
-            let waited = self.done.wait_timeout(is_busy, PATIENCE);
-            is_busy = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout(state, PATIENCE);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        *is_busy = true;
+        state.is_busy = true;
         true
     }
 }
@@ -75,19 +82,24 @@ impl Flight {
 struct Turn<'a> {
     answers: &'a Answers,
     key: Key,
-    flight: Arc<Flight>,
+    flight: Option<Arc<Flight>>,
     is_ours: bool,
+    is_vain: bool,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        let Some(flight) = self.flight.take() else { return };
         if self.is_ours {
-            *lock(&self.flight.is_busy) = false;
-            self.flight.done.notify_one();
+            let mut state = lock(&flight.state);
+            state.is_busy = false;
+            state.is_vain |= self.is_vain;
+            flight.changed.notify_all();
         }
         let mut flights = lock(&self.answers.flights);
-        // Two are this one and the map's.
-        if Arc::strong_count(&self.flight) <= 2 {
+        drop(flight);
+        // The map's own is the last one.
+        if flights.get(&self.key).is_some_and(|flight| Arc::strong_count(flight) == 1) {
             flights.remove(&self.key);
         }
     }
@@ -113,32 +125,38 @@ impl Answers {
             return Ok(Some(known));
         }
         // Whoever comes second waits for the first one's answer, or computes it if that failed.
-        self.alone(key, is_over, || {
+        self.alone(key, is_over, |is_kept| {
             if let Some(known) = known() {
                 self.hits.inc();
                 return Ok(Some(known));
             }
             self.misses.inc();
-            Ok(compute()?.map(|found| {
-                let found = Arc::new(found);
-                self.put(key, &found);
-                found
-            }))
+            let Some(found) = compute()? else {
+                *is_kept = false;
+                return Ok(None);
+            };
+            let found = Arc::new(found);
+            *is_kept = self.put(key, &found);
+            Ok(Some(found))
         })
     }
 
     /// Does something that nobody else does for the same key meanwhile, unless the wait for whoever
-    /// does is over first.
+    /// does is over first. `act` says whether something of it is kept, which is worth a wait.
     pub(crate) fn alone<R>(
         &self,
         key: Key,
         is_over: impl Fn() -> bool,
-        act: impl FnOnce() -> R,
+        act: impl FnOnce(&mut bool) -> R,
     ) -> R {
         let flight = Arc::clone(lock(&self.flights).entry(key).or_default());
         let is_ours = flight.board(is_over);
-        let _turn = Turn { answers: self, key, flight, is_ours };
-        act()
+        let flight = Some(flight);
+        let mut turn = Turn { answers: self, key, flight, is_ours, is_vain: false };
+        let mut is_kept = true;
+        let done = act(&mut is_kept);
+        turn.is_vain = !is_kept;
+        done
     }
 
     /// The answer that is known.
@@ -155,15 +173,16 @@ impl Answers {
         known.downcast().ok()
     }
 
-    /// Keeps an answer.
-    pub(crate) fn put<T: Answer>(&self, key: Key, answer: &Arc<T>) {
+    /// Keeps an answer, unless it is too large.
+    pub(crate) fn put<T: Answer>(&self, key: Key, answer: &Arc<T>) -> bool {
         let bytes = answer.heap_bytes().saturating_add(size_of::<T>() + ENTRY_BYTES);
         if bytes > ANSWER_BYTES_MAX {
-            return;
+            return false;
         }
         let mut held = lock(&self.held);
         held.put(key, Arc::<T>::clone(answer), bytes, BYTES_MAX);
         self.bytes.set(held.size() as u64);
+        true
     }
 }
 
@@ -230,7 +249,7 @@ mod tests {
     fn whoever_cannot_wait_any_longer_does_it_alone_and_a_panic_ends_a_turn() {
         let answers = Answers::default();
         let panicked = std::thread::scope(|scope| {
-            let turn = scope.spawn(|| answers.alone(7, || false, || panic!("in its turn")));
+            let turn = scope.spawn(|| answers.alone(7, || false, |_| panic!("in its turn")));
             turn.join().is_err()
         });
         assert!(panicked && lock(&answers.flights).is_empty());
@@ -239,12 +258,39 @@ mod tests {
         answers.alone(
             7,
             || false,
-            || {
+            |_| {
                 let found = answers.get_or(7, is_over, |_: &u32| true, || Ok(Some(1)));
                 assert_eq!(found.unwrap().as_deref(), Some(&1));
             },
         );
         assert_eq!(looks.load(Ordering::Relaxed), 3);
+        assert!(lock(&answers.flights).is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_in_turn_for_what_is_not_kept() {
+        let answers = Answers::default();
+        let looks = [AtomicU32::new(0), AtomicU32::new(0)];
+        let both = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            answers.alone(
+                7,
+                || false,
+                |is_kept| {
+                    for looks in &looks {
+                        let (answers, both) = (&answers, &both);
+                        // It would give up in the end, and be found out.
+                        let is_over = || looks.fetch_add(1, Ordering::SeqCst) > 500;
+                        scope.spawn(move || answers.alone(7, is_over, |_| both.wait()));
+                    }
+                    while looks.iter().any(|looks| looks.load(Ordering::SeqCst) == 0) {
+                        std::thread::yield_now();
+                    }
+                    *is_kept = false;
+                },
+            );
+        });
+        assert!(looks.iter().all(|looks| looks.load(Ordering::SeqCst) < 500));
         assert!(lock(&answers.flights).is_empty());
     }
 }

@@ -114,6 +114,11 @@ impl<'r> Parts<'r> {
         }
     }
 
+    /// How much went wrong until now: what was found meanwhile may miss something.
+    pub(super) fn problems(&self) -> usize {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What went wrong.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner().unwrap_or_else(PoisonError::into_inner)

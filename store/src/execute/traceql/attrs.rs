@@ -135,10 +135,12 @@ impl<'b> Attrs<'b> {
                         && let Some(texts) =
                             test.texts().filter(|texts| texts.len() <= TEXTS_FEW) =>
                 {
-                    let of = |text: &&str| position(values, text.as_bytes());
-                    let mut met: Vec<u32> = texts.iter().filter_map(of).collect();
-                    met.sort_unstable();
-                    asked.note(&mut found, (rows, codes), |code| met.contains(&code));
+                    // Where most differ, equal ones have several numbers.
+                    let is_one = |value: &[u8]| texts.iter().any(|text| text.as_bytes() == value);
+                    let met: Vec<bool> = values.values().map(is_one).collect();
+                    asked.note(&mut found, (rows, codes), |code| {
+                        met.get(code as usize).copied().unwrap_or_default()
+                    });
                 }
                 Values::Codes(codes, values) => {
                     let mut known = vec![UNKNOWN; values.len()];
@@ -249,13 +251,8 @@ impl<'b> Attrs<'b> {
     }
 }
 
-/// So few texts are looked for among the distinct values, which need not be looked at otherwise.
+/// So few texts are compared with each value, byte by byte.
 const TEXTS_FEW: usize = 4;
-
-/// The number of a text among distinct ones.
-fn position(values: &Interner, text: &[u8]) -> Option<u32> {
-    (0..).zip(values.values()).find(|(_, value)| *value == text).map(|(code, _)| code)
-}
 
 const UNKNOWN: u8 = 0;
 const NEITHER: u8 = 1;

@@ -106,7 +106,7 @@ impl<'d> Detail<'d> {
         show: impl FnOnce(&[usize]) -> Result<Vec<(usize, TraceMatch)>, Error>,
     ) -> Result<(), Error> {
         let answers = self.parts.answers;
-        let act = || {
+        let act = |_: &mut bool| {
             let mut left = Vec::new();
             for at in members {
                 shown[*at] = keys[*at].and_then(|key| answers.known(key));
@@ -114,10 +114,12 @@ impl<'d> Detail<'d> {
                     left.push(*at);
                 }
             }
+            let problems = self.parts.problems();
             for (at, trace) in show(&left)? {
                 let trace = Arc::new(trace);
-                if let Some(key) = keys[at] {
-                    answers.put(key, &trace);
+                // What could not be read may be missing of any of them.
+                if let Some(key) = keys[at].filter(|_| self.parts.problems() == problems) {
+                    let _ = answers.put(key, &trace);
                 }
                 shown[at] = Some(trace);
             }
@@ -126,7 +128,7 @@ impl<'d> Detail<'d> {
         let all: Vec<u8> =
             members.iter().filter_map(|at| keys[*at]).flat_map(Key::to_le_bytes).collect();
         match all.is_empty() {
-            true => act(),
+            true => act(&mut true),
             false => answers.alone(xxh3_128(&all), || patience.is_over(), act),
         }
     }
@@ -225,13 +227,8 @@ impl<'d> Detail<'d> {
 
 impl Answer for TraceMatch {
     fn heap_bytes(&self) -> usize {
-        let value = |value: &Value| match value {
-            Value::One(Static::Text(text)) => text.capacity(),
-            Value::One(_) => 0,
-            Value::Many(values) => values.len() * 64,
-        };
         let span = |span: &SpanMatch| {
-            let field = |of: &(Arc<Field>, Value)| size_of_val(of) + value(&of.1);
+            let field = |of: &(Arc<Field>, Value)| size_of_val(of) + of.1.heap_bytes();
             size_of_val(span)
                 + span.name.capacity()
                 + span.attributes.iter().map(field).sum::<usize>()
@@ -239,7 +236,11 @@ impl Answer for TraceMatch {
         let set = |set: &SpansetMatch| {
             size_of_val(set)
                 + set.spans.iter().map(span).sum::<usize>()
-                + set.attributes.iter().map(|(name, of)| name.len() + value(of) + 64).sum::<usize>()
+                + set
+                    .attributes
+                    .iter()
+                    .map(|(name, of)| name.capacity() + of.heap_bytes() + 64)
+                    .sum::<usize>()
         };
         let services = self.services.keys().map(|name| name.capacity() + 64).sum::<usize>();
         let sets = self.spansets.iter().map(set).sum::<usize>();

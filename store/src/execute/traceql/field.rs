@@ -449,8 +449,10 @@ pub(super) fn duration(batch: &Batch, row: u32) -> i64 {
     length(batch.start(row), batch.end(row))
 }
 
+/// Blocks have the difference, whatever it is: of a span that ends before it starts that is no length,
+/// and the same is to be said where only the difference was read.
 fn length(start: Nanos, end: Nanos) -> i64 {
-    i64::try_from(end.0.saturating_sub(start.0)).unwrap_or(i64::MAX)
+    end.0.wrapping_sub(start.0).cast_signed().max(0)
 }
 
 fn status(number: i32) -> Option<Static> {

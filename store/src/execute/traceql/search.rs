@@ -155,7 +155,9 @@ impl Run<'_> {
             if self.limits.is_over_at_trace() {
                 break;
             }
-            let Some(id) = traces.id(trace) else { continue };
+            let Some(id) = traces.id(trace).filter(|id| !self.joined.contains(id)) else {
+                continue;
+            };
             match scan.stands(trace, id, self.elsewhere)? {
                 Stands::Here | Stands::Unplaced if self.newest.is_late(start(trace)) => {
                     self.newest.is_cut = true;

@@ -17,6 +17,20 @@ pub enum Value {
 }
 
 impl Value {
+    /// Heap bytes held.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let text = |value: &Static| match value {
+            Static::Text(text) => text.capacity(),
+            _ => 0,
+        };
+        match self {
+            Self::One(value) => text(value),
+            Self::Many(values) => {
+                size_of_val(values.as_slice()) + values.iter().map(text).sum::<usize>()
+            }
+        }
+    }
+
     /// What values there are, `None` if none.
     pub(super) fn of(mut values: Vec<Static>) -> Option<Self> {
         match values.len() {

@@ -81,9 +81,14 @@ impl Count<'_> {
             || patience.is_over(),
             |_| true,
             || {
+                if limits.is_over() {
+                    return Ok(None);
+                }
+                let problems = self.parts.problems();
                 let counted = count(self, limits)?;
-                // Of what was cut short, what there is counts this time.
-                if limits.ended.is_some() || self.huge.is_some() {
+                // Of what was cut short, or could not be read, what there is counts this time.
+                let is_damaged = self.parts.problems() > problems;
+                if limits.ended.is_some() || self.huge.is_some() || is_damaged {
                     cut = counted;
                     return Ok(None);
                 }

@@ -19,6 +19,7 @@ use crate::execute::answers::{Answer, Key};
 use crate::execute::traceql::gather::{Fragment, Located};
 use crate::execute::traceql::scan::is_within;
 use crate::execute::traceql::units::Unit;
+use crate::execute::traceql::value::Value;
 
 /// What is found in a row group.
 struct InUnit {
@@ -54,8 +55,12 @@ impl Found {
     /// Bytes held, about.
     fn bytes(&self) -> usize {
         let Self { fragments, sets, .. } = self;
+        let attribute = |(label, of): &(String, Value)| {
+            size_of::<(String, Value)>() + label.capacity() + of.heap_bytes()
+        };
         let set = |set: &super::FoundSet| {
-            size_of_val(set) + size_of_val(set.spans.as_slice()) + set.attributes.len() * 128
+            let attributes = set.attributes.iter().map(attribute).sum::<usize>();
+            size_of_val(set) + size_of_val(set.spans.as_slice()) + attributes
         };
         size_of_val(self) + size_of_val(fragments.as_slice()) + sets.iter().map(set).sum::<usize>()
     }
@@ -83,9 +88,13 @@ impl Run<'_> {
             is_good,
             || {
                 is_known = false;
+                if self.limits.is_over() {
+                    return Ok(None);
+                }
+                let problems = self.parts.problems();
                 let in_unit = self.scan_apart(unit)?;
-                // Of what was cut short, what there is counts this time.
-                if self.limits.ended.is_some() {
+                // Of what was cut short, or could not be read, what there is counts this time.
+                if self.limits.ended.is_some() || self.parts.problems() > problems {
                     cut = Some(in_unit);
                     return Ok(None);
                 }
@@ -105,7 +114,7 @@ impl Run<'_> {
                 }
             }
         }
-        for found in found {
+        for found in found.iter().filter(|found| !self.joined.contains(&found.id)) {
             if is_known && may_have(found.id)? {
                 several.push(found.id);
             } else {
@@ -121,9 +130,11 @@ impl Run<'_> {
     fn scan_apart(&mut self, unit: Unit) -> Result<InUnit, Error> {
         let own = Newest::new(self.request.limit);
         let all = std::mem::replace(&mut self.newest, own);
+        let joined = std::mem::take(&mut self.joined);
         let before = self.limits.inspected;
         let scanned = self.scan(unit, &self.wants.lean);
         let mut own = std::mem::replace(&mut self.newest, all);
+        self.joined = joined;
         let inspected = self.limits.inspected;
         Ok(InUnit {
             is_cut: own.is_cut,
@@ -158,6 +169,10 @@ impl Run<'_> {
             || patience.is_over(),
             |_| true,
             || {
+                if self.limits.is_over() {
+                    return Ok(None);
+                }
+                let problems = self.parts.problems();
                 let found = self.gather(&fixed)?;
                 let numbered = found.into_iter().map(|found| {
                     let all = places.get(&found.id).copied().unwrap_or_default();
@@ -166,7 +181,8 @@ impl Run<'_> {
                     (found, numbers)
                 });
                 let joined = Joined(numbered.collect());
-                if self.limits.ended.is_some() || self.huge.is_some() {
+                let is_damaged = self.parts.problems() > problems;
+                if self.limits.ended.is_some() || self.huge.is_some() || is_damaged {
                     cut = Some(joined);
                     return Ok(None);
                 }

@@ -338,3 +338,26 @@ fn row_groups_without_what_is_sought_are_not_read() {
     assert_eq!(units("{ resource.service.name = \"cart\" && span.a = \"p\" }"), 0);
     assert_eq!(units("{ span.a != \"r\" }"), 2);
 }
+
+#[test]
+fn equal_texts_of_columns_in_which_most_differ_are_all_found() {
+    // So many that there is no dictionary, each twice; one is too long for one.
+    let long: &'static str = Box::leak("long".repeat(300).into_boxed_str());
+    let texts = (0..100u8).map(|n| if n == 7 { long.to_owned() } else { format!("text {n}") });
+    let texts: Vec<&'static str> = texts.map(|text| &*Box::leak(text.into_boxed_str())).collect();
+    let spans: Vec<S> = (1..201u8)
+        .map(|id| with(id, vec![("t", Attr::Text(texts[usize::from(id) % 100]))]))
+        .collect();
+    let mut expected = vec![(format!("{{ .t = `{long}` }}"), vec![7, 107])];
+    for n in [1u8, 50, 99] {
+        expected.push((format!("{{ span.t = `text {n}` }}"), vec![n, n + 100]));
+        expected.push((format!("{{ .t =~ `text {n}|nobody` }}"), vec![n, n + 100]));
+    }
+    for place in [Where::Block, Where::L0, Where::Head] {
+        let placed = spans.iter().map(|span| (span.clone(), place, 0)).collect();
+        let world = World::with_row_groups(placed, 1 << 20);
+        for (query, ids_of) in &expected {
+            assert_eq!(ids(&world, query), *ids_of, "{place:?} {query}");
+        }
+    }
+}
