@@ -15,7 +15,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::{Clock, Nanos};
+use objects::Bucket;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use store::backend::{Backend, Shared};
 use store::disk::RealDisk;
 use store::{Kind, Store};
 use tokio::runtime::{Builder, Runtime};
@@ -94,6 +96,7 @@ struct App {
     store: Store,
     compute: Compute,
     queries: Compute,
+    bucket: Arc<objects::Stats>,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
     started: Nanos,
@@ -137,7 +140,13 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     info!(version = env!("CARGO_PKG_VERSION"), %budget, head_mib = head, "starting");
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
     let random = || RealDisk.random();
-    let store = Store::open(Arc::new(RealDisk), &dir, &config.store(), Arc::clone(&clock), random)?;
+    let bucket = open_bucket(&config)?;
+    let shared = bucket.as_ref().map(|bucket| Shared {
+        url: config.bucket.url.clone(),
+        backend: Arc::clone(bucket) as Arc<dyn Backend>,
+    });
+    let (disk, store) = (Arc::new(RealDisk), config.store());
+    let store = Store::open_with(disk, &dir, shared, &store, Arc::clone(&clock), random)?;
     let threads = budget.threads();
     let compute = Compute::start(threads, threads.saturating_mul(JOBS_PER_THREAD_MAX))
         .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;
@@ -155,6 +164,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         store,
         compute: compute.clone(),
         queries: queries.clone(),
+        bucket: bucket.map(|bucket| Arc::clone(bucket.stats())).unwrap_or_default(),
         health: Arc::default(),
         started: clock.now(),
         clock,
@@ -168,6 +178,15 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     // Nothing is waited for after a failure: what was acknowledged is on the disk.
     runtime.shutdown_background();
     outcome
+}
+
+/// The bucket that has the blocks, if there is one.
+fn open_bucket(config: &Config) -> Result<Option<Arc<Bucket>>, Error> {
+    let Some((url, settings)) = config.bucket.settings() else { return Ok(None) };
+    let bucket = Bucket::open(url, &settings);
+    let bucket = bucket.map_err(|fault| Error::failed(format!("bucket.url: {fault}")))?;
+    info!(url, "blocks are in a bucket");
+    Ok(Some(Arc::new(bucket)))
 }
 
 /// The configuration as operators are shown it.
@@ -270,6 +289,7 @@ impl App {
             compute: Arc::clone(self.compute.stats()),
             api: OnceLock::new(),
             store: self.store.clone(),
+            bucket: Arc::clone(&self.bucket),
         }
     }
 

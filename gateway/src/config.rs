@@ -10,7 +10,7 @@ pub mod tree;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use model::{ByteSize, Faults};
+use model::{ByteSize, Faults, Wait};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where the data is.
     pub store: Store,
+    /// The object store that has the blocks.
+    pub bucket: Bucket,
     /// The log.
     pub wal: store::log::config::Config,
     /// The head: what was received last, in memory.
@@ -178,6 +180,67 @@ impl Store {
     }
 }
 
+/// The object store that has blocks and manifest; where there is none, they are in the data
+/// directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bucket {
+    /// Bucket and prefix: `s3://bucket/prefix`. Empty: none.
+    pub url: String,
+    /// Another address than the cloud's own. Empty: none.
+    pub endpoint: String,
+    /// The region of a bucket of S3. Empty: as the environment says.
+    pub region: String,
+    /// How long one attempt of a request may take.
+    pub timeout: Wait,
+    /// How long a request is tried again.
+    pub retry: Wait,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            endpoint: String::new(),
+            region: String::new(),
+            timeout: Wait::secs(10),
+            retry: Wait::secs(30),
+        }
+    }
+}
+
+/// A data directory keeps the URL of its bucket in a short file.
+const BUCKET_URL_MAX: usize = 200;
+
+impl Bucket {
+    /// The URL and how the bucket is reached; nothing where there is none.
+    #[must_use]
+    pub fn settings(&self) -> Option<(&str, objects::Settings)> {
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let settings = objects::Settings {
+            endpoint: some(&self.endpoint),
+            region: some(&self.region),
+            timeout: self.timeout.0,
+            retry: self.retry.0,
+        };
+        (!self.url.is_empty()).then_some((self.url.as_str(), settings))
+    }
+
+    fn check(&self, faults: &mut Faults) {
+        faults.check_range("bucket.timeout", self.timeout, Wait::millis(100)..=Wait::secs(300));
+        faults.check_range("bucket.retry", self.retry, Wait::millis(0)..=Wait::secs(280));
+        let Some((url, settings)) = self.settings() else { return };
+        let shown = tree::shown(&Value::String(url.to_owned()));
+        if url.len() > BUCKET_URL_MAX {
+            let accepted = format!("a URL of at most {BUCKET_URL_MAX} bytes");
+            faults.push("bucket.url", shown, accepted);
+        } else if let Err(fault) = objects::check(url, &settings) {
+            let accepted = format!("a bucket such as s3://bucket/prefix ({fault})");
+            faults.push("bucket.url", shown, accepted);
+        }
+    }
+}
+
 /// The cores that we may use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -279,6 +342,7 @@ impl Config {
     /// Notes every value that is out of its range or does not go with another.
     pub fn check(&self, faults: &mut Faults) {
         self.store.check(faults);
+        self.bucket.check(faults);
         faults.check_range("cpu.cores", self.cpu.cores, 0.05..=4096.0);
         faults.check_range(
             "memory.bytes_max",

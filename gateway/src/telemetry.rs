@@ -6,6 +6,7 @@
 
 mod api;
 mod blocks;
+mod bucket;
 pub mod emit;
 pub(crate) mod process;
 mod receiver;
@@ -83,6 +84,8 @@ pub struct Sources {
     pub api: OnceLock<Weak<Api>>,
     /// The store.
     pub store: Store,
+    /// The object store that has the blocks; all zero where there is none.
+    pub bucket: Arc<objects::Stats>,
 }
 
 impl Sources {
@@ -107,8 +110,15 @@ impl Sources {
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 6] =
-    [receiver::METRICS, api::METRICS, store::METRICS, blocks::METRICS, process::METRICS, BUILD];
+const FAMILIES: [&[Metric]; 7] = [
+    receiver::METRICS,
+    api::METRICS,
+    store::METRICS,
+    blocks::METRICS,
+    bucket::METRICS,
+    process::METRICS,
+    BUILD,
+];
 
 const BUILD: &[Metric] = &[Metric {
     name: "traceweir_build_info",

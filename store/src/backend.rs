@@ -1,7 +1,8 @@
 //! Immutable objects by name, created if absent: where blocks and the manifest are.
 //!
 //! [`Local`] keeps them on a [`Disk`], each step durable before the next, so that the simulated
-//! disk sees all of it. Object stores come behind the same trait. Callers may block.
+//! disk sees all of it. Object stores come behind the same trait, beside a `Local` for what is this
+//! process's own ([`Split`]). Callers may block.
 
 use std::fmt;
 use std::io;
@@ -57,6 +58,15 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// `Io`.
     fn set_aside(&self, name: &str, to: &str) -> Result<(), Error>;
 
+    /// Removes what a crash left unfinished right below a prefix; tells how many. Where nobody ever
+    /// sees what is unfinished, there is nothing to do.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn sweep(&self, _prefix: &str) -> Result<u64, Error> {
+        Ok(0)
+    }
+
     /// Makes durable which objects are right below `prefix`: a process that was killed, or a fault,
     /// may have left names that are there to be seen and gone after a power cut.
     ///
@@ -98,6 +108,85 @@ pub trait Upload: Send {
     fn finish(self: Box<Self>) -> Result<bool, Error>;
 }
 
+/// An object store that has blocks and manifest.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Its URL, without secrets: a data directory goes with one.
+    pub url: String,
+    /// What is in it.
+    pub backend: Arc<dyn Backend>,
+}
+
+/// What is this process's own on a local disk, what all share in an object store.
+#[derive(Debug)]
+pub struct Split {
+    local: Arc<dyn Backend>,
+    shared: Arc<dyn Backend>,
+    /// What names of shared objects begin with, up to the first `/`.
+    roots: &'static [&'static str],
+    /// What both sides have, each its own.
+    both: &'static str,
+}
+
+impl Split {
+    /// Names below these roots are in `shared`, all others in `local`. What is set aside (to names
+    /// below `both`) stays on its side.
+    #[must_use]
+    pub fn new(
+        local: Arc<dyn Backend>,
+        shared: Arc<dyn Backend>,
+        roots: &'static [&'static str],
+        both: &'static str,
+    ) -> Self {
+        Self { local, shared, roots, both }
+    }
+
+    fn of(&self, name: &str) -> &dyn Backend {
+        let root = name.split('/').next().unwrap_or(name);
+        if self.roots.contains(&root) { &*self.shared } else { &*self.local }
+    }
+}
+
+impl Backend for Split {
+    fn begin(&self, name: &str) -> Result<Box<dyn Upload>, Error> {
+        self.of(name).begin(name)
+    }
+
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Error> {
+        self.of(name).create(name, bytes)
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
+        self.of(name).open(name)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        if prefix != self.both {
+            return self.of(prefix).list(prefix);
+        }
+        let mut all = self.local.list(prefix)?;
+        all.extend(self.shared.list(prefix)?);
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        self.of(name).remove(name)
+    }
+
+    fn set_aside(&self, name: &str, to: &str) -> Result<(), Error> {
+        self.of(name).set_aside(name, to)
+    }
+
+    fn sweep(&self, prefix: &str) -> Result<u64, Error> {
+        self.of(prefix).sweep(prefix)
+    }
+
+    fn settle(&self, prefix: &str) -> Result<(), Error> {
+        self.of(prefix).settle(prefix)
+    }
+}
+
 /// Objects as files below a directory.
 #[derive(Clone, Debug)]
 pub struct Local {
@@ -117,26 +206,6 @@ impl Local {
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, root: &Path) -> Self {
         Self { disk, root: root.to_owned(), next: Arc::default() }
-    }
-
-    /// Removes what a crash left unfinished right below these prefixes; tells how many.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn sweep(&self, prefix: &str) -> Result<u64, Error> {
-        let dir = self.path(prefix)?;
-        let mut swept = 0;
-        for name in self.names(&dir)? {
-            if name.ends_with(UNFINISHED) {
-                let path = dir.join(&name);
-                self.disk.remove(&path).map_err(|fault| failed("remove", &path, fault))?;
-                swept += 1;
-            }
-        }
-        if swept > 0 {
-            self.sync(&dir)?;
-        }
-        Ok(swept)
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, Error> {
@@ -191,6 +260,22 @@ impl Backend for Local {
         let mut names = self.names(&self.path(prefix)?)?;
         names.retain(|name| !name.ends_with(UNFINISHED));
         Ok(names)
+    }
+
+    fn sweep(&self, prefix: &str) -> Result<u64, Error> {
+        let dir = self.path(prefix)?;
+        let mut swept = 0;
+        for name in self.names(&dir)? {
+            if name.ends_with(UNFINISHED) {
+                let path = dir.join(&name);
+                self.disk.remove(&path).map_err(|fault| failed("remove", &path, fault))?;
+                swept += 1;
+            }
+        }
+        if swept > 0 {
+            self.sync(&dir)?;
+        }
+        Ok(swept)
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use model::{Clock, Nanos, TenantId};
 use tracing::{info, warn};
 
-use crate::backend::{Backend, Local};
+use crate::backend::Backend;
 use crate::block::schema::Attribute;
 use crate::error::{Error, Kind};
 use crate::fault;
@@ -41,7 +41,7 @@ const QUERIED_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Keep {
     pub(crate) shelf: Shelf,
-    pub(crate) backend: Arc<Local>,
+    pub(crate) backend: Arc<dyn Backend>,
     pub(crate) readers: Readers,
     pub(crate) stats: Arc<l0::Stats>,
     pub(crate) manifest: Manifest,

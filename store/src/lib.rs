@@ -40,6 +40,7 @@ use model::{ByteSize, Clock, Faults, TenantId, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
 
 pub use append::{Accepted, Append, Pending, Refusal};
+use backend::Shared;
 pub use block::section::Level;
 use disk::Disk;
 use disk::data_dir::DataDir;
@@ -188,12 +189,27 @@ impl Store {
         clock: Arc<dyn Clock>,
         random: impl Fn() -> std::io::Result<u64>,
     ) -> Result<Self, Error> {
+        Self::open_with(disk, path, None, config, clock, random)
+    }
+
+    /// The same with blocks and manifest in an object store.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and what the object store says.
+    pub fn open_with(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        shared: Option<Shared>,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        random: impl Fn() -> std::io::Result<u64>,
+    ) -> Result<Self, Error> {
         let seed = random().map_err(|fault| Error::io("read random bytes", fault))?;
         let dir = DataDir::open(disk, path, &random)?;
         let log_stats = Arc::<log::stats::Stats>::default();
         let cache = config.query.cache_bytes_max.as_usize();
         let (keep, sealed) =
-            Keep::open(&dir, &config.l0, &config.retention, cache, Arc::clone(&clock))?;
+            Keep::open(&dir, shared, &config.l0, &config.retention, cache, Arc::clone(&clock))?;
         let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats), sealed)?;
         let head = Head::new(config.head.clone(), seed);
         head.begin_after(sealed)?;

@@ -46,6 +46,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         compute: Arc::default(),
         api: OnceLock::new(),
         store,
+        bucket: Arc::default(),
     };
     (dir, sources)
 }

@@ -2,7 +2,8 @@
 //!
 //! `LOCK` is held as long as [`DataDir`] lives, `FORMAT` says which version wrote the directory,
 //! `WRITER` is a random number made once. `FORMAT` is made last: a directory without it was
-//! never used, and one with other things in it is not ours.
+//! never used, and one with other things in it is not ours. `BUCKET` is there where its blocks are
+//! in an object store, and names it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ pub const FORMAT: u32 = 1;
 
 /// What an interrupted first start may leave, and what the file system itself puts there.
 const OURS: [&str; 5] = ["LOCK", "WRITER", "WRITER.tmp", "FORMAT.tmp", "lost+found"];
+
+/// Names the object store that has the blocks.
+const BUCKET: &str = "BUCKET";
 
 /// No file that is read here is longer.
 const TEXT_BYTES_MAX: usize = 256;
@@ -78,6 +82,49 @@ impl DataDir {
         Ok(Self { disk, path: path.to_owned(), writer, _lock: lock })
     }
 
+    /// Whether its blocks are in the object store of this name, or here, as far as is known: `false`
+    /// where that is to be noted ([`Self::note_bucket`]). `own` are directories that tell that there
+    /// are some here.
+    ///
+    /// # Errors
+    /// `Refused` where they are somewhere else: they would be missing, and nobody would be told.
+    pub fn has_blocks_in(&self, bucket: Option<&str>, own: &[&str]) -> Result<bool, Error> {
+        let path = self.path.display();
+        let names = self.disk.list(&self.path);
+        let names = names.map_err(|fault| Error::io(at("list", &self.path), fault))?;
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let known = match has(BUCKET) {
+            true => Some(read_text(&*self.disk, &self.path.join(BUCKET))?.trim().to_owned()),
+            false => None,
+        };
+        match (known, bucket) {
+            (None, None) => Ok(true),
+            (Some(known), Some(bucket)) if known == bucket => Ok(true),
+            (Some(known), Some(bucket)) => Err(refuse(format!(
+                "the blocks of {path} are in {known}, not in {bucket}: set bucket.url to the \
+                 former, or give another directory"
+            ))),
+            (Some(known), None) => Err(refuse(format!(
+                "the blocks of {path} are in {known}: set bucket.url to that, or give another \
+                 directory"
+            ))),
+            (None, Some(bucket)) => match own.iter().find(|own| has(own)) {
+                Some(own) => Err(refuse(format!(
+                    "{path} has blocks of its own ({own}/), {bucket} has not: give a new directory"
+                ))),
+                None => Ok(false),
+            },
+        }
+    }
+
+    /// Holds the directory to an object store from now on.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn note_bucket(&self, bucket: &str) -> Result<(), Error> {
+        write_text(&*self.disk, &self.path, BUCKET, &format!("{bucket}\n"))
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -103,6 +150,14 @@ impl DataDir {
 /// `Refused` when it is not, telling what was found; `Io`.
 pub fn check(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
     let names = disk.list(path).map_err(|fault| Error::io(at("list", path), fault))?;
+    if names.iter().any(|name| name == BUCKET) {
+        let bucket = read_text(disk, &path.join(BUCKET))?;
+        return Err(refuse(format!(
+            "the blocks of {} are in {}, and only those of a directory can be looked at",
+            path.display(),
+            bucket.trim()
+        )));
+    }
     if names.iter().any(|name| name == "FORMAT") {
         return check_format(&read_text(disk, &path.join("FORMAT"))?, path);
     }

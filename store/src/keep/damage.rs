@@ -6,7 +6,6 @@ use model::TenantId;
 use tracing::{error, warn};
 
 use super::{Keep, Step, aside, lock};
-use crate::backend::Backend;
 use crate::error::Error;
 use crate::execute::Problem;
 use crate::l0::L0;

@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::aside::{self, Aside, QUARANTINE};
 use super::reserve::Reserve;
 use super::{Keep, Work};
-use crate::backend::{Backend, Local};
+use crate::backend::{Backend, Local, Shared, Split};
 use crate::block::cache::Cache;
 use crate::block::reader::{Reader, read_footer};
 use crate::disk::data_dir::DataDir;
@@ -22,24 +22,36 @@ use crate::manifest::{
 use crate::retention;
 use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf};
 
+/// What is in the object store where there is one; the log and L0 files are this process's own.
+const SHARED: [&str; 2] = [shelf::ROOT, manifest::ROOT];
+
 impl Keep {
     /// Reads what is there. Returns the keeper, and up to where the log is sealed: segments below
     /// that number hold nothing that is not in L0 files or blocks.
     pub(crate) fn open(
         dir: &DataDir,
+        shared: Option<Shared>,
         config: &l0::Config,
         retention: &retention::Config,
         cache_bytes: usize,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, u64), Error> {
-        let backend = Arc::new(Local::new(Arc::clone(dir.disk()), dir.path()));
+        let bucket = shared.as_ref().map(|shared| shared.url.clone());
+        let is_noted = dir.has_blocks_in(bucket.as_deref(), &SHARED)?;
+        let local = Local::new(Arc::clone(dir.disk()), dir.path());
+        let backend: Arc<dyn Backend> = match shared {
+            None => Arc::new(local),
+            Some(Shared { backend, .. }) => {
+                Arc::new(Split::new(Arc::new(local), backend, &SHARED, QUARANTINE))
+            }
+        };
         let cache = Arc::new(Cache::new(cache_bytes));
-        let readers = Readers::new(Arc::clone(&backend) as Arc<dyn Backend>, Arc::clone(&cache));
+        let readers = Readers::new(Arc::clone(&backend), Arc::clone(&cache));
         let stats = Arc::<l0::Stats>::default();
-        let manifest = Manifest::new(Arc::clone(&backend) as Arc<dyn Backend>);
+        let manifest = Manifest::new(Arc::clone(&backend));
         let reserve = Reserve::open(dir.disk(), dir.path())?;
         let mut start = Start {
-            backend: &backend,
+            backend: &*backend,
             cache: &cache,
             stats: &stats,
             manifest: &manifest,
@@ -54,6 +66,10 @@ impl Keep {
         start.damage()?;
         start.blocks()?;
         start.l0()?;
+        // Not before it has answered: a wrong name is to be mended, not kept.
+        if let (Some(bucket), false) = (bucket, is_noted) {
+            dir.note_bucket(&bucket)?;
+        }
         let Start { contents, next_block, sealed, .. } = start;
         let shelf = Shelf::default();
         shelf.change(|now| *now = contents);
@@ -84,7 +100,7 @@ impl Keep {
 
 /// A start under way.
 struct Start<'s> {
-    backend: &'s Local,
+    backend: &'s dyn Backend,
     cache: &'s Arc<Cache>,
     stats: &'s l0::Stats,
     manifest: &'s Manifest,

@@ -1,0 +1,260 @@
+//! The store's objects in a bucket: S3 and what speaks like it, Google Cloud Storage, Azure.
+//!
+//! [`Bucket`] is a [`Backend`], whose callers may block: requests run on threads of their own. Each
+//! is tried again within bounds by the client below; what came of an attempt that was given up is
+//! not known, and callers take it so.
+
+mod file;
+mod open;
+mod upload;
+
+use std::fmt;
+use std::sync::Arc;
+
+use model::metric::Counter;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use store::backend::{Backend, Upload};
+use store::disk::File;
+use store::{Error, Kind};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+pub use open::{Settings, Unusable, check};
+
+/// Objects below a prefix of a bucket.
+pub struct Bucket {
+    objects: Arc<dyn ObjectStore>,
+    /// What all names begin with.
+    root: Path,
+    /// What people call it: the URL, without secrets.
+    shown: String,
+    handle: Handle,
+    threads: Arc<Threads>,
+    stats: Arc<Stats>,
+}
+
+/// What drives requests, for as long as anybody may make one.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Whoever is last may be where nobody may wait.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What was asked of a bucket.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Whole objects and ranges that were read.
+    pub gets: Counter,
+    /// Objects, and parts of them, that were written.
+    pub puts: Counter,
+    /// Pages of names.
+    pub lists: Counter,
+    /// Objects that were removed or copied.
+    pub others: Counter,
+    /// Requests that came to nothing, all attempts included.
+    pub failed: Counter,
+    /// Bytes that were read.
+    pub read_bytes: Counter,
+    /// Bytes that were written.
+    pub written_bytes: Counter,
+}
+
+/// Threads that drive requests.
+const THREADS: usize = 2;
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bucket({})", self.shown)
+    }
+}
+
+/// What requests share.
+#[derive(Clone, Debug)]
+struct Client {
+    objects: Arc<dyn ObjectStore>,
+    handle: Handle,
+    stats: Arc<Stats>,
+    /// Alive while there is a handle.
+    _threads: Arc<Threads>,
+}
+
+impl Client {
+    /// Waits for a request.
+    fn wait<T>(
+        &self,
+        what: &str,
+        path: &Path,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, Error> {
+        self.handle.block_on(request).map_err(|fault| {
+            if !matches!(fault, object_store::Error::NotFound { .. }) {
+                self.stats.failed.inc();
+            }
+            failed(what, path, fault)
+        })
+    }
+}
+
+impl Bucket {
+    /// Objects of a client, below a prefix. `shown` is what errors call it.
+    ///
+    /// # Errors
+    /// `Io` where no thread can be started.
+    pub fn new(objects: Arc<dyn ObjectStore>, root: Path, shown: String) -> Result<Self, Error> {
+        let threads = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("objects")
+            .enable_all()
+            .build()
+            .map_err(|fault| Error::io("start the threads of the object store", fault))?;
+        let handle = threads.handle().clone();
+        let threads = Arc::new(Threads(Some(threads)));
+        Ok(Self { objects, root, shown, handle, threads, stats: Arc::default() })
+    }
+
+    /// What was asked of it.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
+    fn client(&self) -> Client {
+        Client {
+            objects: Arc::clone(&self.objects),
+            handle: self.handle.clone(),
+            stats: Arc::clone(&self.stats),
+            _threads: Arc::clone(&self.threads),
+        }
+    }
+
+    fn path(&self, name: &str) -> Result<Path, Error> {
+        let odd = || Error::new(Kind::Invalid, format!("{name:?} is no name of an object"));
+        let parts = Path::parse(name).map_err(|_| odd())?;
+        if name.is_empty() || parts.as_ref() != name {
+            return Err(odd());
+        }
+        Ok(self.root.parts().chain(parts.parts()).collect())
+    }
+}
+
+impl Backend for Bucket {
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Error> {
+        let (client, path) = (self.client(), self.path(name)?);
+        client.stats.puts.inc();
+        let payload = PutPayload::from(bytes.to_vec());
+        let put = client.objects.put_opts(&path, payload, PutMode::Create.into());
+        match client.handle.block_on(put) {
+            Ok(_) => {
+                client.stats.written_bytes.add(bytes.len() as u64);
+                Ok(true)
+            }
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(fault) => {
+                client.stats.failed.inc();
+                Err(failed("create", &path, fault))
+            }
+        }
+    }
+
+    fn begin(&self, name: &str) -> Result<Box<dyn Upload>, Error> {
+        Ok(Box::new(upload::Parts::new(self.client(), self.path(name)?)))
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
+        let (client, path) = (self.client(), self.path(name)?);
+        client.stats.gets.inc();
+        let meta = client.wait("open", &path, client.objects.head(&path))?;
+        Ok(Arc::new(file::Object::new(client, path, meta.size)))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let (client, path) = (self.client(), self.path(prefix)?);
+        client.stats.lists.inc();
+        let listed = client.objects.list_with_delimiter(Some(&path));
+        let listed = client.wait("list", &path, listed)?;
+        let objects = listed.objects.iter().map(|object| &object.location);
+        let names = objects.chain(&listed.common_prefixes).filter_map(Path::filename);
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let (client, path) = (self.client(), self.path(name)?);
+        client.stats.others.inc();
+        match client.handle.block_on(client.objects.delete(&path)) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(fault) => {
+                client.stats.failed.inc();
+                Err(failed("remove", &path, fault))
+            }
+        }
+    }
+
+    fn set_aside(&self, name: &str, to: &str) -> Result<(), Error> {
+        let (client, from, to) = (self.client(), self.path(name)?, self.path(to)?);
+        client.stats.others.inc();
+        match client.handle.block_on(client.objects.copy(&from, &to)) {
+            Ok(()) => {}
+            // Gone from there: an attempt before got so far.
+            Err(object_store::Error::NotFound { .. })
+                if client.handle.block_on(client.objects.head(&to)).is_ok() => {}
+            Err(fault) => {
+                client.stats.failed.inc();
+                return Err(failed("set aside", &from, fault));
+            }
+        }
+        self.remove(name)
+    }
+
+    /// What an object store has told is there stays there.
+    fn settle(&self, _prefix: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// An error, with what to do about it where that is known.
+fn failed(what: &str, path: &Path, fault: object_store::Error) -> Error {
+    let kind = match &fault {
+        object_store::Error::NotFound { .. } => std::io::ErrorKind::NotFound,
+        object_store::Error::PermissionDenied { .. }
+        | object_store::Error::Unauthenticated { .. } => std::io::ErrorKind::PermissionDenied,
+        _ => std::io::ErrorKind::Other,
+    };
+    let advice = advice(&fault.to_string());
+    Error::io(format!("{what} {path}{advice}"), std::io::Error::new(kind, fault))
+}
+
+/// The address that machines of a cloud ask who they are.
+const METADATA: &str = "169.254.169.254";
+
+/// What to do about what a cloud says.
+fn advice(said: &str) -> &'static str {
+    let has = |word: &str| said.contains(word);
+    if has(METADATA) || has("metadata.google.internal") {
+        " (no credentials: neither the environment nor a file that it names has any, and this \
+         machine has no identity that may be asked for; set AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_NAME and \
+         AZURE_STORAGE_ACCOUNT_KEY)"
+    } else if has("NoSuchBucket") || has("ContainerNotFound") {
+        " (there is no such bucket: make it, or set bucket.url)"
+    } else if has("InvalidAccessKeyId") || has("SignatureDoesNotMatch") {
+        " (the key or its secret is wrong)"
+    } else if has("RequestTimeTooSkewed") {
+        " (the clock of this machine is off)"
+    } else if has("AccessDenied") || has("AuthorizationFailure") {
+        " (the key may not do that: it needs to list, read, write and delete)"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests;

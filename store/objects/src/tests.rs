@@ -1,0 +1,128 @@
+//! What every backend does, and a store over a bucket.
+
+use object_store::memory::InMemory;
+use store::backend::{Local, Split};
+use store::disk::RealDisk;
+
+use super::*;
+
+fn bucket(objects: &Arc<InMemory>, root: &str) -> Bucket {
+    let objects = Arc::clone(objects) as Arc<dyn ObjectStore>;
+    Bucket::new(objects, Path::from(root), "memory".to_owned()).unwrap()
+}
+
+fn contract(backend: &dyn Backend) {
+    assert!(backend.list("blocks").unwrap().is_empty());
+    assert!(backend.create("blocks/a/1.parquet", b"one").unwrap());
+    assert!(!backend.create("blocks/a/1.parquet", b"other").unwrap());
+    assert_eq!(backend.read("blocks/a/1.parquet", 9).unwrap(), b"one");
+    assert_eq!(backend.read("blocks/a/1.parquet", 2).unwrap_err().kind(), Kind::Corrupt);
+    assert!(backend.open("blocks/a/2.parquet").is_err());
+
+    // Larger than a part, and not a multiple of one.
+    let bytes: Vec<u8> = (0..20u32 << 20).map(|at| (at % 251).to_le_bytes()[0]).collect();
+    let mut upload = backend.begin("blocks/b/2.parquet").unwrap();
+    bytes.chunks(3 << 20).for_each(|part| upload.write(part).unwrap());
+    assert!(backend.list("blocks/b").unwrap().is_empty(), "seen before it was finished");
+    assert!(upload.finish().unwrap());
+    let mut upload = backend.begin("blocks/b/2.parquet").unwrap();
+    upload.write(&bytes).unwrap();
+    assert!(!upload.finish().unwrap());
+    let file = backend.open("blocks/b/2.parquet").unwrap();
+    assert_eq!(file.len().unwrap(), 20 << 20);
+    let mut some = vec![0; 100];
+    assert_eq!(file.read_at(&mut some, 9 << 20).unwrap(), 100);
+    assert_eq!(some, bytes[9 << 20..][..100]);
+    assert_eq!(file.read_at(&mut some, (20 << 20) - 7).unwrap(), 7);
+    assert_eq!(file.read_at(&mut some, 21 << 20).unwrap(), 0);
+    drop(backend.begin("blocks/b/3.parquet").unwrap());
+
+    assert_eq!(backend.list("blocks").unwrap(), ["a", "b"]);
+    assert_eq!(backend.list("blocks/b").unwrap(), ["2.parquet"]);
+    for _ in 0..2 {
+        backend.set_aside("blocks/a/1.parquet", "quarantine/block--a--1.parquet").unwrap();
+    }
+    assert_eq!(backend.list("quarantine").unwrap(), ["block--a--1.parquet"]);
+    for _ in 0..2 {
+        backend.remove("blocks/b/2.parquet").unwrap();
+    }
+    backend.settle("blocks/b").unwrap();
+    assert!(backend.list("blocks/b").unwrap().is_empty());
+    for odd in ["", "../x", "a//b", "/a", "a/", "."] {
+        assert!(backend.create(odd, b"").is_err(), "{odd:?}");
+    }
+}
+
+#[test]
+fn a_bucket_and_a_directory_do_the_same() {
+    let objects = Arc::new(InMemory::new());
+    contract(&bucket(&objects, ""));
+    contract(&bucket(&objects, "some/prefix"));
+    let dir = tempfile::tempdir().unwrap();
+    contract(&Local::new(Arc::new(RealDisk), dir.path()));
+}
+
+#[test]
+fn what_is_ours_stays_here_and_what_is_shared_does_not() {
+    let (dir, objects) = (tempfile::tempdir().unwrap(), Arc::new(InMemory::new()));
+    let local = Arc::new(Local::new(Arc::new(RealDisk), dir.path()));
+    let there = Arc::new(bucket(&objects, "p"));
+    let here = Arc::clone(&local) as Arc<dyn Backend>;
+    let split = Split::new(here, Arc::clone(&there) as _, &["blocks", "manifest"], "quarantine");
+    for name in ["blocks/t/1", "manifest/t/1", "l0/1"] {
+        assert!(split.create(name, b"x").unwrap());
+        let (own, other): (&dyn Backend, &dyn Backend) =
+            if name == "l0/1" { (&*local, &*there) } else { (&*there, &*local) };
+        assert!(own.open(name).is_ok() && other.open(name).is_err(), "{name}");
+    }
+    split.set_aside("blocks/t/1", "quarantine/block--t--1").unwrap();
+    split.set_aside("l0/1", "quarantine/l0--1").unwrap();
+    assert_eq!(split.list("quarantine").unwrap(), ["block--t--1", "l0--1"]);
+    assert_eq!(there.list("quarantine").unwrap(), ["block--t--1"]);
+    assert_eq!(split.list("blocks").unwrap(), there.list("blocks").unwrap());
+}
+
+#[test]
+fn of_many_that_create_the_same_one_wins() {
+    let bucket = bucket(&Arc::new(InMemory::new()), "p");
+    let won = std::thread::scope(|scope| {
+        let create = |n: u8| {
+            let bucket = &bucket;
+            scope.spawn(move || bucket.create("manifest/t/1", &[n]).unwrap())
+        };
+        let all: Vec<_> = (0..8).map(create).collect();
+        all.into_iter().map(|one| one.join().unwrap()).filter(|won| *won).count()
+    });
+    assert_eq!(won, 1);
+    assert_eq!(bucket.stats().puts.get(), 8);
+}
+
+#[test]
+fn what_cannot_be_a_bucket_says_why() {
+    let why =
+        |url: &str| Bucket::open(url, &Settings::default()).map(drop).unwrap_err().to_string();
+    assert!(why("s3//x").contains("no URL"));
+    assert_eq!(why("ftp://x/y"), "only s3://, gs:// and az:// are buckets");
+    assert!(why("s3://key:secret@bucket/x").contains("secrets"));
+    let settings = Settings {
+        endpoint: Some("http://127.0.0.1:9".to_owned()),
+        region: Some("us-east-1".to_owned()),
+        timeout: std::time::Duration::from_millis(200),
+        retry: std::time::Duration::from_millis(1),
+    };
+    let bucket = Bucket::open("s3://bucket/some/prefix", &settings).unwrap();
+    let error = bucket.list("blocks").unwrap_err();
+    assert_eq!(error.kind(), Kind::Io);
+    assert!(error.to_string().contains("list some/prefix/blocks"), "{error}");
+    assert_eq!(bucket.stats().failed.get(), 1);
+}
+
+#[test]
+fn people_are_told_what_to_do() {
+    let said = |text: &str| advice(text);
+    assert!(said("PUT http://169.254.169.254/latest/api/token").contains("AWS_ACCESS_KEY_ID"));
+    assert!(said("<Code>NoSuchBucket</Code>").contains("bucket.url"));
+    assert!(said("<Code>RequestTimeTooSkewed</Code>").contains("clock"));
+    assert!(said("<Code>AccessDenied</Code>").contains("delete"));
+    assert_eq!(said("connection refused"), "");
+}
