@@ -1,8 +1,8 @@
 """Blocks in a bucket of S3: what was acknowledged is found there, after a kill, and while the bucket is away."""
 
 import json
-import subprocess
 import os
+import subprocess
 import urllib.parse
 import urllib.request
 
@@ -20,15 +20,8 @@ def bucket(tmp_path_factory):
         yield bucket
 
 
-def post(gateway, listener, path, body=b""):
-    request = urllib.request.Request(f"http://{gateway.addresses[listener]}{path}", body,
-                                     {"Content-Type": "application/x-protobuf"}, method="POST")
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.read()
-
-
 def send(gateway, known):
-    post(gateway, "otlp_http", "/v1/traces", known.request(TRACES, "custom.key").SerializeToString())
+    gateway.post("otlp_http", "/v1/traces", known.request(TRACES, "custom.key").SerializeToString())
 
 
 def search(gateway):
@@ -39,7 +32,7 @@ def search(gateway):
 
 
 def whole(gateway, known):
-    """All spans of all traces, each by the id of its trace."""
+    """Some traces by their ids, each with all of its spans."""
     for trace in sorted({ids[:16] for ids in known.parents})[:5]:
         status, body = gateway.get(f"/api/traces/{trace.hex()}")
         assert status == 200, body
@@ -48,11 +41,20 @@ def whole(gateway, known):
         assert len(spans) == SPANS_PER_TRACE
 
 
+def refused(directory, settings):
+    """The exit code and what is said where the gateway does not start."""
+    command = [os.environ["TRACEWEIR_BIN"], "serve", "--data", str(directory)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
 def test_blocks_are_in_the_bucket_and_found_after_a_kill(bucket, new_gateway):
     gateway, known = new_gateway(**bucket.settings("kill")).start(), Known(1)
     for _ in range(3):
         send(gateway, known)
-        post(gateway, "admin", "/flush?level=l1")
+        gateway.post("admin", "/flush?level=l1")
     send(gateway, known)
     assert search(gateway) == (4 * TRACES, None)
     blocks = [name for name in bucket.names("kill/blocks/") if name.endswith(".parquet")]
@@ -68,7 +70,7 @@ def test_blocks_are_in_the_bucket_and_found_after_a_kill(bucket, new_gateway):
 def test_a_bucket_that_is_away_stops_no_ingest_and_answers_are_partial(bucket, new_gateway):
     gateway, known = new_gateway(**bucket.settings("away")).start(), Known(2)
     send(gateway, known)
-    post(gateway, "admin", "/flush?level=l1")
+    gateway.post("admin", "/flush?level=l1")
     # Nothing of the block is in memory.
     gateway.kill()
     gateway.start()
@@ -82,7 +84,7 @@ def test_a_bucket_that_is_away_stops_no_ingest_and_answers_are_partial(bucket, n
         bucket.door.open()
     # It catches up by itself.
     until("a whole answer", 30, lambda: search(gateway) == (3 * TRACES, None))
-    post(gateway, "admin", "/flush?level=l1")
+    gateway.post("admin", "/flush?level=l1")
     assert search(gateway) == (3 * TRACES, None)
     gateway.stop()
 
@@ -92,12 +94,8 @@ def test_a_directory_goes_with_one_bucket(bucket, new_gateway):
     send(gateway, known)
     gateway.stop()
     for settings, word in [({}, "set bucket.url"), (bucket.settings("other"), "not in")]:
-        command = [os.environ["TRACEWEIR_BIN"], "serve", "--data", str(gateway.directory)]
-        for key, value in settings.items():
-            command += ["--set", f"{key}={value}"]
-        refused = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        assert refused.returncode == 2, refused
-        assert word in refused.stdout + refused.stderr
+        code, said = refused(gateway.directory, settings)
+        assert code == 2 and word in said, said
     gateway.start()
     assert search(gateway) == (TRACES, None)
     gateway.stop()
@@ -105,8 +103,5 @@ def test_a_directory_goes_with_one_bucket(bucket, new_gateway):
 
 def test_what_is_wrong_with_a_bucket_is_told(bucket, new_gateway, tmp_path):
     settings = {**bucket.settings("x"), "bucket.url": "s3://nobody-has-it/x"}
-    command = [os.environ["TRACEWEIR_BIN"], "serve", "--data", str(tmp_path / "data")]
-    for key, value in settings.items():
-        command += ["--set", f"{key}={value}"]
-    failed = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    assert failed.returncode == 1 and "there is no such bucket" in failed.stdout + failed.stderr, failed
+    code, said = refused(tmp_path / "data", settings)
+    assert code == 1 and "there is no such bucket" in said, said

@@ -1,7 +1,6 @@
 """DuckDB, pyarrow and Polars read files of spans as they are: what they count is what was sent."""
 
 import re
-import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -14,13 +13,6 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "block-format.md"
 SEED = 20
 
 
-def _post(gateway, listener, path, body=b""):
-    request = urllib.request.Request(f"http://{gateway.addresses[listener]}{path}", body,
-                                     {"Content-Type": "application/x-protobuf"}, method="POST")
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        return answer.read()
-
-
 @pytest.fixture(scope="module")
 def written(new_gateway):
     """What was sent, and the files of it: blocks that differ in their columns, and an L0 file."""
@@ -29,15 +21,15 @@ def written(new_gateway):
 
     def send(requests, traces, key):
         for _ in range(requests):
-            _post(gateway, "otlp_http", "/v1/traces", known.request(traces, key).SerializeToString())
+            gateway.post("otlp_http", "/v1/traces", known.request(traces, key).SerializeToString())
 
     send(120, 40, "custom.one")
-    _post(gateway, "admin", "/flush?level=l1")
+    gateway.post("admin", "/flush?level=l1")
     send(4, 10, "custom.two")
-    _post(gateway, "otlp_http", "/v1/traces", known.old_request().SerializeToString())
-    _post(gateway, "admin", "/flush?level=l1")
+    gateway.post("otlp_http", "/v1/traces", known.old_request().SerializeToString())
+    gateway.post("admin", "/flush?level=l1")
     send(40, 40, "custom.three")
-    _post(gateway, "admin", "/flush?level=l0")
+    gateway.post("admin", "/flush?level=l0")
     gateway.stop()
     l0 = sorted((gateway.directory / "l0").glob("*.parquet"))
     blocks = sorted((gateway.directory / "blocks").glob("*/*.parquet"))

@@ -41,13 +41,10 @@ impl File for Object {
         if end <= offset {
             return Ok(0);
         }
-        let Client { objects, handle, stats, .. } = &self.client;
+        let Client { objects, stats, .. } = &self.client;
         stats.gets.inc();
-        let read = handle.block_on(objects.get_range(&self.path, offset..end));
-        let bytes = read.map_err(|fault| {
-            stats.failed.inc();
-            io::Error::other(fault)
-        })?;
+        let read = self.client.ask(objects.get_range(&self.path, offset..end));
+        let bytes = read.map_err(io::Error::other)?;
         stats.read_bytes.add(bytes.len() as u64);
         // Less than was asked for is the end of it, whatever was said before.
         let part = buffer.get_mut(..bytes.len()).ok_or_else(|| {

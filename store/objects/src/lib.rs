@@ -85,19 +85,42 @@ struct Client {
 }
 
 impl Client {
-    /// Waits for a request.
+    /// Waits for a request. What is not there, or is there already, is an answer, no failure.
+    fn ask<T>(
+        &self,
+        request: impl Future<Output = object_store::Result<T>>,
+    ) -> object_store::Result<T> {
+        use object_store::Error::{AlreadyExists, NotFound};
+        let answer = self.handle.block_on(request);
+        if !matches!(answer, Ok(_) | Err(AlreadyExists { .. } | NotFound { .. })) {
+            self.stats.failed.inc();
+        }
+        answer
+    }
+
+    /// The same, told as an error of the store.
     fn wait<T>(
         &self,
         what: &str,
         path: &Path,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Error> {
-        self.handle.block_on(request).map_err(|fault| {
-            if !matches!(fault, object_store::Error::NotFound { .. }) {
-                self.stats.failed.inc();
+        self.ask(request).map_err(|fault| failed(what, path, fault))
+    }
+
+    /// Makes an object in one request, unless the name is taken (`false` then).
+    fn create(&self, path: &Path, bytes: Vec<u8>) -> Result<bool, Error> {
+        self.stats.puts.inc();
+        let len = bytes.len() as u64;
+        let put = self.objects.put_opts(path, PutPayload::from(bytes), PutMode::Create.into());
+        match self.ask(put) {
+            Ok(_) => {
+                self.stats.written_bytes.add(len);
+                Ok(true)
             }
-            failed(what, path, fault)
-        })
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(fault) => Err(failed("create", path, fault)),
+        }
     }
 }
 
@@ -145,21 +168,7 @@ impl Bucket {
 
 impl Backend for Bucket {
     fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Error> {
-        let (client, path) = (self.client(), self.path(name)?);
-        client.stats.puts.inc();
-        let payload = PutPayload::from(bytes.to_vec());
-        let put = client.objects.put_opts(&path, payload, PutMode::Create.into());
-        match client.handle.block_on(put) {
-            Ok(_) => {
-                client.stats.written_bytes.add(bytes.len() as u64);
-                Ok(true)
-            }
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(fault) => {
-                client.stats.failed.inc();
-                Err(failed("create", &path, fault))
-            }
-        }
+        self.client().create(&self.path(name)?, bytes.to_vec())
     }
 
     fn begin(&self, name: &str) -> Result<Box<dyn Upload>, Error> {
@@ -189,27 +198,21 @@ impl Backend for Bucket {
     fn remove(&self, name: &str) -> Result<(), Error> {
         let (client, path) = (self.client(), self.path(name)?);
         client.stats.others.inc();
-        match client.handle.block_on(client.objects.delete(&path)) {
+        match client.ask(client.objects.delete(&path)) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(fault) => {
-                client.stats.failed.inc();
-                Err(failed("remove", &path, fault))
-            }
+            Err(fault) => Err(failed("remove", &path, fault)),
         }
     }
 
     fn set_aside(&self, name: &str, to: &str) -> Result<(), Error> {
         let (client, from, to) = (self.client(), self.path(name)?, self.path(to)?);
         client.stats.others.inc();
-        match client.handle.block_on(client.objects.copy(&from, &to)) {
+        match client.ask(client.objects.copy(&from, &to)) {
             Ok(()) => {}
             // Gone from there: an attempt before got so far.
             Err(object_store::Error::NotFound { .. })
-                if client.handle.block_on(client.objects.head(&to)).is_ok() => {}
-            Err(fault) => {
-                client.stats.failed.inc();
-                return Err(failed("set aside", &from, fault));
-            }
+                if client.ask(client.objects.head(&to)).is_ok() => {}
+            Err(fault) => return Err(failed("set aside", &from, fault)),
         }
         self.remove(name)
     }

@@ -1,11 +1,11 @@
 //! An object on its way: small ones in one request, larger ones in parts.
 
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt as _, PutMode, PutPayload};
+use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use store::Error;
 use store::backend::Upload;
 
-use super::{Client, failed};
+use super::Client;
 
 /// Bytes of a part, and what an object may have that is sent in one request. S3 takes parts of 5 MiB
 /// and more, at most 10,000 of them.
@@ -49,33 +49,21 @@ impl Upload for Parts {
     }
 
     fn finish(mut self: Box<Self>) -> Result<bool, Error> {
-        let Client { objects, handle, stats, .. } = self.client.clone();
         if self.upload.is_none() {
-            let bytes = std::mem::take(&mut self.buffer);
-            stats.puts.inc();
-            stats.written_bytes.add(bytes.len() as u64);
-            let put = objects.put_opts(&self.path, PutPayload::from(bytes), PutMode::Create.into());
-            return match handle.block_on(put) {
-                Ok(_) => Ok(true),
-                Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-                Err(fault) => {
-                    stats.failed.inc();
-                    Err(failed("finish", &self.path, fault))
-                }
-            };
+            return self.client.create(&self.path, std::mem::take(&mut self.buffer));
         }
         if !self.buffer.is_empty() {
             self.send()?;
         }
         // No store takes parts under the condition that the name is free. Names of blocks are of one
         // writer and used once: what has the name is what an attempt before has made.
-        let is_taken = handle.block_on(objects.head(&self.path)).is_ok();
+        let is_taken = self.client.ask(self.client.objects.head(&self.path)).is_ok();
         let Some(mut upload) = self.upload.take() else { return Ok(false) };
         if is_taken {
-            drop(handle.block_on(upload.abort()));
+            drop(self.client.ask(upload.abort()));
             return Ok(false);
         }
-        stats.puts.inc();
+        self.client.stats.puts.inc();
         self.client.wait("finish", &self.path, upload.complete()).map(|_| true)
     }
 }
@@ -84,7 +72,7 @@ impl Drop for Parts {
     fn drop(&mut self) {
         if let Some(mut upload) = self.upload.take() {
             // Parts of what was never finished cost money until a rule of the bucket removes them.
-            if let Err(fault) = self.client.handle.block_on(upload.abort()) {
+            if let Err(fault) = self.client.ask(upload.abort()) {
                 tracing::warn!(path = %self.path, %fault, "parts of an unfinished upload stay");
             }
         }

@@ -106,9 +106,9 @@ impl Drop for Turn<'_> {
 }
 
 impl Answers {
-    /// The answer that is known, or that `compute` finds; nothing where that finds none, which is
-    /// not kept. One that is known and not (or no more) good is computed again. `is_over` tells
-    /// whether to wait for others no longer.
+    /// The answer that is known, or that `compute` finds; it is kept where that says that it is the
+    /// whole. One that is known and not (or no more) good is computed again. `is_over` tells whether
+    /// to wait for others no longer.
     ///
     /// # Errors
     /// Those of `compute`.
@@ -117,7 +117,7 @@ impl Answers {
         key: Key,
         is_over: impl Fn() -> bool,
         is_good: impl Fn(&T) -> bool,
-        compute: impl FnOnce() -> Result<Option<T>, Error>,
+        compute: impl FnOnce() -> Result<Option<(T, bool)>, Error>,
     ) -> Result<Option<Arc<T>>, Error> {
         let known = || self.known::<T>(key).filter(|known| is_good(known));
         if let Some(known) = known() {
@@ -131,13 +131,10 @@ impl Answers {
                 return Ok(Some(known));
             }
             self.misses.inc();
-            let Some(found) = compute()? else {
-                *is_kept = false;
-                return Ok(None);
-            };
-            let found = Arc::new(found);
-            *is_kept = self.put(key, &found);
-            Ok(Some(found))
+            let found = compute()?.map(|(found, is_whole)| (Arc::new(found), is_whole));
+            *is_kept =
+                found.as_ref().is_some_and(|(found, is_whole)| *is_whole && self.put(key, found));
+            Ok(found.map(|(found, _)| found))
         })
     }
 
@@ -203,10 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_computed_once_and_what_is_none_is_not_kept() {
+    fn an_answer_is_computed_once_and_what_is_not_the_whole_is_not_kept() {
         let answers = Answers::default();
         let computed = AtomicU32::new(0);
-        let ask = |found: Option<u32>, least: u32| {
+        let ask_for = |found: Option<(u32, bool)>, least: u32| {
             let compute = || {
                 computed.fetch_add(1, Ordering::Relaxed);
                 Ok(found)
@@ -216,14 +213,16 @@ mod tests {
                 .unwrap()
                 .map(|answer| *answer)
         };
-        assert_eq!(ask(None, 0), None);
-        assert_eq!(ask(Some(5), 0), Some(5));
-        assert_eq!(ask(Some(6), 0), Some(5));
-        assert_eq!(computed.load(Ordering::Relaxed), 2);
-        assert_eq!((answers.hits.get(), answers.misses.get()), (1, 2));
+        let ask = |found: u32, least| ask_for(Some((found, true)), least);
+        assert_eq!(ask_for(None, 0), None);
+        assert_eq!(ask_for(Some((4, false)), 0), Some(4));
+        assert_eq!(ask(5, 0), Some(5));
+        assert_eq!(ask(6, 0), Some(5));
+        assert_eq!(computed.load(Ordering::Relaxed), 3);
+        assert_eq!((answers.hits.get(), answers.misses.get()), (1, 3));
         // What is no more good goes.
-        assert_eq!(ask(Some(7), 6), Some(7));
-        assert_eq!(ask(Some(8), 0), Some(7));
+        assert_eq!(ask(7, 6), Some(7));
+        assert_eq!(ask(8, 0), Some(7));
         assert!(lock(&answers.flights).is_empty());
     }
 
@@ -236,7 +235,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     start.wait();
-                    let compute = || Ok(Some(computed.fetch_add(1, Ordering::Relaxed)));
+                    let compute = || Ok(Some((computed.fetch_add(1, Ordering::Relaxed), true)));
                     let answer = answers.get_or(7, || false, |_| true, compute);
                     assert_eq!(answer.unwrap().as_deref(), Some(&0));
                 });
@@ -259,7 +258,7 @@ mod tests {
             7,
             || false,
             |_| {
-                let found = answers.get_or(7, is_over, |_: &u32| true, || Ok(Some(1)));
+                let found = answers.get_or(7, is_over, |_: &u32| true, || Ok(Some((1, true))));
                 assert_eq!(found.unwrap().as_deref(), Some(&1));
             },
         );

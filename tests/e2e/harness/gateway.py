@@ -74,6 +74,13 @@ class Gateway:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
+    def post(self, listener, path, body=b""):
+        """Returns the body; anything but a success is an error."""
+        request = urllib.request.Request(f"http://{self.addresses[listener]}{path}", body,
+                                         {"Content-Type": "application/x-protobuf"}, method="POST")
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.read()
+
     def tail(self, lines=60):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 

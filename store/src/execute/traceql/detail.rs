@@ -115,11 +115,13 @@ impl<'d> Detail<'d> {
                 }
             }
             let problems = self.parts.problems();
-            for (at, trace) in show(&left)? {
+            let traces = show(&left)?;
+            // What could not be read may be missing of any of them.
+            let is_whole = self.parts.problems() == problems;
+            for (at, trace) in traces {
                 let trace = Arc::new(trace);
-                // What could not be read may be missing of any of them.
-                if let Some(key) = keys[at].filter(|_| self.parts.problems() == problems) {
-                    let _ = answers.put(key, &trace);
+                if let Some(key) = keys[at].filter(|_| is_whole) {
+                    answers.put(key, &trace);
                 }
                 shown[at] = Some(trace);
             }

@@ -74,9 +74,8 @@ impl Count<'_> {
         }
         let answers = self.parts.answers;
         let huge = self.huge.take();
-        let mut cut = None;
         let patience = limits.patience;
-        let kept = answers.get_or(
+        let counted = answers.get_or(
             xxh3_128(key),
             || patience.is_over(),
             |_| true,
@@ -87,16 +86,12 @@ impl Count<'_> {
                 let problems = self.parts.problems();
                 let counted = count(self, limits)?;
                 // Of what was cut short, or could not be read, what there is counts this time.
-                let is_damaged = self.parts.problems() > problems;
-                if limits.ended.is_some() || self.huge.is_some() || is_damaged {
-                    cut = counted;
-                    return Ok(None);
-                }
-                Ok(counted)
+                let is_read = self.parts.problems() == problems;
+                let is_whole = limits.ended.is_none() && self.huge.is_none() && is_read;
+                Ok(counted.map(|counted| (counted, is_whole)))
             },
         )?;
         self.huge = huge.or_else(|| self.huge.take());
-        let counted = kept.or_else(|| cut.map(Arc::new));
         if let Some(counted) = &counted {
             let only = is_one.then(|| part.end(0));
             self.cells.merge(counted, &self.grid, only);

@@ -7,7 +7,6 @@
 //! kept.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use model::TraceId;
 use xxhash_rust::xxh3::xxh3_128;
@@ -80,7 +79,7 @@ impl Run<'_> {
             let stands_here = |found: &Found| may_have(found.id).is_ok_and(|may_have| !may_have);
             !known.is_cut || known.found.iter().all(stands_here)
         };
-        let (mut is_known, mut cut) = (true, None);
+        let mut is_known = true;
         let patience = self.limits.patience;
         let in_unit = answers.get_or(
             key,
@@ -94,14 +93,11 @@ impl Run<'_> {
                 let problems = self.parts.problems();
                 let in_unit = self.scan_apart(unit)?;
                 // Of what was cut short, or could not be read, what there is counts this time.
-                if self.limits.ended.is_some() || self.parts.problems() > problems {
-                    cut = Some(in_unit);
-                    return Ok(None);
-                }
-                Ok(Some(in_unit))
+                let is_whole = self.limits.ended.is_none() && self.parts.problems() == problems;
+                Ok(Some((in_unit, is_whole)))
             },
         )?;
-        let Some(in_unit) = in_unit.or_else(|| cut.map(Arc::new)) else { return Ok(Vec::new()) };
+        let Some(in_unit) = in_unit else { return Ok(Vec::new()) };
         let InUnit { found, scanned, traces, spans, .. } = &*in_unit;
         let mut several = scanned.several.clone();
         if is_known {
@@ -161,7 +157,6 @@ impl Run<'_> {
         let places: HashMap<TraceId, &[Fragment]> =
             fixed.iter().map(|located| (located.id, located.fragments.as_slice())).collect();
         let huge = self.huge.take();
-        let mut cut = None;
         let answers = self.parts.answers;
         let patience = self.limits.patience;
         let joined = answers.get_or(
@@ -181,16 +176,13 @@ impl Run<'_> {
                     (found, numbers)
                 });
                 let joined = Joined(numbered.collect());
-                let is_damaged = self.parts.problems() > problems;
-                if self.limits.ended.is_some() || self.huge.is_some() || is_damaged {
-                    cut = Some(joined);
-                    return Ok(None);
-                }
-                Ok(Some(joined))
+                let is_read = self.parts.problems() == problems;
+                let is_whole = self.limits.ended.is_none() && self.huge.is_none() && is_read;
+                Ok(Some((joined, is_whole)))
             },
         )?;
         self.huge = huge.or_else(|| self.huge.take());
-        let Some(joined) = joined.or_else(|| cut.map(Arc::new)) else { return Ok(()) };
+        let Some(joined) = joined else { return Ok(()) };
         for (found, numbers) in &joined.0 {
             let all = places.get(&found.id).copied().unwrap_or_default();
             let fragments = numbers.iter().filter_map(|at| all.get(*at).cloned()).collect();
