@@ -52,6 +52,8 @@ pub struct Config {
     pub head: store::head::Config,
     /// What is sealed and not merged yet.
     pub l0: store::l0::Config,
+    /// When blocks are joined.
+    pub compaction: store::compaction::Config,
     /// How long blocks are kept.
     pub retention: store::retention::Config,
     /// Bounds of reads.
@@ -377,6 +379,7 @@ impl Config {
             head: self.head.clone(),
             wal: self.wal.clone(),
             l0: self.l0.clone(),
+            compaction: self.compaction.clone(),
             retention: self.retention.clone(),
             query: self.query.clone(),
         }

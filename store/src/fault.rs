@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point, in the order in which a span passes them.
-pub const POINTS: [&str; 9] = [
+pub const POINTS: [&str; 13] = [
     "seal.begin",
     "seal.written",
     "seal.shown",
@@ -16,6 +16,10 @@ pub const POINTS: [&str; 9] = [
     "merge.committed",
     "merge.shown",
     "l0.buried",
+    "compact.begin",
+    "compact.written",
+    "compact.committed",
+    "compact.shown",
     "tidy",
 ];
 

@@ -5,6 +5,7 @@
 //! (`threads`); simulations and `POST /flush` take them by hand.
 
 pub(crate) mod aside;
+mod compact;
 mod damage;
 mod open;
 mod reserve;
@@ -20,16 +21,18 @@ use tracing::{info, warn};
 
 use crate::backend::Backend;
 use crate::block::schema::Attribute;
+use crate::compaction;
 use crate::error::{Error, Kind};
 use crate::fault;
 use crate::head::Head;
 use crate::l0::{self, L0};
 use crate::log::LocalWal;
 use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State};
-use crate::merge::{self, Gathered, Merge};
+use crate::merge::{self, Gathered, Input, Merge};
 use crate::retention;
 use crate::seal;
 use crate::shelf::{Blocks, Part, Readers, Shelf};
+pub(crate) use open::Settings;
 use reserve::Reserve;
 
 /// So many tenants are committed before readers see it: each change copies the list of all.
@@ -46,6 +49,7 @@ pub(crate) struct Keep {
     pub(crate) stats: Arc<l0::Stats>,
     pub(crate) manifest: Manifest,
     config: l0::Config,
+    compaction: compaction::Config,
     retention: retention::Config,
     clock: Arc<dyn Clock>,
     writer: u64,
@@ -138,8 +142,8 @@ impl Keep {
         Ok(Step::Worked)
     }
 
-    /// Merges some L0 files, if any are due. `pause` is called between short steps.
-    pub(crate) fn merge(&self, due: Due, pause: &dyn Fn()) -> Result<Step, Error> {
+    /// Merges some L0 files, if any are due.
+    pub(crate) fn merge(&self, due: Due) -> Result<Step, Error> {
         let _one = lock(&self.merging);
         let l0 = self.due(due);
         if l0.is_empty() {
@@ -149,7 +153,7 @@ impl Keep {
         let started = self.clock.monotonic();
         let inputs = merge::choose(&l0, self.config.bytes_max.0 / 4);
         let mut states = Vec::new();
-        let outcome = self.merge_inputs(&inputs, pause, &mut states);
+        let outcome = self.merge_inputs(&inputs, &mut states);
         fault::point("merge.committed");
         self.show(states);
         fault::point("merge.shown");
@@ -178,7 +182,6 @@ impl Keep {
     fn merge_inputs(
         &self,
         inputs: &[Arc<L0>],
-        pause: &dyn Fn(),
         states: &mut Vec<(TenantId, State)>,
     ) -> Result<(), Error> {
         let bytes_max = self.config.merge_bytes_max.as_usize();
@@ -187,15 +190,14 @@ impl Keep {
                 for inputs in merge::turns(tenant, inputs, bytes_max) {
                     // The next turn goes by what this one left.
                     self.show(std::mem::take(states));
-                    let merge = || self.merge_tenant(tenant, (&inputs, None), pause);
+                    let merge = || self.merge_tenant(tenant, &inputs, None);
                     states.extend(self.reserve.with(merge)?.map(|state| (tenant.clone(), state)));
                 }
                 continue;
             }
             let all = merge::gather(&portion, inputs)?;
             for (tenant, gathered) in portion.iter().zip(&all) {
-                pause();
-                let merge = || self.merge_tenant(tenant, (inputs, Some(gathered)), pause);
+                let merge = || self.merge_tenant(tenant, inputs, Some(gathered));
                 states.extend(self.reserve.with(merge)?.map(|state| (tenant.clone(), state)));
                 if states.len() >= COMMITS_AT_ONCE {
                     self.show(std::mem::take(states));
@@ -226,8 +228,8 @@ impl Keep {
     fn merge_tenant(
         &self,
         tenant: &TenantId,
-        (inputs, gathered): (&[Arc<L0>], Option<&Gathered>),
-        pause: &dyn Fn(),
+        inputs: &[Arc<L0>],
+        gathered: Option<&Gathered>,
     ) -> Result<Option<State>, Error> {
         let contents = self.shelf.contents();
         let blocks = contents.tenants.get(tenant).cloned().unwrap_or_default();
@@ -237,9 +239,10 @@ impl Keep {
             return Ok(None);
         }
         let now = self.clock.now();
+        let of: Vec<Input> = inputs.iter().cloned().map(Input::L0).collect();
         let merge = Merge {
             tenant,
-            inputs: &inputs,
+            inputs: &of,
             gathered,
             blocks: &blocks,
             backend: &*self.backend,
@@ -248,11 +251,12 @@ impl Keep {
             writer: self.writer,
             now,
             number: &|| self.next_block.fetch_add(1, Ordering::Relaxed),
+            spans_max: self.compaction.spans_max,
             bytes_max: self.config.merge_bytes_max.as_usize(),
             queried: self.queried(),
-            pause,
+            go_on: &|| Ok(()),
         };
-        let mut change = merge.run()?;
+        let mut change = merge.arrive()?;
         let gone = |id: &&L0Id| !self.shelf.has_l0(**id);
         fault::point("merge.written");
         change.forgotten = blocks.state.consumed.iter().filter(gone).copied().collect();
@@ -266,7 +270,7 @@ impl Keep {
                 let state = self.catch_up(tenant, &blocks.state, error)?;
                 self.show(vec![(tenant.clone(), state)]);
                 // Some of the files may be merged by now, and others not.
-                self.merge_tenant(tenant, (&inputs, gathered), pause)
+                self.merge_tenant(tenant, &inputs, gathered)
             }
         }
     }

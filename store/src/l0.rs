@@ -88,6 +88,16 @@ pub struct Stats {
     pub block_spans: Gauge,
     /// Tenants that have blocks.
     pub tenants: Gauge,
+    /// Times that blocks were compacted.
+    pub compactions: Counter,
+    /// Attempts to compact that failed.
+    pub compaction_failed: Counter,
+    /// Blocks that went as their spans are in others.
+    pub compacted_blocks: Counter,
+    /// Spans in the blocks that were written instead.
+    pub compacted_spans: Counter,
+    /// How long compactions took.
+    pub compaction_time: Histogram,
     /// Spans that sealing or merging found twice with the same content: one stayed.
     pub duplicates: Counter,
     /// Spans that it found twice with other content: the first stayed.

@@ -9,6 +9,7 @@ mod append;
 pub mod backend;
 pub mod bare;
 pub mod block;
+pub mod compaction;
 pub mod disk;
 pub mod error;
 pub mod execute;
@@ -67,6 +68,8 @@ pub struct Config {
     pub wal: log::config::Config,
     /// What is sealed and not merged yet.
     pub l0: l0::Config,
+    /// When blocks are joined.
+    pub compaction: compaction::Config,
     /// How long blocks are kept.
     pub retention: retention::Config,
     /// Reads.
@@ -96,6 +99,7 @@ impl Config {
         self.head.check(faults);
         self.wal.check(faults);
         self.l0.check(faults);
+        self.compaction.check(faults);
         self.retention.check(faults);
         let (min, max) = (ByteSize::mib(1), ByteSize::mib(1024));
         faults.check_range("query.trace_bytes_max", self.query.trace_bytes_max, min..=max);
@@ -207,9 +211,13 @@ impl Store {
         let seed = random().map_err(|fault| Error::io("read random bytes", fault))?;
         let dir = DataDir::open(disk, path, &random)?;
         let log_stats = Arc::<log::stats::Stats>::default();
-        let cache = config.query.cache_bytes_max.as_usize();
-        let (keep, sealed) =
-            Keep::open(&dir, shared, &config.l0, &config.retention, cache, Arc::clone(&clock))?;
+        let settings = keep::Settings {
+            l0: &config.l0,
+            compaction: &config.compaction,
+            retention: &config.retention,
+            cache_bytes: config.query.cache_bytes_max.as_usize(),
+        };
+        let (keep, sealed) = Keep::open(&dir, shared, &settings, Arc::clone(&clock))?;
         let replay = Replay::start(&dir, &config.wal, Arc::clone(&log_stats), sealed)?;
         let head = Head::new(config.head.clone(), seed);
         head.begin_after(sealed)?;

@@ -1,11 +1,14 @@
-//! Merging: spans of a tenant out of several L0 files become blocks.
+//! Merging: spans of a tenant out of several files become blocks.
 //!
 //! Traces that arrived in pieces are put together, in the order of their starts, one row group of
-//! the block at a time: of each file only the row groups are held that this one needs. Traces
-//! whose block was cut before, and spans much older than their arrival, go to small blocks of
-//! their own, one for each hour, so that they widen no other block.
+//! the block at a time: of each file only the slices are held that this one needs.
+//!
+//! Files are L0 files, whose spans arrive ([`Merge::arrive`]): traces whose block was cut before,
+//! and spans much older than their arrival, go to small blocks of their own, one for each hour, so
+//! that they widen no other block. Or they are blocks that become fewer ([`Merge::compact`]).
 
 mod gathered;
+mod input;
 mod sources;
 
 use std::sync::Arc;
@@ -15,23 +18,21 @@ use model::{Nanos, TenantId, TraceId};
 
 use crate::backend::{Backend, Upload};
 use crate::block::order::{Ordered, Orderer, PART_ROWS};
-use crate::block::schema::{Attribute, Source, Why, type_code, type_of};
-use crate::block::section::index;
+use crate::block::schema::{Attribute, Schema, Source, Why, type_code, type_of};
 use crate::block::section::{Header, Level, Sort};
 use crate::block::writer::promote::{Candidates, Share};
 use crate::block::writer::{Options, Writer};
 use crate::error::Error;
-use crate::l0::{self, L0};
-use crate::manifest::{BlockMeta, Change, Promoted};
+use crate::l0;
+use crate::manifest::{BlockId, BlockMeta, Change, Promoted, Removal};
 use crate::shelf::{Blocks, Readers, block_name};
-use gathered::{Entry, entries};
 pub(crate) use gathered::{Gathered, choose, gather, portions, turns};
+pub(crate) use input::Input;
+use input::Slice;
 use sources::Sources;
 
 /// Rows of a row group of a block.
 const GROUP_ROWS: u32 = 200_000;
-/// Rows of a block; a merge of more makes several.
-const BLOCK_ROWS: u64 = 8_000_000;
 /// How much earlier than the first arrival a trace may start and still be among the others.
 const OLD_AFTER: Nanos = Nanos::from_secs(15 * 60);
 /// Blocks of late spans are of an hour each.
@@ -42,7 +43,7 @@ const ASKED_MAX: usize = 64;
 /// What a merge works with.
 pub(crate) struct Merge<'m> {
     pub(crate) tenant: &'m TenantId,
-    pub(crate) inputs: &'m [Arc<L0>],
+    pub(crate) inputs: &'m [Input],
     /// What the tenant has in the inputs, where that was gathered.
     pub(crate) gathered: Option<&'m Gathered>,
     pub(crate) blocks: &'m Blocks,
@@ -53,23 +54,33 @@ pub(crate) struct Merge<'m> {
     pub(crate) now: Nanos,
     /// Gives the numbers of new blocks.
     pub(crate) number: &'m dyn Fn() -> u64,
+    /// Spans of a block: more make several.
+    pub(crate) spans_max: u64,
     /// Heap bytes of rows that are held at a time.
     pub(crate) bytes_max: usize,
     /// Attributes that were asked for.
     pub(crate) queried: Vec<Attribute>,
-    /// Called between steps of about a millisecond.
-    pub(crate) pause: &'m dyn Fn(),
+    /// Asked before each row group: an error ends the merge.
+    pub(crate) go_on: &'m dyn Fn() -> Result<(), Error>,
 }
 
-/// A piece of a trace: rows that follow each other in one row group of one input.
+/// A piece of a trace: rows that follow each other in one slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Piece {
     id: TraceId,
-    input: u32,
-    group: u32,
+    slice: u32,
     first_row: u32,
     rows: u32,
     start: u64,
+}
+
+/// What a tenant has in the inputs.
+#[derive(Debug, Default)]
+struct Pieces {
+    /// In the order of arrival.
+    slices: Vec<Slice>,
+    /// Sorted by trace and arrival.
+    pieces: Vec<Piece>,
 }
 
 /// A trace: its pieces in the order of arrival.
@@ -90,36 +101,65 @@ struct Output {
 }
 
 impl Merge<'_> {
-    /// Writes the blocks, each durable; the caller commits what is returned, or removes them.
-    pub(crate) fn run(&self) -> Result<Change, Error> {
-        let pieces = self.pieces()?;
-        let mut traces = traces(&pieces);
-        let first_received = self.inputs.iter().filter_map(|l0| l0.run(self.tenant));
-        let first_received = first_received.map(|run| run.received.0).min().unwrap_or(0);
+    /// Writes blocks of what L0 files have, each durable; the caller commits what is returned, or
+    /// removes them.
+    pub(crate) fn arrive(&self) -> Result<Change, Error> {
+        let all = input::pieces(self.inputs, self.gathered, self.tenant, self.bytes_max)?;
+        let mut traces = traces(&all.pieces);
+        let first_received = self.received().0;
         let old_before = Nanos(first_received).minus(OLD_AFTER).0;
         traces.sort_unstable_by_key(|trace| (trace.start, trace.id));
         let old = traces.partition_point(|trace| trace.start < old_before);
         let mut late: Vec<Trace> = traces.drain(..old).collect();
-        let candidates = self.candidates()?;
-        let schema = candidates.choose();
+        let schema = self.candidates()?.choose();
+        let consumed = self.inputs.iter().filter_map(|input| match input {
+            Input::L0(l0) => Some(l0.id),
+            Input::Block(..) => None,
+        });
         let promoted = self.newly_promoted(&schema);
-        let mut change = Change {
-            consumed: self.inputs.iter().map(|l0| l0.id).collect(),
-            promoted,
-            ..Change::default()
+        let mut change = Change { consumed: consumed.collect(), promoted, ..Change::default() };
+        let write = |traces: &[Trace], sort, change: &mut Change, late: Option<&mut Vec<Trace>>| {
+            self.blocks_of(traces, &all, (sort, &schema), change, late)
+                .inspect_err(|_| self.discard(change))
         };
-        let written =
-            self.blocks_of(&traces, &pieces, Sort::Normal, &schema, &mut change, &mut late);
-        written.inspect_err(|_| self.discard(&change))?;
+        write(&traces, Sort::Normal, &mut change, Some(&mut late))?;
         late.sort_unstable_by_key(|trace| (trace.start, trace.id));
         for hour in late.chunk_by(|a, b| a.start / HOUR == b.start / HOUR) {
-            let mut none = Vec::new();
-            let written =
-                self.blocks_of(hour, &pieces, Sort::Straggler, &schema, &mut change, &mut none);
-            written.inspect_err(|_| self.discard(&change))?;
+            write(hour, Sort::Straggler, &mut change, None)?;
             self.stats.stragglers.inc();
         }
         Ok(change)
+    }
+
+    /// Writes blocks of what these blocks have, each durable; the caller commits what is returned,
+    /// or removes them.
+    pub(crate) fn compact(&self, sort: Sort) -> Result<Change, Error> {
+        let all = input::pieces(self.inputs, None, self.tenant, self.bytes_max)?;
+        let mut traces = traces(&all.pieces);
+        traces.sort_unstable_by_key(|trace| (trace.start, trace.id));
+        let schema = self.candidates()?.choose();
+        let removed = self.replaced().into_iter().map(|id| (id, Removal::Compacted)).collect();
+        let promoted = self.newly_promoted(&schema);
+        let mut change = Change { removed, promoted, ..Change::default() };
+        self.blocks_of(&traces, &all, (sort, &schema), &mut change, None)
+            .inspect_err(|_| self.discard(&change))?;
+        Ok(change)
+    }
+
+    /// The blocks that are compacted.
+    fn replaced(&self) -> Vec<BlockId> {
+        let blocks = self.inputs.iter().filter_map(|input| match input {
+            Input::L0(_) => None,
+            Input::Block(block, _) => Some(block.meta.id),
+        });
+        blocks.collect()
+    }
+
+    /// When the first and the last request was received that the inputs have spans of.
+    fn received(&self) -> (u64, u64) {
+        let all = || self.inputs.iter().filter_map(|input| input.received(self.tenant));
+        let first = all().map(|(first, _)| first).min();
+        (first.unwrap_or(0), all().map(|(_, last)| last).max().unwrap_or(0))
     }
 
     /// Removes blocks that were written for nothing.
@@ -132,47 +172,18 @@ impl Merge<'_> {
         }
     }
 
-    /// All pieces of traces of the tenant, sorted by trace and arrival.
-    fn pieces(&self) -> Result<Vec<Piece>, Error> {
-        let mut pieces = Vec::new();
-        let mut push = |input: usize, group: u32, entry: Entry| {
-            let Entry { id, first_row, rows, start } = entry;
-            pieces.push(Piece { id, input: count(input), group, first_row, rows, start });
-        };
-        if let Some(gathered) = self.gathered {
-            let number = |id| self.inputs.iter().position(|l0| l0.id == id);
-            for of in gathered.traces.chunk_by(|a, b| a.0 == b.0) {
-                // One that the tenant's blocks consumed already is not among the inputs.
-                let Some(input) = of.first().and_then(|(id, ..)| number(*id)) else { continue };
-                of.iter().for_each(|(_, group, entry)| push(input, *group, *entry));
-            }
-        } else {
-            for (input, l0) in self.inputs.iter().enumerate() {
-                for group in 0..l0.reader.row_groups() {
-                    let rows = l0.rows(self.tenant, group);
-                    if !rows.is_empty() {
-                        let summary = l0.reader.summary(group)?;
-                        entries(&summary.traces, &rows).for_each(|entry| push(input, group, entry));
-                    }
-                }
-            }
-        }
-        pieces.sort_unstable();
-        Ok(pieces)
-    }
-
-    /// Writes blocks of these traces. Of normal ones, those that stand in a block already are put
-    /// to the late ones instead.
+    /// Writes blocks of these traces. Where there is a place for late ones, those that stand in a
+    /// block already are put there instead.
     fn blocks_of(
         &self,
         traces: &[Trace],
-        pieces: &[Piece],
-        sort: Sort,
-        schema: &crate::block::schema::Schema,
+        Pieces { slices, pieces }: &Pieces,
+        (sort, schema): (Sort, &Schema),
         change: &mut Change,
-        late: &mut Vec<Trace>,
+        mut late: Option<&mut Vec<Trace>>,
     ) -> Result<(), Error> {
-        let mut sources = Sources::new(self.inputs, self.gathered, self.tenant, self.bytes_max);
+        let (inputs, gathered) = (self.inputs, self.gathered);
+        let mut sources = Sources::new(inputs, slices, gathered, self.tenant, self.bytes_max);
         let (mut ordered, mut orderer) = (Ordered::default(), Orderer::default());
         let ends = self.blocks.list.iter().map(|block| block.meta.starts.1);
         let newest = ends.max().unwrap_or(0);
@@ -187,8 +198,8 @@ impl Merge<'_> {
             // A huge trace takes several turns by itself.
             let mut turns = Turns::of(group, pieces);
             while let Some(turn) = turns.next() {
+                (self.go_on)()?;
                 sources.load(&turn)?;
-                (self.pause)();
                 ordered.rows.clear();
                 ordered.parent_distance.clear();
                 ordered.traces.clear();
@@ -203,7 +214,7 @@ impl Merge<'_> {
                     let is_open = ordered.traces.last().is_some_and(|last| last.is_open);
                     // Whole traces that begin after all blocks end cannot stand in one.
                     let may_stand = is_open || trace.start <= newest;
-                    if sort == Sort::Normal
+                    if let Some(late) = &mut late
                         && part.is_none()
                         && may_stand
                         && self.stands_elsewhere(trace.id)
@@ -212,7 +223,6 @@ impl Merge<'_> {
                         ordered.parent_distance.truncate(before.0);
                         ordered.traces.truncate(before.1);
                         (ordered.duplicates, ordered.conflicts) = counted;
-                        change.split.push(index::hash(trace.id));
                         late.push(trace);
                     }
                 }
@@ -225,11 +235,10 @@ impl Merge<'_> {
                 };
                 into.block.row_group(&batches, &ordered, 0..ordered.traces.len())?;
                 into.rows += ordered.rows.len() as u64;
-                (self.pause)();
             }
             self.stats.duplicates.add(std::mem::take(&mut ordered.duplicates));
             self.stats.conflicts.add(std::mem::take(&mut ordered.conflicts));
-            if output.as_ref().is_some_and(|output| output.rows >= BLOCK_ROWS)
+            if output.as_ref().is_some_and(|output| output.rows >= self.spans_max)
                 && let Some(done) = output.take()
             {
                 change.added.push(self.finish(done)?);
@@ -241,27 +250,33 @@ impl Merge<'_> {
         Ok(())
     }
 
-    fn begin(&self, sort: Sort, schema: &crate::block::schema::Schema) -> Result<Output, Error> {
+    fn begin(&self, sort: Sort, schema: &Schema) -> Result<Output, Error> {
         let number = (self.number)();
-        let id = crate::manifest::BlockId { writer: self.writer, number };
-        let name = block_name(self.tenant, &id.to_string());
-        let runs = || self.inputs.iter().filter_map(|l0| l0.run(self.tenant));
+        let name = block_name(self.tenant, &BlockId { writer: self.writer, number }.to_string());
+        let blocks = self.inputs.iter().filter_map(|input| match input {
+            Input::L0(_) => None,
+            Input::Block(block, _) => Some(&block.meta),
+        });
+        let consumed = self.inputs.iter().filter_map(|input| match input {
+            Input::L0(l0) => Some((l0.id.writer, l0.id.number)),
+            Input::Block(..) => None,
+        });
         let header = Header {
             level: Level::L1,
             sort,
             tenant: Some(self.tenant.as_str().to_owned()),
             writer: self.writer,
             number,
-            created_at: self.now.0,
+            // Retention goes by when spans were uploaded first, not by when they were moved.
+            created_at: blocks.clone().map(|meta| meta.created_at).max().unwrap_or(self.now.0),
             sequence: self.blocks.state.sequence + 1,
-            consumed: self.inputs.iter().map(|l0| (l0.id.writer, l0.id.number)).collect(),
+            consumed: consumed.collect(),
+            replaced: self.replaced().iter().map(|id| (id.writer, id.number)).collect(),
+            compactions: blocks.map(|meta| meta.compactions + 1).max().unwrap_or(0),
             rows: 0,
             traces: 0,
             starts: (0, 0),
-            received: (
-                runs().map(|run| run.received.0).min().unwrap_or(0),
-                runs().map(|run| run.received.1).max().unwrap_or(0),
-            ),
+            received: self.received(),
             oversized: false,
         };
         let upload = self.backend.begin(&name)?;
@@ -279,7 +294,10 @@ impl Merge<'_> {
             let message = format!("{} is there already", output.name);
             return Err(Error::new(crate::error::Kind::Io, message));
         }
-        self.stats.merged_spans.add(written.header.rows);
+        let stats = self.stats;
+        let is_compacted = !written.header.replaced.is_empty();
+        let spans = if is_compacted { &stats.compacted_spans } else { &stats.merged_spans };
+        spans.add(written.header.rows);
         Ok(BlockMeta::of(&written))
     }
 
@@ -316,14 +334,15 @@ impl Merge<'_> {
 
     /// All attributes that have a column in the files, whose ever they are.
     fn candidates_of_files(&self, candidates: &mut Candidates) -> Result<(), Error> {
-        for l0 in self.inputs {
-            let attributes = &l0.reader.directory().schema;
-            for group in 0..l0.reader.row_groups() {
-                if l0.rows(self.tenant, group).is_empty() {
+        for input in self.inputs {
+            let reader = input.reader();
+            let attributes = &reader.directory().schema;
+            for group in 0..reader.row_groups() {
+                if input.rows(self.tenant, group).is_empty() {
                     continue;
                 }
-                let tables = l0.reader.tables(group)?;
-                for (leaf, chunk) in l0.reader.leaves().iter().zip(&tables.chunks) {
+                let tables = reader.tables(group)?;
+                for (leaf, chunk) in reader.leaves().iter().zip(&tables.chunks) {
                     let Source::Attribute(table, place) = leaf.source else { continue };
                     if chunk.values == 0 {
                         continue;
@@ -338,7 +357,7 @@ impl Merge<'_> {
         Ok(())
     }
 
-    fn newly_promoted(&self, schema: &crate::block::schema::Schema) -> Vec<Promoted> {
+    fn newly_promoted(&self, schema: &Schema) -> Vec<Promoted> {
         let chosen = schema.attributes.iter().filter(|(_, why)| *why != Why::Pinned);
         let promoted = chosen.map(|(Attribute { table, key, kind }, _)| Promoted {
             table: *table as u8,

@@ -65,6 +65,8 @@ pub(crate) fn write(
         created_at: now.0,
         sequence: 0,
         consumed: Vec::new(),
+        replaced: Vec::new(),
+        compactions: 0,
         rows: 0,
         traces: 0,
         starts: (0, 0),

@@ -16,7 +16,7 @@ use crate::backend::Backend;
 use crate::error::Error;
 use crate::head::{Head, Segment};
 use crate::l0::L0;
-use crate::manifest::{BlockMeta, L0Id, State, tenant_dir};
+use crate::manifest::{BlockId, BlockMeta, L0Id, State, tenant_dir};
 
 pub use readers::Readers;
 
@@ -57,6 +57,12 @@ pub struct Blocks {
 }
 
 impl Blocks {
+    /// A block, if it is one of these.
+    #[must_use]
+    pub fn find(&self, id: BlockId) -> Option<&Arc<Block>> {
+        self.list.iter().find(|block| block.meta.id == id)
+    }
+
     /// What follows on `before` by this state.
     #[must_use]
     pub fn follow(&self, tenant: &TenantId, state: State) -> Self {

@@ -26,6 +26,8 @@ pub enum Chore {
     Seal,
     /// Merge L0 files, whatever their age.
     Merge,
+    /// Join blocks of the tenant that has most to join.
+    Compact,
     /// Remove blocks that are too old.
     Expire,
     /// Remove what nobody needs, set aside what is damaged.
@@ -64,12 +66,12 @@ impl Store {
                 Step::Worked => {}
                 Step::Idle => break,
                 Step::Full => {
-                    inner.keep.merge(keep::Due::All, &|| {})?;
+                    inner.keep.merge(keep::Due::All)?;
                 }
             }
         }
         if level == Level::L1 {
-            while inner.keep.merge(keep::Due::All, &|| {})? == Step::Worked {}
+            while inner.keep.merge(keep::Due::All)? == Step::Worked {}
         }
         inner.keep.tidy()?;
         let spans = match level {
@@ -92,7 +94,8 @@ impl Store {
         match chore {
             Chore::Close => inner.close_now(wal).map(|()| Step::Worked),
             Chore::Seal => inner.seal(false),
-            Chore::Merge => inner.keep.merge(keep::Due::All, &|| {}),
+            Chore::Merge => inner.keep.merge(keep::Due::All),
+            Chore::Compact => inner.keep.compact(),
             Chore::Expire => inner.keep.expire(),
             Chore::Tidy => inner.keep.tidy().map(|()| Step::Idle),
         }

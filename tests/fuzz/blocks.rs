@@ -291,6 +291,8 @@ fn header() -> Header {
         created_at: 1,
         sequence: 1,
         consumed: Vec::new(),
+        replaced: Vec::new(),
+        compactions: 0,
         rows: 0,
         traces: 0,
         starts: (0, 0),

@@ -69,6 +69,7 @@ const STORE: &[&str] = &[
     "log",
     "backend",
     "manifest",
+    "compaction",
     "l0",
     "shelf",
     "seal",

@@ -15,6 +15,7 @@
 
 mod bench;
 mod check;
+mod compact;
 mod engine;
 mod make;
 mod probe;
@@ -52,6 +53,8 @@ enum Command {
     Check(check::Args),
     /// Starts the release binary, fills it, and measures the queries that the truth knows.
     Queries(queries::Args),
+    /// Starts the release binary on many blocks, and measures what joining them costs.
+    Compact(compact::Args),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Sink(args) => sink::run(&args).await,
             Command::Check(args) => check::run(&args).await,
             Command::Queries(args) => queries::run(&args).await,
+            Command::Compact(args) => compact::run(&args).await,
         }
     })
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -60,11 +61,20 @@ pub(crate) struct Launch {
     pub(crate) serve_arg: Vec<String>,
 }
 
+impl Launch {
+    /// The same with one more setting.
+    pub(crate) fn with(&self, setting: &str) -> Self {
+        let mut launch = self.clone();
+        launch.serve_arg.extend(["--set".to_owned(), setting.to_owned()]);
+        launch
+    }
+}
+
 /// A running server with a data directory of its own. Killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    data: tempfile::TempDir,
+    data: Arc<tempfile::TempDir>,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) api: SocketAddr,
@@ -82,6 +92,17 @@ impl Server {
     /// Starts the server on its processor and waits until it is ready.
     pub(crate) async fn start(launch: &Launch) -> anyhow::Result<Self> {
         let data = tempfile::Builder::new().prefix("load-").tempdir_in(&launch.scratch)?;
+        Self::start_in(Arc::new(data), launch).await
+    }
+
+    /// Ends it, and starts another one on its data.
+    pub(crate) async fn start_again(self, launch: &Launch) -> anyhow::Result<Self> {
+        let data = Arc::clone(&self.data);
+        self.stop().await?;
+        Self::start_in(data, launch).await
+    }
+
+    async fn start_in(data: Arc<tempfile::TempDir>, launch: &Launch) -> anyhow::Result<Self> {
         let [grpc, http, api, admin] = free_ports()?;
         let log = File::create(data.path().join("server.log"))?;
         let mut command = Command::new(&launch.binary);
@@ -158,6 +179,16 @@ impl Server {
         };
         let (peak, now) = field("VmHWM:").zip(field("VmRSS:")).context("no memory in status")?;
         Ok((peak << 10, now << 10))
+    }
+
+    /// A metric without labels; nothing where the server has none of this name.
+    pub(crate) async fn metric(&self, name: &str) -> anyhow::Result<Option<f64>> {
+        let target =
+            Target::parse(&format!("http://{}", self.admin), Protocol::Http, Coding::None)?;
+        let (_, text) = Channel::new(target, Tasks::new()).get("/metrics", &[]).await?;
+        let text = String::from_utf8(text.to_vec())?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.and_then(|value| value.trim().parse().ok()))
     }
 
     /// What the data directory takes on disk, in bytes.

@@ -62,30 +62,10 @@ impl Args {
         Server::start(&self.launch).await
     }
 
-    /// A set as messages, and its truth.
-    fn make(&self, spans: u64, seed: u64) -> anyhow::Result<(Arc<[Message]>, Truth)> {
-        let target = Target::parse("http://127.0.0.1:1", Protocol::Grpc, Coding::None)?;
-        let set = SetArgs { spans, seed, ..SetArgs::default() };
-        let made = send::make(&set, &target)?;
-        say(&format!("{} spans, {} traces", made.1.spans, made.1.traces));
-        Ok(made)
-    }
-
-    fn drive(server: &Server) -> anyhow::Result<Drive> {
-        let endpoint = format!("http://{}", server.grpc);
-        Ok(Drive {
-            target: Target::parse(&endpoint, Protocol::Grpc, Coding::None)?,
-            connections: CONNECTIONS,
-            in_flight: IN_FLIGHT,
-            rate: None,
-            when_full: WhenFull::Wait,
-        })
-    }
-
     /// All rows, everything in blocks but what the last one looks for.
     async fn table(&self) -> anyhow::Result<()> {
-        let (messages, truth) = self.make(self.spans, self.seed)?;
-        let (recent, recent_truth) = self.make(self.head_spans, self.seed + 1)?;
+        let (messages, truth) = make(self.spans, self.seed)?;
+        let (recent, recent_truth) = make(self.head_spans, self.seed + 1)?;
         let server = self.start().await?;
         fill(&server, &messages, 1).await?;
         say(&format!("{} files below blocks", server.block_files()?));
@@ -95,7 +75,7 @@ impl Args {
             say(question.name);
             rows.push((question, asker.measure(&server, question, &truth).await?));
         }
-        let sent = engine::run(&recent, 0..recent.len(), &Self::drive(&server)?).await;
+        let sent = engine::run(&recent, 0..recent.len(), &drive(&server)?).await;
         anyhow::ensure!(sent.lost == 0, "lost: {:?}", sent.trouble);
         rows.push((&ask::IN_HEAD, asker.measure(&server, &ask::IN_HEAD, &recent_truth).await?));
         let peak = server.memory()?.0;
@@ -109,10 +89,11 @@ impl Args {
 
     /// The rows with the same spans in more and more blocks.
     async fn growth(&self) -> anyhow::Result<()> {
-        let (messages, truth) = self.make(self.spans, self.seed)?;
+        let (messages, truth) = make(self.spans, self.seed)?;
         let mut columns = Vec::new();
+        let launch = self.launch.with("compaction.enabled=false");
         for parts in &self.blocks {
-            let server = self.start().await?;
+            let server = Server::start(&launch).await?;
             fill(&server, &messages, (*parts).max(1)).await?;
             let asker = Asker::new(&server, self.rounds)?;
             let mut rows = Vec::new();
@@ -141,9 +122,33 @@ impl Args {
     }
 }
 
+/// A set as messages, and its truth.
+pub(crate) fn make(spans: u64, seed: u64) -> anyhow::Result<(Arc<[Message]>, Truth)> {
+    let target = Target::parse("http://127.0.0.1:1", Protocol::Grpc, Coding::None)?;
+    let set = SetArgs { spans, seed, ..SetArgs::default() };
+    let made = send::make(&set, &target)?;
+    say(&format!("{} spans, {} traces", made.1.spans, made.1.traces));
+    Ok(made)
+}
+
+fn drive(server: &Server) -> anyhow::Result<Drive> {
+    let endpoint = format!("http://{}", server.grpc);
+    Ok(Drive {
+        target: Target::parse(&endpoint, Protocol::Grpc, Coding::None)?,
+        connections: CONNECTIONS,
+        in_flight: IN_FLIGHT,
+        rate: None,
+        when_full: WhenFull::Wait,
+    })
+}
+
 /// Sends everything, in so many parts, each of which becomes a block.
-async fn fill(server: &Server, messages: &Arc<[Message]>, parts: usize) -> anyhow::Result<()> {
-    let drive = Args::drive(server)?;
+pub(crate) async fn fill(
+    server: &Server,
+    messages: &Arc<[Message]>,
+    parts: usize,
+) -> anyhow::Result<()> {
+    let drive = drive(server)?;
     let part = messages.len().div_ceil(parts).max(1);
     let mut first = 0;
     while first < messages.len() {

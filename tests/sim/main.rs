@@ -1,11 +1,13 @@
 //! Seeded simulations over disks that fail: what was acknowledged is found exactly once.
 //!
 //! `disk` is the simulated disk, `log` crashes the log at every operation and `damage` its files;
-//! `store` does the same to the whole store, `keep` and `faults` to what it keeps in files, and
-//! `arbitrary` sends it whatever OTLP allows.
+//! `store` does the same to the whole store, `keep` and `faults` to what it keeps in files,
+//! `compaction` to how those become fewer, and `arbitrary` sends it whatever OTLP allows.
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(test)]
+mod compaction;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]

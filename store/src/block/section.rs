@@ -121,7 +121,8 @@ pub struct Header {
     pub writer: u64,
     /// Its number among those of the writer; an L0's is the first log segment behind it.
     pub number: u64,
-    /// When it was written, in nanoseconds.
+    /// When it was written, in nanoseconds; of a block that others were compacted into, when the
+    /// last of those was: retention goes by it.
     pub created_at: u64,
     /// The manifest entry that it was made for; 0 for an L0.
     #[serde(default)]
@@ -129,6 +130,12 @@ pub struct Header {
     /// The L0 files that it was made of, as (writer, number).
     #[serde(default)]
     pub consumed: Vec<(u64, u64)>,
+    /// The blocks that it was compacted of, as (writer, number).
+    #[serde(default)]
+    pub replaced: Vec<(u64, u64)>,
+    /// How often its spans were compacted, at most.
+    #[serde(default)]
+    pub compactions: u32,
     /// Spans.
     pub rows: u64,
     /// Traces (parts of huge ones count each).

@@ -80,6 +80,8 @@ fn header() -> Header {
         created_at: 5,
         sequence: 1,
         consumed: vec![(7, 3)],
+        replaced: Vec::new(),
+        compactions: 0,
         rows: 0,
         traces: 0,
         starts: (0, 0),

@@ -13,6 +13,7 @@ use super::{Keep, Work};
 use crate::backend::{Backend, Local, Shared, Split};
 use crate::block::cache::Cache;
 use crate::block::reader::{Reader, read_footer};
+use crate::compaction;
 use crate::disk::data_dir::DataDir;
 use crate::error::{Error, Kind};
 use crate::l0::{self, L0};
@@ -25,15 +26,23 @@ use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf};
 /// What is in the object store where there is one; the log and L0 files are this process's own.
 const SHARED: [&str; 2] = [shelf::ROOT, manifest::ROOT];
 
+/// What a keeper goes by.
+#[derive(Debug)]
+pub(crate) struct Settings<'c> {
+    pub(crate) l0: &'c l0::Config,
+    pub(crate) compaction: &'c compaction::Config,
+    pub(crate) retention: &'c retention::Config,
+    /// Most bytes that are kept of what queries read of blocks.
+    pub(crate) cache_bytes: usize,
+}
+
 impl Keep {
     /// Reads what is there. Returns the keeper, and up to where the log is sealed: segments below
     /// that number hold nothing that is not in L0 files or blocks.
     pub(crate) fn open(
         dir: &DataDir,
         shared: Option<Shared>,
-        config: &l0::Config,
-        retention: &retention::Config,
-        cache_bytes: usize,
+        settings: &Settings<'_>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, u64), Error> {
         let bucket = shared.as_ref().map(|shared| shared.url.clone());
@@ -45,7 +54,7 @@ impl Keep {
                 Arc::new(Split::new(Arc::new(local), backend, &SHARED, QUARANTINE))
             }
         };
-        let cache = Arc::new(Cache::new(cache_bytes));
+        let cache = Arc::new(Cache::new(settings.cache_bytes));
         let readers = Readers::new(Arc::clone(&backend), Arc::clone(&cache));
         let stats = Arc::<l0::Stats>::default();
         let manifest = Manifest::new(Arc::clone(&backend));
@@ -78,8 +87,9 @@ impl Keep {
             readers,
             stats,
             manifest,
-            config: config.clone(),
-            retention: retention.clone(),
+            config: settings.l0.clone(),
+            compaction: settings.compaction.clone(),
+            retention: settings.retention.clone(),
             clock,
             writer: dir.writer(),
             reserve,
@@ -183,6 +193,7 @@ impl Start<'_> {
         let known: BTreeSet<BlockId> = state.blocks.iter().map(|block| block.id).collect();
         let mut there = BTreeSet::new();
         let mut change = Change::default();
+        let mut replaced = BTreeSet::new();
         let mut orphans = Vec::new();
         for name in self.backend.list(&dir)? {
             let Some(id) = name.strip_suffix(".parquet").and_then(BlockId::parse) else {
@@ -197,10 +208,15 @@ impl Start<'_> {
                 continue;
             }
             let path = format!("{dir}/{name}");
-            if !self.adopt(tenant, &path, id, damaged, &mut change)? && id.writer == self.writer {
+            let adopted = self.adopt(tenant, &path, id, damaged, (&mut change, &mut replaced))?;
+            if !adopted && id.writer == self.writer {
                 orphans.push(path);
             }
         }
+        // What a compaction has left behind that a damaged entry named.
+        change.added.retain(|block| !replaced.contains(&block.id));
+        let compacted = known.intersection(&replaced).map(|id| (*id, Removal::Compacted));
+        change.removed.extend(compacted);
         if !orphans.is_empty() {
             self.manifest.settle(tenant)?;
         }
@@ -209,7 +225,7 @@ impl Start<'_> {
             self.backend.remove(&path)?;
             self.stats.orphans.inc();
         }
-        for id in known.difference(&there) {
+        for id in known.difference(&there).filter(|id| !replaced.contains(id)) {
             let aside = aside::block(tenant, *id);
             // Otherwise it was set aside, and the manifest was not told yet.
             if self.contents.damage.iter().all(|known| !known.what.starts_with(&aside)) {
@@ -245,7 +261,7 @@ impl Start<'_> {
         path: &str,
         id: BlockId,
         damaged: &[manifest::Damaged],
-        change: &mut Change,
+        (change, replaced): (&mut Change, &mut BTreeSet<BlockId>),
     ) -> Result<bool, Error> {
         let (Some(first), Some(last)) = (damaged.first(), damaged.last()) else {
             return Ok(false);
@@ -261,6 +277,10 @@ impl Start<'_> {
                 // belongs to it may be missing.
                 return Ok(None);
             }
+            let blocks = header.replaced.iter();
+            replaced.extend(
+                blocks.map(|(writer, number)| BlockId { writer: *writer, number: *number }),
+            );
             if header.sequence >= first.sequence {
                 let consumed = header.consumed.iter();
                 change.consumed.extend(

@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often blocks are compared with `retention.age`, in looks.
 const EXPIRE_EVERY: u32 = 30;
+/// How often blocks are looked at for windows that are over, in looks. New blocks are at once.
+const COMPACT_EVERY: u32 = 60;
 /// What a thread of low priority is set to.
 const NICE: i32 = 10;
 
@@ -51,16 +53,21 @@ fn seal(inner: &Inner) {
 
 fn merge(inner: &Inner) {
     let keep = &inner.keep;
-    let mut is_nice = false;
+    let (mut is_nice, mut has_merged) = (false, true);
     let mut looks = 0;
     while !keep.is_stopped() {
         if !is_nice {
             is_nice = set_nice();
         }
-        let pause = || {};
-        let mut step = keep.tidy().and_then(|()| keep.merge(Due::ByAge, &pause));
+        let mut step = keep.tidy().and_then(|()| keep.merge(Due::ByAge));
+        has_merged |= matches!(step, Ok(Step::Worked));
         if looks % EXPIRE_EVERY == 0 && matches!(step, Ok(Step::Idle)) {
             step = keep.expire();
+        }
+        // One at a time: what senders wait for comes first.
+        if (has_merged || looks % COMPACT_EVERY == 0) && matches!(step, Ok(Step::Idle)) {
+            step = keep.compact();
+            has_merged = matches!(step, Ok(Step::Worked));
         }
         match step {
             Ok(Step::Worked) => {}

@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 /// What an entry begins with; version and checksum follow, then JSON.
 const MAGIC: &[u8; 4] = b"TWMF";
 /// The version of the format that this program writes, and the newest that it reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A block's name for good: who wrote it, and its number among theirs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,8 +75,11 @@ pub struct BlockMeta {
     pub starts: (u64, u64),
     /// When the first and the last of its requests was received.
     pub received: (u64, u64),
-    /// When it was written: the upload time.
+    /// When its spans were uploaded, the last of them: compaction leaves it.
     pub created_at: u64,
+    /// How often its spans were compacted, at most.
+    #[serde(default)]
+    pub compactions: u32,
     /// Where its directory stands in the file.
     pub directory: Location,
     /// Whether a trace stands in parts.
@@ -102,6 +105,7 @@ impl BlockMeta {
             starts: header.starts,
             received: header.received,
             created_at: header.created_at,
+            compactions: header.compactions,
             directory,
             oversized: header.oversized,
         }
@@ -122,6 +126,8 @@ pub enum Removal {
     Retention,
     /// It is damaged and set aside.
     Damaged,
+    /// Its spans are in blocks that the same entry adds.
+    Compacted,
 }
 
 /// An attribute that has a column in the tenant's blocks for good.
@@ -149,10 +155,15 @@ pub struct Change {
     pub forgotten: Vec<L0Id>,
     /// Attributes that have columns from now on.
     pub promoted: Vec<Promoted>,
-    /// Traces (hashes of their ids) that stand in more than one block from now on.
-    pub split: Vec<u64>,
     /// Whether it follows on damage: the entry carries the whole state then.
     pub is_repair: bool,
+}
+
+impl Change {
+    /// Whether a block goes.
+    pub(super) fn removes(&self, id: BlockId) -> bool {
+        self.removed.iter().any(|(removed, _)| *removed == id)
+    }
 }
 
 /// One entry.

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use model::Nanos;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{BlockId, BlockMeta, Change, L0Id, Promoted};
+use super::entry::{BlockId, BlockMeta, Change, L0Id, Promoted, Removal};
 use crate::error::{Error, Kind};
 
-/// Traces in several blocks that are told one by one; past it any may be.
-const SPLIT_MAX: usize = 1 << 16;
 /// Attributes that are promoted for good.
 const PROMOTED_MAX: usize = 512;
 
@@ -20,7 +18,8 @@ pub struct State {
     /// The sequence of the last entry; 0 before the first.
     #[serde(skip)]
     pub sequence: u64,
-    /// Its blocks, in the order in which they were added.
+    /// Its blocks, in the order in which their spans arrived: of several contents of one span the
+    /// first counts.
     pub blocks: Vec<Arc<BlockMeta>>,
     /// L0 files whose spans of this tenant are in its blocks, while they may still be there.
     pub consumed: BTreeSet<L0Id>,
@@ -30,10 +29,6 @@ pub struct State {
     pub block_max: BTreeMap<u64, u64>,
     /// Attributes that have columns.
     pub promoted: BTreeSet<Promoted>,
-    /// Traces (hashes) that stand in more than one block.
-    pub split: BTreeSet<u64>,
-    /// Whether there are more of those than are told.
-    pub split_many: bool,
     /// The sequence of the last entry with the whole state, and of the one before.
     pub checkpoint: u64,
     /// The one before.
@@ -65,14 +60,22 @@ impl State {
 
     pub(super) fn apply(&mut self, sequence: u64, change: &Change) {
         self.sequence = sequence;
-        self.blocks.retain(|block| change.removed.iter().all(|(id, _)| *id != block.id));
+        let is_compacted = |block: &Arc<BlockMeta>| {
+            change.removed.iter().any(|(id, why)| *id == block.id && *why == Removal::Compacted)
+        };
+        // What takes the place of others has spans that arrived before those of later blocks.
+        let place = self.blocks.iter().position(is_compacted).unwrap_or(self.blocks.len());
+        let before = self.blocks.iter().take(place).filter(|block| !change.removes(block.id));
+        let place = before.count();
+        self.blocks.retain(|block| !change.removes(block.id));
         for BlockId { writer, number } in change.added.iter().map(|block| block.id) {
             let max = self.block_max.entry(writer).or_default();
             *max = number.max(*max);
         }
         let known: BTreeSet<BlockId> = self.blocks.iter().map(|block| block.id).collect();
         let fresh = change.added.iter().filter(|block| !known.contains(&block.id));
-        self.blocks.extend(fresh.cloned().map(Arc::new));
+        let fresh: Vec<_> = fresh.cloned().map(Arc::new).collect();
+        self.blocks.splice(place..place, fresh);
         for l0 in &change.consumed {
             self.consumed.insert(*l0);
             let max = self.consumed_max.entry(l0.writer).or_default();
@@ -83,15 +86,6 @@ impl State {
         }
         let room = PROMOTED_MAX.saturating_sub(self.promoted.len());
         self.promoted.extend(change.promoted.iter().take(room).cloned());
-        self.split.extend(&change.split);
-        if self.split.len() > SPLIT_MAX {
-            self.split_many = true;
-            self.split.clear();
-        }
-        if self.blocks.len() < 2 {
-            self.split.clear();
-            self.split_many = false;
-        }
     }
 
     /// The blocks that are older than `age`: by their newest span and by their upload time, both.

@@ -21,6 +21,7 @@ fn block(number: u64) -> BlockMeta {
         starts: (number * 100, number * 100 + 99),
         received: (number * 100, number * 100 + 99),
         created_at: number * 100,
+        compactions: 0,
         directory: Location { offset: 900, len: 50, crc: 1 },
         oversized: false,
     }

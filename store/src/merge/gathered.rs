@@ -13,7 +13,7 @@ use std::sync::Arc;
 use model::batch::{Batch, Indexed};
 use model::{TenantId, TraceId};
 
-use super::sources::{held_bytes, row_bytes};
+use super::input::row_bytes;
 use crate::block::reader::Wanted;
 use crate::block::section::summary;
 use crate::error::{Error, Kind};
@@ -60,7 +60,9 @@ pub(crate) fn portions(inputs: &[Arc<L0>], bytes_max: usize) -> Vec<Vec<TenantId
     let mut portions = Vec::new();
     let (mut portion, mut held) = (Vec::new(), 0);
     for tenant in tenants {
-        let of = |l0: &Arc<L0>| l0.run(tenant).map_or(0, |run| run.rows as usize * row_bytes(l0));
+        let of = |l0: &Arc<L0>| {
+            l0.run(tenant).map_or(0, |run| run.rows as usize * row_bytes(&l0.reader, l0.bytes))
+        };
         let bytes: usize = inputs.iter().map(of).sum();
         if bytes > bytes_max / 2 {
             portions.push(std::mem::take(&mut portion));
@@ -85,7 +87,8 @@ pub(crate) fn portions(inputs: &[Arc<L0>], bytes_max: usize) -> Vec<Vec<TenantId
 pub(crate) fn turns(tenant: &TenantId, inputs: &[Arc<L0>], bytes_max: usize) -> Vec<Vec<Arc<L0>>> {
     let (mut turns, mut turn, mut held) = (Vec::new(), Vec::new(), 0);
     for l0 in inputs.iter().filter(|l0| l0.run(tenant).is_some()) {
-        let bytes = held_bytes(l0);
+        let rows = l0.reader.directory().row_groups.iter().map(|group| group.rows).max();
+        let bytes = rows.unwrap_or(0) as usize * row_bytes(&l0.reader, l0.bytes);
         if held + bytes > bytes_max && !turn.is_empty() {
             turns.push(std::mem::take(&mut turn));
             held = 0;

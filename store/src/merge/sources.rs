@@ -1,42 +1,24 @@
-//! The rows that a merge holds: row groups of its inputs, as batches, the last used ones.
+//! The rows that a merge holds: slices of its inputs, as batches, the last used ones.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use model::TenantId;
 use model::batch::{Batch, Indexed};
 use model::column::count;
 
+use super::input::{Input, Slice};
 use super::{GROUP_ROWS, Gathered, Piece, Trace, Turn};
 use crate::block::order::Place;
 use crate::block::reader::Wanted;
 use crate::error::{Error, Kind};
-use crate::l0::L0;
-
-/// Heap bytes of a row as a batch, about: what a plan goes by before rows are read.
-const ROW_BYTES: usize = 400;
-/// Heap bytes of a byte of a file, about.
-const UNPACKED: usize = 4;
-
-/// Heap bytes of a row of an input, about.
-pub(super) fn row_bytes(l0: &L0) -> usize {
-    let rows = usize::try_from(l0.reader.directory().header.rows).unwrap_or(usize::MAX);
-    // Long values make rows that are longer than most.
-    ROW_BYTES.max(usize::try_from(l0.bytes).unwrap_or(usize::MAX) / rows.max(1) * UNPACKED)
-}
-
-/// Heap bytes of the largest row group of an input, about.
-pub(super) fn held_bytes(l0: &L0) -> usize {
-    let rows = l0.reader.directory().row_groups.iter().map(|group| group.rows).max();
-    rows.unwrap_or(0) as usize * row_bytes(l0)
-}
 
 /// A trace, its part where it is huge, and where its rows are held.
 pub(super) type Placed = (Trace, Option<u32>, Vec<Place>);
 
 /// What is held.
 pub(super) struct Sources<'s> {
-    inputs: &'s [Arc<L0>],
+    inputs: &'s [Input],
+    slices: &'s [Slice],
     gathered: Option<&'s Gathered>,
     tenant: &'s TenantId,
     bytes_max: usize,
@@ -45,8 +27,7 @@ pub(super) struct Sources<'s> {
 }
 
 struct Source {
-    input: u32,
-    group: u32,
+    slice: u32,
     /// The first row of the batch in its row group.
     first_row: u32,
     batch: Rc<Batch>,
@@ -56,30 +37,30 @@ struct Source {
 
 impl<'s> Sources<'s> {
     pub(super) fn new(
-        inputs: &'s [Arc<L0>],
+        inputs: &'s [Input],
+        slices: &'s [Slice],
         gathered: Option<&'s Gathered>,
         tenant: &'s TenantId,
         bytes_max: usize,
     ) -> Self {
-        Self { inputs, gathered, tenant, bytes_max, held: Vec::new(), tick: 0 }
+        Self { inputs, slices, gathered, tenant, bytes_max, held: Vec::new(), tick: 0 }
     }
 
     /// How many of these traces make the next row group: as many as it takes, and as need no more
-    /// row groups of the inputs than may be held.
+    /// slices of the inputs than may be held.
     pub(super) fn plan<'p>(
         &self,
         traces: &[Trace],
         pieces: impl Fn(&Trace) -> Option<&'p [Piece]>,
     ) -> usize {
-        let mut needed: Vec<(u32, u32)> = Vec::new();
+        let mut needed: Vec<u32> = Vec::new();
         let (mut rows, mut bytes) = (0u64, 0usize);
         for (at, trace) in traces.iter().enumerate() {
             rows += trace.rows;
             for piece in pieces(trace).unwrap_or_default() {
-                let key = (piece.input, piece.group);
-                if !needed.contains(&key) {
-                    needed.push(key);
-                    bytes += self.inputs.get(piece.input as usize).map_or(0, |l0| self.cost(l0));
+                if !needed.contains(&piece.slice) {
+                    needed.push(piece.slice);
+                    bytes += self.cost(piece.slice);
                 }
             }
             if at > 0 && (rows > u64::from(GROUP_ROWS) || bytes > self.bytes_max) {
@@ -89,37 +70,51 @@ impl<'s> Sources<'s> {
         traces.len()
     }
 
-    /// Heap bytes that a row group takes when it is loaded, about; what was gathered is there.
-    fn cost(&self, l0: &L0) -> usize {
-        if self.gathered.is_some() { 0 } else { held_bytes(l0) }
+    /// A slice, and what it is one of.
+    fn slice(&self, slice: u32) -> Option<(&'s Slice, &'s Input)> {
+        let slice = self.slices.get(slice as usize)?;
+        Some((slice, self.inputs.get(slice.input as usize)?))
     }
 
-    /// Reads the row groups that these traces need and that are not held.
+    /// Heap bytes that a slice takes when it is loaded, about; what was gathered is there.
+    fn cost(&self, slice: u32) -> usize {
+        match self.slice(slice) {
+            Some((slice, input)) if self.gathered.is_none() => {
+                slice.rows as usize * input.row_bytes()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Reads the slices that these traces need and that are not held.
     pub(super) fn load(&mut self, turn: &Turn<'_>) -> Result<(), Error> {
         self.tick += 1;
-        let mut missing: Vec<(u32, u32)> = Vec::new();
+        let mut missing: Vec<u32> = Vec::new();
         for piece in turn.iter().flat_map(|(_, _, pieces)| *pieces) {
-            let key = (piece.input, piece.group);
-            match self.held.iter_mut().find(|source| (source.input, source.group) == key) {
+            match self.held.iter_mut().find(|source| source.slice == piece.slice) {
                 Some(source) => source.used = self.tick,
-                None if !missing.contains(&key) => missing.push(key),
+                None if !missing.contains(&piece.slice) => missing.push(piece.slice),
                 None => {}
             }
         }
-        for (input, group) in missing {
+        for number in missing {
             self.make_room();
-            let Some(l0) = self.inputs.get(input as usize) else { continue };
-            let rows = l0.rows(self.tenant, group);
-            let first_row = rows.start;
-            let known = self.gathered.and_then(|of| of.batches.get(&(l0.id, group)).cloned());
+            let Some((slice, input)) = self.slice(number) else { continue };
+            let Slice { group, first_row, rows, .. } = *slice;
+            let known = match (self.gathered, input) {
+                (Some(of), Input::L0(l0)) => of.batches.get(&(l0.id, group)).cloned(),
+                _ => None,
+            };
             let batch = match known {
                 Some(batch) => batch,
                 None => {
-                    Rc::new(l0.reader.read(group, rows, Wanted::All, self.tenant, Indexed::No)?)
+                    let rows = first_row..first_row + rows;
+                    let reader = input.reader();
+                    Rc::new(reader.read(group, rows, Wanted::All, self.tenant, Indexed::No)?)
                 }
             };
             let bytes = batch.heap_bytes();
-            self.held.push(Source { input, group, first_row, batch, bytes, used: self.tick });
+            self.held.push(Source { slice: number, first_row, batch, bytes, used: self.tick });
         }
         Ok(())
     }
@@ -149,11 +144,10 @@ impl<'s> Sources<'s> {
                 let mut places =
                     Vec::with_capacity(usize::try_from(trace.rows).unwrap_or(0).min(1 << 17));
                 for piece in *pieces {
-                    let key = (piece.input, piece.group);
                     let held = self.held.iter().enumerate();
-                    let mut held = held.filter(|(_, held)| (held.input, held.group) == key);
+                    let mut held = held.filter(|(_, held)| held.slice == piece.slice);
                     let Some((at, source)) = held.next() else {
-                        let what = format!("merge: row group {key:?} is not held");
+                        let what = format!("merge: slice {} is not held", piece.slice);
                         return Err(Error::new(Kind::Fatal, what));
                     };
                     let first = piece.first_row - source.first_row;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::ask::{Asker, QUESTIONS};
-use super::{Args, fill, line};
+use super::{Args, drive, fill, line, make};
 use crate::engine::{self, Drive, as_f64};
 use crate::report;
 use crate::say;
@@ -20,14 +20,14 @@ const IN_FLIGHT: usize = 64;
 const TURNS: usize = 3;
 
 pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
-    let (before, truth) = args.make(args.spans / 4, args.seed + 1)?;
-    let (messages, _) = args.make(args.spans, args.seed)?;
+    let (before, truth) = make(args.spans / 4, args.seed + 1)?;
+    let (messages, _) = make(args.spans, args.seed)?;
     let server = args.start().await?;
-    let closed = engine::run(&before, 0..before.len(), &Args::drive(&server)?).await;
+    let closed = engine::run(&before, 0..before.len(), &drive(&server)?).await;
     let rate = as_f64(closed.acked) / closed.elapsed.as_secs_f64() * SHARE;
     say(&format!("closed loop {:.0} spans/s, open loop {rate:.0}", rate / SHARE));
     fill(&server, &before, 1).await?;
-    let drive = Drive { rate: Some(rate), in_flight: IN_FLIGHT, ..Args::drive(&server)? };
+    let drive = Drive { rate: Some(rate), in_flight: IN_FLIGHT, ..drive(&server)? };
     let asker = Asker::new(&server, 1)?;
     let part = messages.len() / (2 * TURNS);
     let (mut alone, mut along): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());

@@ -276,6 +276,8 @@ fn header() -> Header {
         created_at: 3,
         sequence: 4,
         consumed: Vec::new(),
+        replaced: Vec::new(),
+        compactions: 0,
         rows: 5,
         traces: 6,
         starts: (7, 8),

@@ -1,5 +1,6 @@
 //! The evaluator against a plain one, and each trap of the language.
 
+mod compacted;
 mod kept;
 mod metrics;
 mod names;

@@ -31,7 +31,7 @@ pub(super) fn run(world: &World, request: &SearchRequest) -> SearchAnswer {
 }
 
 /// An answer as text, line by line: what the plain evaluator makes of the same spans.
-fn told(answer: &SearchAnswer) -> Vec<String> {
+pub(super) fn told(answer: &SearchAnswer) -> Vec<String> {
     let value = |value: &Value| match value {
         Value::One(value) => format!("{:?}", [value]),
         Value::Many(values) => format!("{values:?}"),
@@ -73,7 +73,7 @@ fn told(answer: &SearchAnswer) -> Vec<String> {
 }
 
 /// The same from the plain evaluator.
-fn expected(world: &World, request: &SearchRequest) -> Vec<String> {
+pub(super) fn expected(world: &World, request: &SearchRequest) -> Vec<String> {
     let SearchRequest { query, during, limit, .. } = request;
     let Root::Spans(pipeline) = &query.root else { panic!("no search") };
     let mut shown = plan::selected(query);
@@ -285,7 +285,7 @@ pub(super) fn query() -> impl Strategy<Value = Query> {
 }
 
 /// Mostly all of time.
-fn during() -> impl Strategy<Value = TimeRange> {
+pub(super) fn during() -> impl Strategy<Value = TimeRange> {
     let at = |millis: u64| Nanos(NOW - SECOND + millis * 1_000_000);
     prop_oneof![
         2 => Just(TimeRange::ALL),

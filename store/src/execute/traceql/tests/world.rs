@@ -1,9 +1,9 @@
 //! Spans in words of a test, and views of them: head, L0 files and blocks in memory.
 
-use std::collections::HashMap;
-use std::io;
+mod memory;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use model::batch::{Batch, Limits};
 use model::{Clock, Nanos, TenantId, TraceId};
@@ -18,21 +18,20 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use proptest::prelude::*;
 use prost::Message as _;
 
-use crate::backend::{Backend, Upload};
+use crate::backend::Backend;
 use crate::block::cache::Cache;
 use crate::block::order::{self, Ordered, Orderer};
 use crate::block::section::{Header, Level, Sort};
 use crate::block::tests::Bytes;
 use crate::block::writer::promote::Candidates;
 use crate::block::writer::{Options, Writer, cut};
-use crate::disk::File;
-use crate::error::Error;
 use crate::execute::Parts;
 use crate::execute::answers::Answers;
 use crate::head::{Config, Head};
 use crate::l0::L0;
 use crate::manifest::BlockMeta;
 use crate::shelf::{Block, Part, Readers, View};
+pub(super) use memory::Memory;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// When everything is received.
@@ -191,61 +190,6 @@ pub(super) enum Where {
     Head,
 }
 
-#[derive(Debug)]
-struct Memory(HashMap<String, Arc<dyn File>>);
-
-impl Backend for Memory {
-    fn begin(&self, _: &str) -> Result<Box<dyn Upload>, Error> {
-        unreachable!("it is only read")
-    }
-    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
-        self.0.get(name).cloned().ok_or_else(|| Error::new(crate::Kind::Io, "not there"))
-    }
-    fn list(&self, _: &str) -> Result<Vec<String>, Error> {
-        Ok(Vec::new())
-    }
-    fn remove(&self, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-    fn set_aside(&self, _: &str, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-    fn settle(&self, _: &str) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
-/// A file that cannot be read for a while.
-#[derive(Debug)]
-struct Fragile(Bytes, Arc<AtomicBool>);
-
-impl File for Fragile {
-    fn len(&self) -> io::Result<u64> {
-        self.0.len()
-    }
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self.1.load(Ordering::Relaxed) {
-            true => Err(io::Error::other("broken")),
-            false => self.0.read_at(buffer, offset),
-        }
-    }
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn sync(&self) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn lock(&self) -> io::Result<bool> {
-        unreachable!("it is only read")
-    }
-}
-
 /// A clock that stands still.
 #[derive(Debug)]
 pub(super) struct Still;
@@ -263,9 +207,10 @@ impl Clock for Still {
 pub(super) struct World {
     view: View,
     /// All parts that there are, each with its spans.
-    all: Vec<(Part, Vec<S>)>,
-    tenant: TenantId,
-    readers: Readers,
+    pub(super) all: Vec<(Part, Vec<S>)>,
+    pub(super) tenant: TenantId,
+    pub(super) files: Arc<Memory>,
+    pub(super) readers: Readers,
     answers: Answers,
     /// The spans of the view in its order.
     pub(super) spans: Vec<S>,
@@ -291,6 +236,8 @@ fn file(spans: &[S], number: u64, level: Level, group_rows: u32) -> (Vec<u8>, Bl
         created_at: NOW,
         sequence: number,
         consumed: Vec::new(),
+        replaced: Vec::new(),
+        compactions: 0,
         rows: 0,
         traces: 0,
         starts: (0, 0),
@@ -329,8 +276,8 @@ impl World {
         spans.sort_by_key(|(_, place, number)| (*place, *number));
         let tenant = TenantId::single();
         let cache = Arc::new(Cache::new(1 << 20));
-        let (mut files, mut all) = (HashMap::new(), Vec::new());
-        let is_broken = Arc::<AtomicBool>::default();
+        let mut all = Vec::new();
+        let files = Arc::<Memory>::default();
         let groups = spans.chunk_by(|a, b| (a.1, a.2) == (b.1, b.2));
         for (number, group) in (1..).zip(groups) {
             let of: Vec<S> = group.iter().map(|(span, ..)| span.clone()).collect();
@@ -338,9 +285,7 @@ impl World {
                 Some(Where::Block) => {
                     let (bytes, meta) = file(&of, number, Level::L1, group_rows);
                     let block = Block::new(&tenant, Arc::new(meta));
-                    let file: Arc<dyn File> =
-                        Arc::new(Fragile(Bytes(bytes), Arc::clone(&is_broken)));
-                    files.insert(block.name.clone(), file);
+                    files.put(&block.name, bytes);
                     all.push((Part::Block(Arc::new(block)), of));
                 }
                 Some(Where::L0) => {
@@ -361,10 +306,11 @@ impl World {
                 }
             }
         }
-        let readers = Readers::new(Arc::new(Memory(files)), cache);
+        let readers = Readers::new(Arc::clone(&files) as Arc<dyn Backend>, cache);
+        let is_broken = Arc::clone(&files.is_broken);
         let view = View { parts: Vec::new(), damage: Vec::new() };
         let (answers, spans) = (Answers::default(), Vec::new());
-        let mut world = Self { view, all, tenant, readers, answers, spans, is_broken };
+        let mut world = Self { view, all, tenant, files, readers, answers, spans, is_broken };
         world.see(0..usize::MAX);
         world
     }

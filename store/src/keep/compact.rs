@@ -1,0 +1,152 @@
+//! A step of compaction: blocks of one tenant become fewer.
+//!
+//! What is written is durable before the manifest names it instead of the blocks that it is made
+//! of, in one entry; those go when no reader refers to them. A step that is cut off anywhere leaves
+//! blocks that nobody names, which the next start removes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use model::TenantId;
+use tracing::{debug, warn};
+
+use super::{Keep, Step, lock};
+use crate::block::cache::Cache;
+use crate::block::reader::Reader;
+use crate::compaction::{self, Choice};
+use crate::error::{Error, Kind};
+use crate::fault;
+use crate::merge::{Input, Merge};
+use crate::shelf::{Block, Blocks, Part};
+
+/// What is kept of the blocks that are compacted, besides the slices of their rows: tables of their
+/// row groups. Not in the cache of queries, which would lose what it has.
+const CACHE_BYTES: usize = 8 << 20;
+
+impl Keep {
+    /// Joins blocks of the tenant that has most of them to join, if any has.
+    pub(crate) fn compact(&self) -> Result<Step, Error> {
+        let _one = lock(&self.merging);
+        if !self.compaction.enabled {
+            return Ok(Step::Idle);
+        }
+        let contents = self.shelf.contents();
+        let now = self.clock.now();
+        let choose = |(tenant, blocks): (&TenantId, &Arc<Blocks>)| {
+            let age = self.retention.age();
+            let choice = compaction::choose(&self.compaction, &blocks.state.blocks, now, age)?;
+            Some((tenant.clone(), Arc::clone(blocks), choice))
+        };
+        let choices = contents.tenants.iter().filter_map(choose);
+        let chosen = choices.max_by_key(|(.., choice)| choice.blocks.len());
+        drop(contents);
+        let Some((tenant, blocks, choice)) = chosen else { return Ok(Step::Idle) };
+        fault::point("compact.begin");
+        let started = self.clock.monotonic();
+        let outcome = self.compact_blocks(&tenant, &blocks, &choice);
+        drop(blocks);
+        match outcome {
+            Ok(()) => {
+                self.stats.compactions.inc();
+                let took = self.clock.monotonic().minus(started);
+                self.stats.compaction_time.record(took.0);
+            }
+            Err(error) => {
+                self.stats.compaction_failed.inc();
+                if error.kind() != Kind::Corrupt || !self.blame(&tenant, &choice, &error) {
+                    return Err(error);
+                }
+            }
+        }
+        self.clean()?;
+        Ok(Step::Worked)
+    }
+
+    fn compact_blocks(
+        &self,
+        tenant: &TenantId,
+        blocks: &Blocks,
+        choice: &Choice,
+    ) -> Result<(), Error> {
+        let cache = Arc::new(Cache::new(CACHE_BYTES));
+        let chosen = choice.blocks.iter().filter_map(|id| blocks.find(*id));
+        let open = |block: &Arc<Block>| {
+            let file = self.backend.open(&block.name)?;
+            let (name, cache) = (block.name.clone(), Arc::clone(&cache));
+            let reader = Reader::open(file, block.meta.directory, name, cache)?;
+            Ok(Input::Block(Arc::clone(block), Arc::new(reader)))
+        };
+        let inputs: Vec<Input> = chosen.map(open).collect::<Result<_, Error>>()?;
+        let now = self.clock.now();
+        let merge = Merge {
+            tenant,
+            inputs: &inputs,
+            gathered: None,
+            blocks,
+            backend: &*self.backend,
+            readers: &self.readers,
+            stats: &self.stats,
+            writer: self.writer,
+            now,
+            number: &|| self.next_block.fetch_add(1, Ordering::Relaxed),
+            spans_max: self.compaction.spans_max,
+            bytes_max: self.config.merge_bytes_max.as_usize(),
+            queried: self.queried(),
+            go_on: &|| self.may_compact(),
+        };
+        let change = merge.compact(choice.sort)?;
+        fault::point("compact.written");
+        let spans: u64 = change.added.iter().map(|block| block.rows).sum();
+        debug!(
+            %tenant,
+            blocks = change.removed.len(),
+            into = change.added.len(),
+            spans,
+            "compacted"
+        );
+        let state = match self.manifest.commit(tenant, &blocks.state, &change, now) {
+            Ok(state) => {
+                self.stats.compacted_blocks.add(change.removed.len() as u64);
+                state
+            }
+            Err(error) => {
+                // What may have been committed after all must stay.
+                if error.kind() != Kind::Fatal {
+                    merge.discard(&change);
+                }
+                // Somebody removed or compacted one of them meanwhile.
+                self.catch_up(tenant, &blocks.state, error)?
+            }
+        };
+        fault::point("compact.committed");
+        self.show(vec![(tenant.clone(), state)]);
+        fault::point("compact.shown");
+        Ok(())
+    }
+
+    /// Whether a compaction goes on: it leaves memory and the thread to whoever senders wait for.
+    fn may_compact(&self) -> Result<(), Error> {
+        if self.is_stopped() {
+            return Err(Error::new(Kind::Unavailable, "stopping"));
+        }
+        if self.stats.l0_bytes.get() >= self.config.bytes_max.0 / 2 {
+            return Err(Error::new(Kind::Unavailable, "L0 is to be merged first"));
+        }
+        Ok(())
+    }
+
+    /// Notes the block that an error names as damaged; `false` where it names none of them.
+    fn blame(&self, tenant: &TenantId, choice: &Choice, error: &Error) -> bool {
+        let what = error.to_string();
+        let contents = self.shelf.contents();
+        let blocks = contents.tenants.get(tenant);
+        let named = blocks
+            .iter()
+            .flat_map(|blocks| &blocks.list)
+            .find(|block| choice.blocks.contains(&block.meta.id) && what.contains(&block.name));
+        let Some(block) = named else { return false };
+        warn!(%tenant, what, "a block cannot be compacted");
+        lock(&self.damaged).push((Part::Block(Arc::clone(block)), tenant.clone(), what));
+        true
+    }
+}
