@@ -143,6 +143,8 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let bucket = open_bucket(&config)?;
     let shared = bucket.as_ref().map(|bucket| Shared {
         url: config.bucket.url.clone(),
+        poll: config.bucket.poll.nanos(),
+        grace: config.bucket.grace.nanos(),
         backend: Arc::clone(bucket) as Arc<dyn Backend>,
     });
     let (disk, store) = (Arc::new(RealDisk), config.store());

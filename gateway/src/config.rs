@@ -197,6 +197,10 @@ pub struct Bucket {
     pub timeout: Wait,
     /// How long a request is tried again.
     pub retry: Wait,
+    /// How often what other processes have changed is looked for.
+    pub poll: Wait,
+    /// How long blocks stay that are in use no more, as queries of other processes may read them.
+    pub grace: Wait,
 }
 
 impl Default for Bucket {
@@ -207,6 +211,8 @@ impl Default for Bucket {
             region: String::new(),
             timeout: Wait::secs(10),
             retry: Wait::secs(30),
+            poll: Wait::secs(30),
+            grace: Wait::secs(900),
         }
     }
 }
@@ -231,6 +237,9 @@ impl Bucket {
     fn check(&self, faults: &mut Faults) {
         faults.check_range("bucket.timeout", self.timeout, Wait::millis(100)..=Wait::secs(300));
         faults.check_range("bucket.retry", self.retry, Wait::millis(0)..=Wait::secs(280));
+        let day = Wait::secs(86_400);
+        faults.check_range("bucket.poll", self.poll, Wait::millis(100)..=Wait::secs(3_600));
+        faults.check_range("bucket.grace", self.grace, Wait::secs(0)..=day);
         let Some((url, settings)) = self.settings() else { return };
         let shown = tree::shown(&Value::String(url.to_owned()));
         if url.len() > BUCKET_URL_MAX {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use model::Nanos;
+
 use crate::disk::{Disk, File, is_full};
 use crate::error::{Error, Kind};
 
@@ -44,6 +46,42 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// # Errors
     /// `Io`.
     fn list(&self, prefix: &str) -> Result<Vec<String>, Error>;
+
+    /// The names of all objects below `prefix` (no `/` at its end), two parts deep, without the
+    /// prefix, sorted.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn list_tree(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let mut names = Vec::new();
+        for dir in self.list(prefix)? {
+            let of = self.list(&format!("{prefix}/{dir}"))?;
+            names.extend(of.into_iter().map(|name| format!("{dir}/{name}")));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Whether an object is there: asked of the object itself, as lists may be late.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn has(&self, name: &str) -> Result<bool, Error> {
+        match self.open(name) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When an object was written, by the clock of whoever keeps it; `None` where it is not there,
+    /// or nobody knows.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn written_at(&self, _name: &str) -> Result<Option<Nanos>, Error> {
+        Ok(None)
+    }
 
     /// Removes an object; one that is gone already is fine.
     ///
@@ -108,11 +146,15 @@ pub trait Upload: Send {
     fn finish(self: Box<Self>) -> Result<bool, Error>;
 }
 
-/// An object store that has blocks and manifest.
+/// An object store that has blocks and manifest, which other processes may have as well.
 #[derive(Clone, Debug)]
 pub struct Shared {
     /// Its URL, without secrets: a data directory goes with one.
     pub url: String,
+    /// How often it is looked at for what other processes have changed.
+    pub poll: Nanos,
+    /// How long blocks stay that are in use no more: queries of other processes may read them.
+    pub grace: Nanos,
     /// What is in it.
     pub backend: Arc<dyn Backend>,
 }
@@ -168,6 +210,18 @@ impl Backend for Split {
         all.extend(self.shared.list(prefix)?);
         all.sort_unstable();
         Ok(all)
+    }
+
+    fn list_tree(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        self.of(prefix).list_tree(prefix)
+    }
+
+    fn has(&self, name: &str) -> Result<bool, Error> {
+        self.of(name).has(name)
+    }
+
+    fn written_at(&self, name: &str) -> Result<Option<Nanos>, Error> {
+        self.of(name).written_at(name)
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {

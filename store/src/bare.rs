@@ -9,8 +9,6 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error as _;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,6 +73,8 @@ pub enum Standing {
     Live,
     /// An L0 whose spans are in blocks: it goes soon.
     Merged,
+    /// A block whose spans are in others, or too old: it goes soon.
+    Removed,
     /// A block that the manifest does not name: its commit is under way, or never was.
     Unnamed,
     /// A block that the manifest names, and that is not there.
@@ -130,7 +130,7 @@ impl Bare {
     pub fn file(&self, name: &str) -> Result<Option<Arc<dyn File>>, Error> {
         match self.backend.open(name) {
             Ok(file) => Ok(Some(file)),
-            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -171,7 +171,12 @@ impl Bare {
         let mut gone = BTreeSet::new();
         for id in there.iter().chain(named.keys().filter(|id| !there.contains(id))) {
             match self.block(tenant, *id, named.get(id).map(|meta| &***meta))? {
-                Some(listed) => files.push(listed),
+                Some(mut listed) => {
+                    if loaded.state.markers.iter().any(|marker| marker.id == *id) {
+                        listed.standing = Standing::Removed;
+                    }
+                    files.push(listed);
+                }
                 None => drop(gone.insert(*id)),
             }
         }
@@ -258,9 +263,4 @@ fn missing(tenant: &TenantId, id: BlockId) -> Listed {
 
 fn other(name: &str, what: &str) -> Error {
     Error::new(Kind::Corrupt, format!("{name}: it is not {what}"))
-}
-
-fn is_not_found(error: &Error) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|fault| fault.kind() == io::ErrorKind::NotFound)
 }

@@ -1,6 +1,7 @@
 //! The store's one error: the kind says what the caller does next.
 
 use std::fmt;
+use std::io;
 
 /// What the caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Error {
     }
 
     /// An I/O error on the named thing.
-    pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
         Self { kind: Kind::Io, message: what.into(), source: Some(Box::new(source)) }
     }
 
@@ -51,6 +52,13 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether something is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<io::Error>());
+        source.is_some_and(|fault| fault.kind() == io::ErrorKind::NotFound)
     }
 }
 

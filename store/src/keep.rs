@@ -7,6 +7,8 @@
 pub(crate) mod aside;
 mod compact;
 mod damage;
+mod follow;
+mod markers;
 mod open;
 mod reserve;
 pub(crate) mod threads;
@@ -52,6 +54,11 @@ pub(crate) struct Keep {
     compaction: compaction::Config,
     retention: retention::Config,
     clock: Arc<dyn Clock>,
+    /// How long blocks stay that are in use no more.
+    grace: Nanos,
+    /// How often other processes' changes are looked for, where there may be others.
+    poll: Option<Nanos>,
+    done: Mutex<follow::Done>,
     writer: u64,
     reserve: Reserve,
     sealing: Mutex<()>,
@@ -60,6 +67,8 @@ pub(crate) struct Keep {
     /// Parts whose bytes are damaged, still to be set aside.
     damaged: Mutex<Vec<(Part, TenantId, String)>>,
     queried: Mutex<BTreeSet<String>>,
+    /// Marked blocks that are deleted, until the manifest says so.
+    deleted: Mutex<BTreeSet<BlockId>>,
     work: Mutex<Work>,
     wake: Condvar,
     stopped: AtomicBool,
@@ -257,9 +266,11 @@ impl Keep {
             go_on: &|| Ok(()),
         };
         let mut change = merge.arrive()?;
-        let gone = |id: &&L0Id| !self.shelf.has_l0(**id);
+        // L0 files of other processes are not here, and may be there.
+        let gone = |id: &&L0Id| id.writer == self.writer && !self.shelf.has_l0(**id);
         fault::point("merge.written");
         change.forgotten = blocks.state.consumed.iter().filter(gone).copied().collect();
+        change.deleted = self.deleted(&blocks.state, now);
         match self.manifest.commit(tenant, &blocks.state, &change, now) {
             Ok(state) => Ok(Some(state)),
             Err(error) => {
@@ -306,6 +317,9 @@ impl Keep {
             let mut gone = Vec::new();
             for (tenant, state) in states {
                 let before = contents.tenants.get(&tenant).cloned().unwrap_or_default();
+                if state.sequence < before.state.sequence {
+                    continue;
+                }
                 let after = before.follow(&tenant, state);
                 let stays = |id: BlockId| after.list.iter().any(|block| block.meta.id == id);
                 gone.extend(before.list.iter().filter(|block| !stays(block.meta.id)).cloned());
@@ -337,7 +351,8 @@ impl Keep {
             self.stats.expired.add(expired.len() as u64);
             info!(%tenant, blocks = expired.len(), "removing blocks older than retention.age");
             let removed = expired.into_iter().map(|id| (id, Removal::Retention)).collect();
-            let change = Change { removed, ..Change::default() };
+            let deleted = self.deleted(&blocks.state, now);
+            let change = Change { removed, deleted, ..Change::default() };
             match self.commit(tenant, blocks, &change) {
                 Ok(state) => states.push((tenant.clone(), state)),
                 Err(error) => outcome = Err(error),
@@ -373,6 +388,7 @@ impl Keep {
         }
         fault::point("tidy");
         self.shelf.sweep(&*self.backend, &self.readers)?;
+        self.delete_marked()?;
         self.reserve.refill();
         self.count();
         outcome

@@ -108,6 +108,10 @@ pub struct Stats {
     pub quarantined: Counter,
     /// Blocks that were removed for their age.
     pub expired: Counter,
+    /// Changes of other processes that were taken over, of one tenant each.
+    pub followed: Counter,
+    /// Blocks in use no more that were deleted.
+    pub deleted_blocks: Counter,
     /// Blocks that no manifest names and that were removed.
     pub orphans: Counter,
     /// Entries of the manifest that could not be read.

@@ -19,7 +19,7 @@ use tracing::warn;
 use crate::backend::Backend;
 use crate::error::{Error, Kind};
 
-pub use entry::{BlockId, BlockMeta, Change, L0Id, Promoted, Removal};
+pub use entry::{BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Removal};
 pub use state::State;
 
 use entry::Entry;
@@ -28,6 +28,10 @@ use entry::Entry;
 const CHECKPOINT_EVERY: u64 = 32;
 /// How often a commit is tried anew after another writer's.
 const ATTEMPTS: usize = 16;
+/// How often a tenant's entries are listed anew when some go while they are read.
+const LISTED_MAX: usize = 4;
+/// How long it is known which entries are gone: no process may stand still for longer and go on.
+const CLOSED_FOR: Nanos = Nanos::from_secs(7 * 86_400);
 /// The longest entry that is read.
 const ENTRY_BYTES_MAX: u64 = 256 << 20;
 
@@ -38,6 +42,8 @@ pub const ROOT: &str = "manifest";
 #[derive(Debug)]
 pub struct Manifest {
     backend: Arc<dyn Backend>,
+    /// Every so many entries, one carries the whole state; so many go together.
+    every: u64,
     /// Commits that another writer was faster than.
     pub conflicts: Counter,
 }
@@ -68,7 +74,7 @@ impl Manifest {
     /// The manifest in this place.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, conflicts: Counter::new() }
+        Self { backend, every: CHECKPOINT_EVERY, conflicts: Counter::new() }
     }
 
     /// Reads what every tenant has.
@@ -92,33 +98,44 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::load`].
     pub fn load_tenant(&self, tenant: &TenantId) -> Result<Loaded, Error> {
+        for _ in 1..LISTED_MAX {
+            // Another writer goes on: what was listed may be removed by now.
+            if let Some(loaded) = self.try_load(tenant, WhenMissing::ListAgain)? {
+                return Ok(loaded);
+            }
+        }
+        let loaded = self.try_load(tenant, WhenMissing::IsDamage)?;
+        loaded.ok_or_else(|| Error::new(Kind::Io, format!("manifest of {tenant} is not there")))
+    }
+
+    fn try_load(&self, tenant: &TenantId, when: WhenMissing) -> Result<Option<Loaded>, Error> {
         let dir = format!("{ROOT}/{}", tenant_dir(tenant));
-        let mut sequences: Vec<u64> = self
-            .backend
-            .list(&dir)?
-            .iter()
-            .filter_map(|name| (name.len() == 20).then(|| name.parse().ok()).flatten())
-            .collect();
-        sequences.sort_unstable();
+        let names = self.backend.list(&dir)?;
+        let sequences = || names.iter().filter_map(|name| sequence_of(name));
+        let (oldest, newest) = (sequences().min().unwrap_or(1), sequences().max().unwrap_or(0));
         let mut damaged = Vec::new();
         let mut entries = Vec::new();
         let mut base = None;
-        for sequence in sequences.iter().rev() {
-            let name = entry_name(tenant, *sequence);
-            match self
-                .backend
-                .read(&name, ENTRY_BYTES_MAX)
-                .and_then(|bytes| Entry::decode(&bytes, tenant, *sequence))
-            {
+        // One by one, as a list may miss some.
+        for sequence in (oldest..=newest).rev() {
+            let name = entry_name(tenant, sequence);
+            let read = self.backend.read(&name, ENTRY_BYTES_MAX);
+            match read.and_then(|bytes| Entry::decode(&bytes, tenant, sequence)) {
                 Ok(mut entry) => {
-                    base = entry.checkpoint.take().map(|state| (*sequence, *state));
+                    base = entry.checkpoint.take().map(|state| (sequence, *state));
                     if base.is_some() {
                         break;
                     }
                     entries.push(entry);
                 }
                 Err(error) if error.kind() == Kind::Corrupt => {
-                    damaged.push(Damaged { sequence: *sequence, name, why: error.to_string() });
+                    damaged.push(Damaged { sequence, name, why: error.to_string() });
+                }
+                Err(error) if error.is_not_found() => {
+                    if when == WhenMissing::ListAgain {
+                        return Ok(None);
+                    }
+                    damaged.push(Damaged { sequence, name, why: "it is missing".to_owned() });
                 }
                 Err(error) => return Err(error),
             }
@@ -129,12 +146,12 @@ impl Manifest {
             state.sequence = sequence;
         }
         for entry in entries.into_iter().rev() {
-            state.apply(entry.sequence, &entry.change);
+            state.apply(entry.sequence, entry.at, &entry.change);
         }
         // A sequence is never used again, damaged or not.
-        state.sequence = state.sequence.max(sequences.last().copied().unwrap_or(0));
+        state.sequence = state.sequence.max(newest);
         damaged.reverse();
-        Ok(Loaded { tenant: tenant.clone(), state, damaged })
+        Ok(Some(Loaded { tenant: tenant.clone(), state, damaged }))
     }
 
     /// Commits a change on top of `state` and returns what the tenant has then.
@@ -154,9 +171,9 @@ impl Manifest {
         for _ in 0..ATTEMPTS {
             state.check(change)?;
             let mut next = state.clone();
-            next.apply(state.sequence + 1, change);
+            next.apply(state.sequence + 1, now.0, change);
             let is_checkpoint = state.checkpoint == 0
-                || next.sequence >= state.checkpoint + CHECKPOINT_EVERY
+                || next.sequence >= state.checkpoint + self.every
                 || change.is_repair;
             if is_checkpoint {
                 next.checkpoint_before = state.checkpoint;
@@ -170,12 +187,22 @@ impl Manifest {
             };
             let name = entry_name(tenant, next.sequence);
             let bytes = entry.encode(tenant)?;
-            let created = self.backend.create(&name, &bytes);
-            if created.or_else(|error| self.find_out(tenant, &name, &bytes, error))? {
-                if is_checkpoint {
-                    self.trim(tenant, next.checkpoint_before);
+            match self.create(tenant, (next.sequence, &name), &bytes)? {
+                Created::Ours => {
+                    if is_checkpoint {
+                        self.trim(tenant, next.checkpoint_before, now);
+                    }
+                    return Ok(next);
                 }
-                return Ok(next);
+                Created::Late => {
+                    // Made while it counted, or when it was too late for that: the state says.
+                    state = self.load_tenant(tenant).map_err(|fault| unknown(&fault))?.state;
+                    if state.reflects(change) {
+                        return Ok(state);
+                    }
+                    continue;
+                }
+                Created::Theirs => {}
             }
             self.conflicts.inc();
             state = self.load_tenant(tenant)?.state;
@@ -183,25 +210,47 @@ impl Manifest {
         Err(Error::new(Kind::Unavailable, format!("manifest of {tenant}: too many writers")))
     }
 
-    /// Whether an entry is ours though creating it failed: the fault may have come behind its name.
-    fn find_out(
+    /// Makes an entry.
+    fn create(
         &self,
         tenant: &TenantId,
-        name: &str,
+        (sequence, name): (u64, &str),
         bytes: &[u8],
-        error: Error,
-    ) -> Result<bool, Error> {
-        let dir = format!("{ROOT}/{}", tenant_dir(tenant));
-        let unknown = |_| Error::new(Kind::Fatal, error.to_string());
-        let there = self.backend.list(&dir).map_err(unknown)?;
-        if there.iter().all(|there| format!("{dir}/{there}") != name) {
-            return Err(error);
+    ) -> Result<Created, Error> {
+        let error = match self.backend.create(name, bytes) {
+            Ok(true) => return self.is_late(tenant, sequence),
+            // It may be ours: an attempt that seemed to fail was made again below.
+            Ok(false) => None,
+            // The fault may have come behind the name.
+            Err(error) => Some(error),
+        };
+        let is_unknown = |fault: Error| unknown(error.as_ref().unwrap_or(&fault));
+        if !self.backend.has(name).map_err(is_unknown)? {
+            // Never made, or removed by now with those around it.
+            return match (self.is_late(tenant, sequence)?, error) {
+                (Created::Late, _) => Ok(Created::Late),
+                (_, Some(error)) => Err(error),
+                (_, None) => Err(unknown(&Error::new(Kind::Io, format!("{name} is gone")))),
+            };
         }
-        if self.backend.read(name, ENTRY_BYTES_MAX).map_err(unknown)? != bytes {
-            return Ok(false);
+        if self.backend.read(name, ENTRY_BYTES_MAX).map_err(is_unknown)? != bytes {
+            return Ok(Created::Theirs);
         }
-        self.settle(tenant).map_err(unknown)?;
-        Ok(true)
+        self.settle(tenant).map_err(is_unknown)?;
+        self.is_late(tenant, sequence)
+    }
+
+    /// Whether entries of about this sequence are of no use any more: this process stood still while
+    /// others went on, so that an entry which could be made may be none.
+    fn is_late(&self, tenant: &TenantId, sequence: u64) -> Result<Created, Error> {
+        let closed = self.backend.has(&closed_name(tenant, sequence / self.every));
+        if !closed.map_err(|fault| unknown(&fault))? {
+            return Ok(Created::Ours);
+        }
+        warn!(%tenant, sequence, "this process stood still for long, others have gone on");
+        // There is a checkpoint behind it, so nobody reads it.
+        let removed = self.backend.remove(&entry_name(tenant, sequence));
+        removed.map_err(|fault| unknown(&fault)).map(|()| Created::Late)
     }
 
     /// Makes all entries of a tenant durable that are there to be seen.
@@ -212,20 +261,77 @@ impl Manifest {
         self.backend.settle(&format!("{ROOT}/{}", tenant_dir(tenant)))
     }
 
-    /// Removes the entries before `sequence`. What cannot be removed is tried again after the next
-    /// checkpoint.
-    fn trim(&self, tenant: &TenantId, sequence: u64) {
+    /// Removes the entries before `sequence`, as many together as have one name that says so: it is
+    /// there before they go. What cannot be removed is tried again after the next checkpoint.
+    fn trim(&self, tenant: &TenantId, sequence: u64, now: Nanos) {
         let dir = format!("{ROOT}/{}", tenant_dir(tenant));
-        let Ok(names) = self.backend.list(&dir) else { return };
-        for name in names {
-            if name.parse::<u64>().is_ok_and(|number| number < sequence)
-                && let Err(error) = self.backend.remove(&format!("{dir}/{name}"))
-            {
-                warn!(%tenant, %error, "cannot remove an old entry of the manifest");
-                return;
+        let before = sequence / self.every;
+        let outcome = self.backend.list(&dir).and_then(|names| {
+            let of = |sequence: &u64| *sequence / self.every;
+            let mut due: Vec<u64> = names.iter().filter_map(|name| sequence_of(name)).collect();
+            due.retain(|sequence| of(sequence) < before);
+            due.sort_unstable();
+            for group in due.chunk_by(|a, b| of(a) == of(b)) {
+                let Some(first) = group.first() else { continue };
+                self.backend.create(&closed_name(tenant, of(first)), &now.0.to_le_bytes())?;
+                for sequence in group {
+                    self.backend.remove(&entry_name(tenant, *sequence))?;
+                }
             }
+            self.forget_closed(&dir, &names, now)
+        });
+        if let Err(error) = outcome {
+            warn!(%tenant, %error, "cannot remove old entries of the manifest");
         }
     }
+
+    /// Removes the oldest of the names that tell which entries are gone, when it is old enough.
+    fn forget_closed(&self, dir: &str, names: &[String], now: Nanos) -> Result<(), Error> {
+        let Some(oldest) = names.iter().find(|name| name.starts_with(CLOSED)) else {
+            return Ok(());
+        };
+        let name = format!("{dir}/{oldest}");
+        let bytes = self.backend.read(&name, 8)?;
+        let at = bytes.try_into().map_or(0, u64::from_le_bytes);
+        if now.minus(Nanos(at)) > CLOSED_FOR { self.backend.remove(&name) } else { Ok(()) }
+    }
+}
+
+/// What names begin with that tell which entries are gone.
+const CLOSED: &str = "closed-";
+
+fn closed_name(tenant: &TenantId, group: u64) -> String {
+    format!("{ROOT}/{}/{CLOSED}{group:020}", tenant_dir(tenant))
+}
+
+/// What came of making an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Created {
+    /// It is there, and counts.
+    Ours,
+    /// Another writer's is there.
+    Theirs,
+    /// It was made, if at all, while others went on: the state tells whether it counted.
+    Late,
+}
+
+/// An error after which nobody knows whether an entry is there.
+fn unknown(fault: &Error) -> Error {
+    Error::new(Kind::Fatal, fault.to_string())
+}
+
+/// What an entry means that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WhenMissing {
+    /// It was removed since it was listed.
+    ListAgain,
+    /// It should be there.
+    IsDamage,
+}
+
+/// The sequence of an entry's name.
+pub(crate) fn sequence_of(name: &str) -> Option<u64> {
+    (name.len() == 20).then(|| name.parse().ok()).flatten()
 }
 
 fn entry_name(tenant: &TenantId, sequence: u64) -> String {

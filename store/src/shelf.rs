@@ -185,33 +185,44 @@ impl Shelf {
         self.graves().push(Grave::L0(l0));
     }
 
-    /// Has a block removed when nobody refers to it any more. It is off the shelf already.
+    /// Notes that a block is in use no more. It is off the shelf already, and may be deleted when
+    /// nobody refers to it.
     pub fn bury(&self, block: Arc<Block>) {
         self.graves().push(Grave::Block(block));
     }
 
-    /// Removes what nobody refers to any more; tells how many files that were.
+    /// Removes L0 files that nobody refers to any more, and lets such blocks go.
     ///
     /// # Errors
     /// `Io`; what could not be removed is tried again.
-    pub fn sweep(&self, backend: &dyn Backend, readers: &Readers) -> Result<u64, Error> {
+    pub fn sweep(&self, backend: &dyn Backend, readers: &Readers) -> Result<(), Error> {
         let due: Vec<Grave> = {
             let mut graves = self.graves();
             let (due, wait) = std::mem::take(&mut *graves).into_iter().partition(Grave::is_alone);
             *graves = wait;
             due
         };
-        let mut removed = 0;
         let mut due = due.into_iter();
         while let Some(grave) = due.next() {
-            if let Err(error) = backend.remove(&grave.name()) {
-                self.graves().extend(due.chain([grave]));
-                return Err(error);
+            match &grave {
+                Grave::Block(block) => readers.forget(block),
+                Grave::L0(l0) => {
+                    if let Err(error) = backend.remove(&L0::name(l0.id.number)) {
+                        self.graves().extend(due.chain([grave]));
+                        return Err(error);
+                    }
+                    l0.reader.forget();
+                }
             }
-            grave.forget(readers);
-            removed += 1;
         }
-        Ok(removed)
+        Ok(())
+    }
+
+    /// Whether somebody here may still read a block that is in use no more.
+    #[must_use]
+    pub fn is_read(&self, id: BlockId) -> bool {
+        let is = |grave: &Grave| matches!(grave, Grave::Block(block) if block.meta.id == id);
+        self.graves().iter().any(is)
     }
 
     /// Whether the file of an L0 may still be there.
@@ -231,20 +242,6 @@ impl Grave {
         match self {
             Self::L0(l0) => Arc::strong_count(l0) == 1,
             Self::Block(block) => Arc::strong_count(block) == 1,
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::L0(l0) => L0::name(l0.id.number),
-            Self::Block(block) => block.name.clone(),
-        }
-    }
-
-    fn forget(&self, readers: &Readers) {
-        match self {
-            Self::L0(l0) => l0.reader.forget(),
-            Self::Block(block) => readers.forget(block),
         }
     }
 }

@@ -117,6 +117,20 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.histogram(&[], &sources.store.keep_stats().compaction_time),
     },
     Metric {
+        name: "traceweir_store_deleted_blocks_total",
+        kind: Kind::Counter,
+        help: "Blocks in use no more that were deleted.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.keep_stats().deleted_blocks.get()),
+    },
+    Metric {
+        name: "traceweir_store_followed_total",
+        kind: Kind::Counter,
+        help: "Changes of other processes on the bucket that were taken over, by tenant.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.keep_stats().followed.get()),
+    },
+    Metric {
         name: "traceweir_store_blocks",
         kind: Kind::Gauge,
         help: "Blocks of all tenants.",

@@ -11,6 +11,8 @@ mod upload;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::TryStreamExt as _;
+use model::Nanos;
 use model::metric::Counter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
@@ -193,6 +195,37 @@ impl Backend for Bucket {
         names.sort_unstable();
         names.dedup();
         Ok(names)
+    }
+
+    fn list_tree(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let (client, path) = (self.client(), self.path(prefix)?);
+        client.stats.lists.inc();
+        let listed = client.objects.list(Some(&path)).map_ok(|object| object.location);
+        let listed: Vec<Path> = client.wait("list", &path, listed.try_collect())?;
+        let below = |object: &Path| {
+            let parts = object.prefix_match(&path)?;
+            Some(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
+        };
+        let mut names: Vec<String> = listed.iter().filter_map(below).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn has(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.written_at(name)?.is_some())
+    }
+
+    fn written_at(&self, name: &str) -> Result<Option<Nanos>, Error> {
+        let (client, path) = (self.client(), self.path(name)?);
+        client.stats.gets.inc();
+        match client.ask(client.objects.head(&path)) {
+            Ok(meta) => {
+                let nanos = meta.last_modified.timestamp_nanos_opt();
+                Ok(Some(Nanos(nanos.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(0))))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(fault) => Err(failed("look for", &path, fault)),
+        }
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::TenantId;
+use model::{Nanos, TenantId};
 use tracing::{debug, warn};
 
 use super::{Keep, Step, lock};
@@ -16,12 +16,16 @@ use crate::block::reader::Reader;
 use crate::compaction::{self, Choice};
 use crate::error::{Error, Kind};
 use crate::fault;
+use crate::manifest::{Change, Lease};
 use crate::merge::{Input, Merge};
 use crate::shelf::{Block, Blocks, Part};
 
 /// What is kept of the blocks that are compacted, besides the slices of their rows: tables of their
 /// row groups. Not in the cache of queries, which would lose what it has.
 const CACHE_BYTES: usize = 8 << 20;
+
+/// How long others leave blocks alone: a compaction takes seconds, or a minute.
+const LEASE: Nanos = Nanos::from_secs(300);
 
 impl Keep {
     /// Joins blocks of the tenant that has most of them to join, if any has.
@@ -34,7 +38,10 @@ impl Keep {
         let now = self.clock.now();
         let choose = |(tenant, blocks): (&TenantId, &Arc<Blocks>)| {
             let age = self.retention.age();
-            let choice = compaction::choose(&self.compaction, &blocks.state.blocks, now, age)?;
+            let mut of = blocks.state.blocks.clone();
+            let leased = blocks.state.leased(self.writer, now);
+            of.retain(|block| !leased.contains(&block.id));
+            let choice = compaction::choose(&self.compaction, &of, now, age)?;
             Some((tenant.clone(), Arc::clone(blocks), choice))
         };
         let choices = contents.tenants.iter().filter_map(choose);
@@ -43,6 +50,8 @@ impl Keep {
         let Some((tenant, blocks, choice)) = chosen else { return Ok(Step::Idle) };
         fault::point("compact.begin");
         let started = self.clock.monotonic();
+        // Where somebody else was faster, other blocks are chosen.
+        let Some(blocks) = self.lease(&tenant, blocks, &choice)? else { return Ok(Step::Worked) };
         let outcome = self.compact_blocks(&tenant, &blocks, &choice);
         drop(blocks);
         match outcome {
@@ -60,6 +69,30 @@ impl Keep {
         }
         self.clean()?;
         Ok(Step::Worked)
+    }
+
+    /// Tells other processes what is compacted, where there may be some. What the tenant has then;
+    /// nothing where another one was faster.
+    fn lease(
+        &self,
+        tenant: &TenantId,
+        blocks: Arc<Blocks>,
+        choice: &Choice,
+    ) -> Result<Option<Arc<Blocks>>, Error> {
+        if self.poll.is_none() {
+            return Ok(Some(blocks));
+        }
+        let until = self.clock.now().plus(LEASE).0;
+        let lease = Lease { writer: self.writer, blocks: choice.blocks.clone(), until };
+        let state =
+            self.commit(tenant, &blocks, &Change { lease: Some(lease), ..Change::default() })?;
+        drop(blocks);
+        self.show(vec![(tenant.clone(), state)]);
+        let contents = self.shelf.contents();
+        let blocks = contents.tenants.get(tenant).cloned().unwrap_or_default();
+        let is_ours = blocks.state.leases.iter().any(|lease| lease.writer == self.writer);
+        let are_there = choice.blocks.iter().all(|id| blocks.find(*id).is_some());
+        Ok((is_ours && are_there).then_some(blocks))
     }
 
     fn compact_blocks(
@@ -94,7 +127,8 @@ impl Keep {
             queried: self.queried(),
             go_on: &|| self.may_compact(),
         };
-        let change = merge.compact(choice.sort)?;
+        let mut change = merge.compact(choice.sort)?;
+        change.deleted = self.deleted(&blocks.state, now);
         fault::point("compact.written");
         let spans: u64 = change.added.iter().map(|block| block.rows).sum();
         debug!(

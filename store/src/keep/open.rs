@@ -8,6 +8,7 @@ use model::{Clock, Nanos, TenantId};
 use tracing::{error, info, warn};
 
 use super::aside::{self, Aside, QUARANTINE};
+use super::follow::Done;
 use super::reserve::Reserve;
 use super::{Keep, Work};
 use crate::backend::{Backend, Local, Shared, Split};
@@ -21,7 +22,10 @@ use crate::manifest::{
     self, BlockId, BlockMeta, Change, L0Id, Loaded, Manifest, Removal, State, tenant_dir, tenant_of,
 };
 use crate::retention;
-use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf};
+use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf, block_name};
+
+/// How often what a tenant has is looked at while others change it.
+const ATTEMPTS: usize = 4;
 
 /// What is in the object store where there is one; the log and L0 files are this process's own.
 const SHARED: [&str; 2] = [shelf::ROOT, manifest::ROOT];
@@ -46,6 +50,8 @@ impl Keep {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, u64), Error> {
         let bucket = shared.as_ref().map(|shared| shared.url.clone());
+        let grace = shared.as_ref().map_or(Nanos(0), |shared| shared.grace);
+        let poll = shared.as_ref().map(|shared| shared.poll);
         let is_noted = dir.has_blocks_in(bucket.as_deref(), &SHARED)?;
         let local = Local::new(Arc::clone(dir.disk()), dir.path());
         let backend: Arc<dyn Backend> = match shared {
@@ -67,6 +73,7 @@ impl Keep {
             reserve: &reserve,
             writer: dir.writer(),
             now: clock.now(),
+            is_shared: poll.is_some(),
             contents: Contents::default(),
             next_block: 1,
             sealed: 0,
@@ -82,6 +89,7 @@ impl Keep {
         let Start { contents, next_block, sealed, .. } = start;
         let shelf = Shelf::default();
         shelf.change(|now| *now = contents);
+        let done = Mutex::new(Done::at(clock.monotonic()));
         let keep = Self {
             shelf,
             readers,
@@ -91,6 +99,9 @@ impl Keep {
             compaction: settings.compaction.clone(),
             retention: settings.retention.clone(),
             clock,
+            grace,
+            poll,
+            done,
             writer: dir.writer(),
             reserve,
             sealing: Mutex::new(()),
@@ -98,6 +109,7 @@ impl Keep {
             next_block: AtomicU64::new(next_block),
             damaged: Mutex::default(),
             queried: Mutex::default(),
+            deleted: Mutex::default(),
             work: Mutex::new(Work::default()),
             wake: Condvar::new(),
             stopped: AtomicBool::new(false),
@@ -117,6 +129,9 @@ struct Start<'s> {
     reserve: &'s Reserve,
     writer: u64,
     now: Nanos,
+    /// Whether other processes, or requests of an earlier life of this one, may change blocks and
+    /// manifest meanwhile.
+    is_shared: bool,
     contents: Contents,
     next_block: u64,
     sealed: u64,
@@ -170,7 +185,7 @@ impl Start<'_> {
             states.entry(tenant).or_default();
         }
         for (tenant, (state, damaged)) in states {
-            let state = self.tenant(&tenant, state, &damaged)?;
+            let state = self.settled(&tenant, state, damaged)?;
             let max = state.consumed_max.get(&self.writer).copied().unwrap_or(0);
             self.sealed = self.sealed.max(max);
             let max = state.block_max.get(&self.writer).copied().unwrap_or(0);
@@ -181,6 +196,26 @@ impl Start<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a tenant has when what was left is dealt with; looked at again where somebody else has
+    /// changed it meanwhile.
+    fn settled(
+        &mut self,
+        tenant: &TenantId,
+        mut state: State,
+        mut damaged: Vec<manifest::Damaged>,
+    ) -> Result<State, Error> {
+        for _ in 1..ATTEMPTS {
+            match self.tenant(tenant, state, &damaged) {
+                Err(error) if self.is_shared && error.kind() == Kind::Refused => {
+                    warn!(%tenant, %error, "the manifest was changed meanwhile, looking again");
+                }
+                settled => return settled,
+            }
+            Loaded { state, damaged, .. } = self.manifest.load_tenant(tenant)?;
+        }
+        self.tenant(tenant, state, &damaged)
     }
 
     fn tenant(
@@ -204,13 +239,13 @@ impl Start<'_> {
             if id.writer == self.writer {
                 self.next_block = self.next_block.max(id.number.saturating_add(1));
             }
-            if known.contains(&id) {
+            if state.knows(id) {
                 continue;
             }
             let path = format!("{dir}/{name}");
             let adopted = self.adopt(tenant, &path, id, damaged, (&mut change, &mut replaced))?;
             if !adopted && id.writer == self.writer {
-                orphans.push(path);
+                orphans.push((id, path));
             }
         }
         // What a compaction has left behind that a damaged entry named.
@@ -220,12 +255,21 @@ impl Start<'_> {
         if !orphans.is_empty() {
             self.manifest.settle(tenant)?;
         }
-        for path in orphans {
+        for (id, path) in orphans {
             // Written for a commit that never was, its spans are in L0 still; or removed by one.
-            self.backend.remove(&path)?;
             self.stats.orphans.inc();
+            if self.is_shared {
+                // An entry that names it may be on its way.
+                change.orphaned.push(id);
+            } else {
+                self.backend.remove(&path)?;
+            }
         }
         for id in known.difference(&there).filter(|id| !replaced.contains(id)) {
+            // A list may be late.
+            if self.backend.has(&block_name(tenant, &id.to_string()))? {
+                continue;
+            }
             let aside = aside::block(tenant, *id);
             // Otherwise it was set aside, and the manifest was not told yet.
             if self.contents.damage.iter().all(|known| !known.what.starts_with(&aside)) {
@@ -238,7 +282,7 @@ impl Start<'_> {
         if damaged.is_empty() && change == Change::default() {
             return Ok(state);
         }
-        change.is_repair = true;
+        change.is_repair = !damaged.is_empty();
         change.consumed.retain(|l0| !state.has_consumed(*l0));
         let commit = || self.manifest.commit(tenant, &state, &change, self.now);
         let state = self.reserve.with(commit)?;
@@ -246,7 +290,11 @@ impl Start<'_> {
             self.stats.damaged_entries.inc();
             let to = aside::entry(tenant, entry.sequence);
             error!(%tenant, entry = entry.name, why = entry.why, "an entry of the manifest is damaged, set aside");
-            self.backend.set_aside(&entry.name, &to)?;
+            match self.backend.set_aside(&entry.name, &to) {
+                // One that is missing.
+                Err(error) if error.is_not_found() => {}
+                done => done?,
+            }
             let what = format!("{to} is damaged: {}", entry.why);
             self.contents.damage.push(Damage { tenant: Some(tenant.clone()), what });
         }

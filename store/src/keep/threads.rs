@@ -59,7 +59,8 @@ fn merge(inner: &Inner) {
         if !is_nice {
             is_nice = set_nice();
         }
-        let mut step = keep.tidy().and_then(|()| keep.merge(Due::ByAge));
+        let step = keep.follow_if_due().and_then(|()| keep.tidy());
+        let mut step = step.and_then(|()| keep.merge(Due::ByAge));
         has_merged |= matches!(step, Ok(Step::Worked));
         if looks % EXPIRE_EVERY == 0 && matches!(step, Ok(Step::Idle)) {
             step = keep.expire();

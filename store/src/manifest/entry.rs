@@ -141,6 +141,30 @@ pub struct Promoted {
     pub kind: u8,
 }
 
+/// A block that is in use no more: it is deleted when nobody can read it any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteMarker {
+    /// The block.
+    pub id: BlockId,
+    /// Since when, in nanoseconds.
+    pub at: u64,
+    /// Whether no entry ever named it: whoever wrote it may still try to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_orphan: bool,
+}
+
+/// Somebody compacts some blocks: others choose others until then. Without it nothing would go wrong,
+/// but the same work would be done twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The random id of the data directory.
+    pub writer: u64,
+    /// The blocks.
+    pub blocks: Vec<BlockId>,
+    /// Until when, in nanoseconds.
+    pub until: u64,
+}
+
 /// What an entry changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -155,6 +179,12 @@ pub struct Change {
     pub forgotten: Vec<L0Id>,
     /// Attributes that have columns from now on.
     pub promoted: Vec<Promoted>,
+    /// Blocks that no entry names: from now on none can.
+    pub orphaned: Vec<BlockId>,
+    /// Blocks in use no more that are deleted by now.
+    pub deleted: Vec<BlockId>,
+    /// Somebody begins to compact.
+    pub lease: Option<Lease>,
     /// Whether it follows on damage: the entry carries the whole state then.
     pub is_repair: bool,
 }

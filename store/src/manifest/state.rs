@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::Nanos;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{BlockId, BlockMeta, Change, L0Id, Promoted, Removal};
+use super::entry::{BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Removal};
 use crate::error::{Error, Kind};
 
 /// Attributes that are promoted for good.
@@ -27,6 +27,12 @@ pub struct State {
     pub consumed_max: BTreeMap<u64, u64>,
     /// The highest number of its blocks by writer, for good: none is used twice.
     pub block_max: BTreeMap<u64, u64>,
+    /// Blocks that are in use no more and may still be there.
+    #[serde(default)]
+    pub markers: Vec<DeleteMarker>,
+    /// Who compacts what.
+    #[serde(default)]
+    pub leases: Vec<Lease>,
     /// Attributes that have columns.
     pub promoted: BTreeSet<Promoted>,
     /// The sequence of the last entry with the whole state, and of the one before.
@@ -42,6 +48,13 @@ impl State {
         self.consumed.contains(&l0)
     }
 
+    /// Whether a block is one of these, or was.
+    #[must_use]
+    pub fn knows(&self, id: BlockId) -> bool {
+        self.blocks.iter().any(|block| block.id == id)
+            || self.markers.iter().any(|marker| marker.id == id)
+    }
+
     /// Refuses a change about something that somebody else has changed.
     pub(super) fn check(&self, change: &Change) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::new(Kind::Refused, what));
@@ -52,14 +65,37 @@ impl State {
         if let Some(block) = change.added.iter().find(|block| known(block.id)) {
             return refuse(format!("block {} is there already", block.id));
         }
+        let is_marked = |id: BlockId| self.markers.iter().any(|marker| marker.id == id);
+        if let Some(block) = change.added.iter().find(|block| is_marked(block.id)) {
+            return refuse(format!("block {} is to be deleted", block.id));
+        }
+        let leased = change.lease.iter().flat_map(|lease| &lease.blocks);
+        if let Some(id) = leased.copied().find(|id| !known(*id)) {
+            return refuse(format!("block {id} is gone already"));
+        }
+        if let Some(id) = change.orphaned.iter().find(|id| self.knows(**id)) {
+            return refuse(format!("block {id} is no orphan"));
+        }
         match change.removed.iter().find(|(id, _)| !known(*id)) {
             Some((id, _)) => refuse(format!("block {id} is gone already")),
             None => Ok(()),
         }
     }
 
-    pub(super) fn apply(&mut self, sequence: u64, change: &Change) {
+    /// Whether an entry with this change is among those that this is the sum of, as far as that can be
+    /// told: it adds something, and what it adds is known.
+    pub(super) fn reflects(&self, change: &Change) -> bool {
+        let is_known = |block: &BlockMeta| {
+            self.blocks.iter().any(|known| known.id == block.id)
+                || self.markers.iter().any(|marker| marker.id == block.id)
+        };
+        change.added.iter().any(is_known) || change.consumed.iter().any(|l0| self.has_consumed(*l0))
+    }
+
+    /// Takes over what an entry changes that was made at this time.
+    pub(super) fn apply(&mut self, sequence: u64, at: u64, change: &Change) {
         self.sequence = sequence;
+        self.mark(at, change);
         let is_compacted = |block: &Arc<BlockMeta>| {
             change.removed.iter().any(|(id, why)| *id == block.id && *why == Removal::Compacted)
         };
@@ -86,6 +122,31 @@ impl State {
         }
         let room = PROMOTED_MAX.saturating_sub(self.promoted.len());
         self.promoted.extend(change.promoted.iter().take(room).cloned());
+    }
+
+    /// Delete markers and leases.
+    fn mark(&mut self, at: u64, change: &Change) {
+        let markers = &mut self.markers;
+        markers.retain(|marker| !change.deleted.contains(&marker.id));
+        let used =
+            change.removed.iter().map(|(id, _)| DeleteMarker { id: *id, at, is_orphan: false });
+        markers.extend(used);
+        let unused = change.orphaned.iter().map(|id| DeleteMarker { id: *id, at, is_orphan: true });
+        markers.extend(unused);
+        self.leases.retain(|lease| {
+            let is_over = lease.until <= at || lease.blocks.iter().any(|id| change.removes(*id));
+            let is_replaced = change.lease.as_ref().is_some_and(|new| new.writer == lease.writer);
+            !is_over && !is_replaced
+        });
+        self.leases.extend(change.lease.clone());
+    }
+
+    /// The blocks that somebody else compacts now.
+    #[must_use]
+    pub fn leased(&self, writer: u64, now: Nanos) -> BTreeSet<BlockId> {
+        let others =
+            self.leases.iter().filter(|lease| lease.writer != writer && lease.until > now.0);
+        others.flat_map(|lease| &lease.blocks).copied().collect()
     }
 
     /// The blocks that are older than `age`: by their newest span and by their upload time, both.

@@ -1,5 +1,7 @@
 //! Commits, checkpoints, damage, and who may write what.
 
+mod schedules;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -108,7 +110,7 @@ fn what_another_writer_has_taken_is_refused() {
     let fixture = fixture();
     fixture.commit(&State::default(), &adds(1));
     // This one has not seen the other's commit.
-    let again = fixture.manifest.commit(&tenant(), &State::default(), &adds(1), Nanos(1));
+    let again = fixture.manifest.commit(&tenant(), &State::default(), &adds(1), Nanos(2));
     assert_eq!(again.unwrap_err().kind(), Kind::Refused);
     assert_eq!(fixture.state().blocks.len(), 1);
 }
@@ -143,9 +145,13 @@ fn a_damaged_entry_is_named_and_the_others_count() {
 #[test]
 fn blocks_expire_by_their_spans_and_their_upload_both() {
     let mut state = State::default();
-    state.apply(1, &adds(1));
-    state.apply(2, &Change { added: vec![BlockMeta { created_at: 900, ..block(2) }], ..adds(2) });
-    state.apply(3, &adds(9));
+    state.apply(1, 1, &adds(1));
+    state.apply(
+        2,
+        2,
+        &Change { added: vec![BlockMeta { created_at: 900, ..block(2) }], ..adds(2) },
+    );
+    state.apply(3, 3, &adds(9));
     assert_eq!(state.expired(Nanos(1_000), Some(Nanos(500))), [BlockId { writer: 7, number: 1 }]);
     assert_eq!(state.expired(Nanos(1_000), None), []);
 }

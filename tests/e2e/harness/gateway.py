@@ -25,6 +25,7 @@ class Gateway:
         # Elsewhere where the directory is on a disk that fills or goes away.
         self.logs = Path(logs or self.directory.parent)
         self.settings = dict(settings or {})
+        self.environment = {}
         self.addresses = {}
         self.process = None
         self.starts = 0
@@ -42,7 +43,8 @@ class Gateway:
         for key, value in {"log.format": "json", **self.settings}.items():
             command += ["--set", f"{key}={value}"]
         with open(self.log, "wb") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+            environment = {**os.environ, **self.environment}
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment)
         self.addresses = until("listening lines", START_SECONDS, self._listening)
         until("readiness", START_SECONDS, self._ready)
         return self
@@ -58,6 +60,15 @@ class Gateway:
         self.process.kill()
         self.process.wait()
         self.process = None
+
+    def has_died(self):
+        """Whether a signal has ended it; then it may be started again."""
+        code = self.process.poll()
+        if code is None:
+            return False
+        assert code < 0, f"exit code {code}\n{self.tail()}"
+        self.process = None
+        return True
 
     def close(self):
         if self.process is not None:

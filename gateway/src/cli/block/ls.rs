@@ -83,6 +83,7 @@ const fn standing(standing: Standing) -> &'static str {
     match standing {
         Standing::Live => "",
         Standing::Merged => "merged",
+        Standing::Removed => "removed",
         Standing::Unnamed => "not in the manifest",
         Standing::Missing => "missing",
     }
