@@ -7,6 +7,7 @@
 pub(crate) mod aside;
 mod compact;
 mod damage;
+mod delete;
 mod follow;
 mod markers;
 mod open;
@@ -344,12 +345,12 @@ impl Keep {
         let mut states = Vec::new();
         let mut outcome = Ok(());
         for (tenant, blocks) in &contents.tenants {
-            let expired = blocks.state.expired(now, self.retention.age());
+            let expired = blocks.state.expired(now, self.retention.age_of(tenant));
             if expired.is_empty() {
                 continue;
             }
             self.stats.expired.add(expired.len() as u64);
-            info!(%tenant, blocks = expired.len(), "removing blocks older than retention.age");
+            info!(%tenant, blocks = expired.len(), "removing blocks that are older than they may be");
             let removed = expired.into_iter().map(|id| (id, Removal::Retention)).collect();
             let deleted = self.deleted(&blocks.state, now);
             let change = Change { removed, deleted, ..Change::default() };

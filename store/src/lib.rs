@@ -56,7 +56,7 @@ use log::LocalWal;
 use log::edit::Edits;
 use log::replay::Replay;
 pub use status::{QueryCaches, State, Status};
-pub use upkeep::{Chore, Flushed};
+pub use upkeep::{Chore, Deleted, Flushed};
 
 /// How the store behaves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

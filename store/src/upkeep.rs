@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::Nanos;
+use model::{Nanos, TenantId};
 use serde::Serialize;
 
 use crate::block::section::Level;
@@ -45,6 +45,15 @@ pub struct Flushed {
     pub spans: u64,
 }
 
+/// What was deleted with a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Deleted {
+    /// Blocks.
+    pub blocks: u64,
+    /// Spans in them and in L0 files; those that are there twice count twice.
+    pub spans: u64,
+}
+
 impl Store {
     /// Seals what is in the head, and for [`Level::L1`] merges all of L0; returns when it is done.
     /// Blocking, for as long as that takes.
@@ -83,6 +92,27 @@ impl Store {
             blocks: stats.blocks.get().saturating_sub(before.1),
             spans,
         })
+    }
+
+    /// Deletes all that a tenant has: what is acknowledged before is gone when this returns, and stays
+    /// so; what comes later is kept. In a bucket the spans that other processes have not merged stay.
+    /// Blocking.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub fn delete_tenant(&self, tenant: &TenantId) -> Result<Deleted, Error> {
+        // What is in the head, and in the log, is in files then.
+        self.flush(Level::L0)?;
+        self.delete_sealed(tenant)
+    }
+
+    /// The same without what is in the head: for simulations, which seal by hand.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub fn delete_sealed(&self, tenant: &TenantId) -> Result<Deleted, Error> {
+        let (blocks, spans) = self.0.keep.delete_tenant(tenant)?;
+        Ok(Deleted { blocks, spans })
     }
 
     /// Takes one step of what the store's threads do: for simulations, which have none.

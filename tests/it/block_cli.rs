@@ -101,6 +101,26 @@ fn what_is_told_of_blocks_is_what_was_sent() {
     assert_eq!(verified.out.lines().count(), listed.len(), "seed {seed}: {verified:?}");
 }
 
+#[test]
+fn it_is_told_when_a_block_goes() {
+    let gateway = Gateway::start();
+    gateway.export(&Arbitrary::new(Rng::new(1), 5).request());
+    gateway.flush("l1");
+    let of = |settings: &[&str]| {
+        let mut arguments = vec!["ls", "--json"];
+        arguments.extend(settings);
+        let [file] = &*lines(gateway.data(), &arguments) else { panic!("one block") };
+        let newest = |of: &str| file["header"][of].as_u64().unwrap();
+        let uploaded = newest("created_at").max(file["header"]["starts"][1].as_u64().unwrap());
+        file["goes"].as_u64().map(|goes| (goes - uploaded) / 1_000_000_000)
+    };
+    assert_eq!(of(&[]), Some(14 * 86_400));
+    assert_eq!(of(&["--set", "retention.age=0s"]), None);
+    assert_eq!(of(&["--set", "retention.tenants={default: 1h}"]), Some(3_600));
+    let wrong = block(gateway.data(), &["ls", "--set", "retention.age=soon"]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("retention.age"), "{wrong:?}");
+}
+
 /// Every byte of the file is a column's, a section's, the directory's or the footer's.
 fn assert_accounted(told: &Value, listed: &Value) {
     let bytes = &told["bytes"];

@@ -62,6 +62,39 @@ fn tenants_do_not_see_each_other() {
 }
 
 #[test]
+fn a_tenant_that_is_deleted_is_gone_for_good_and_may_come_again() {
+    let gateway = Options::new().set("tenancy", "header").start();
+    let mut rng = Rng::new(9);
+    let mut send = |tenant: &str| {
+        let trace = otlp::trace(&mut rng, 3);
+        let body = otlp::request(tenant, trace).encode_to_vec();
+        let reply = Request::otlp(body).header(HEADER, tenant).send(gateway.at.otlp_http);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    // In a block, and in memory.
+    for _ in 0..2 {
+        ["gone", "stays"].iter().for_each(|tenant| send(tenant));
+        gateway.flush("l1");
+    }
+    ["gone", "stays"].iter().for_each(|tenant| send(tenant));
+    let delete =
+        |tenant: &str| Request::new("DELETE", format!("/tenants/{tenant}")).send(gateway.at.admin);
+    let reply = delete("gone");
+    assert_eq!((reply.status, reply.json()["spans"].as_u64()), (200, Some(9)), "{reply:?}");
+    assert_eq!(delete("nobody").json()["spans"], 0);
+    assert_eq!(delete("no|name").status, 400);
+    let reply = Request::new("DELETE", "/tenants/stays").send(gateway.at.http);
+    assert_eq!(reply.status, 404, "not on the port of queries");
+    send("gone");
+    let traces = |gateway: &Gateway, tenant: &str| {
+        get(gateway, tenant, "/api/search").json()["traces"].as_array().unwrap().len()
+    };
+    assert_eq!((traces(&gateway, "gone"), traces(&gateway, "stays")), (1, 3));
+    let gateway = gateway.kill_and_restart();
+    assert_eq!((traces(&gateway, "gone"), traces(&gateway, "stays")), (1, 3));
+}
+
+#[test]
 fn without_a_tenant_it_is_401_and_with_a_bad_one_400() {
     let gateway = Options::new().set("tenancy", "header").start();
     let trace = otlp::trace(&mut Rng::new(3), 1);

@@ -17,7 +17,8 @@ use crate::world::DIR;
 const BLOCKS: u8 = 8;
 
 fn config() -> Config {
-    let retention = retention::Config { age: Wait::secs(30 * 86_400) };
+    let retention =
+        retention::Config { age: Wait::secs(30 * 86_400), ..retention::Config::default() };
     Config { retention, compaction: compaction::Config::default(), ..ledger::config() }
 }
 
@@ -183,4 +184,55 @@ fn late_spans_stand_with_their_trace_when_the_window_is_over() {
     clock.advance(Nanos::from_secs(30 * 86_400 - 3_600));
     assert_eq!(running.store.step(Chore::Expire).unwrap(), Step::Worked);
     assert_eq!(find(&running.store, 1), (0, false));
+}
+
+#[test]
+fn a_deleted_tenant_is_gone_over_any_power_cut_and_nobody_else_is() {
+    let disk = SimDisk::new(1);
+    let clock = Arc::new(TestClock::at(Nanos(NOW)));
+    let mut running = open(&disk, &clock);
+    let [gone, stays] = ["gone", "stays"].map(|name| TenantId::parse(name).unwrap());
+    // In blocks, in L0 files, and in the head, the last of them by the way of the log.
+    for (trace, merged) in [(1, Some(true)), (2, Some(false)), (3, None)] {
+        for tenant in [&gone, &stays] {
+            crate::keep::send_to(&mut running, tenant, trace, 0..4);
+        }
+        if let Some(merged) = merged {
+            write(&mut running, merged);
+        }
+    }
+    drop(running);
+    let found = |running: &Running, tenant: &TenantId| {
+        [1, 2, 3].map(|trace| crate::keep::find_of(&running.store, tenant, trace).0)
+    };
+    for cut in 0.. {
+        let disk = disk.fork();
+        let mut running = open(&disk, &clock);
+        running.store.step(Chore::Close).unwrap();
+        running.settle();
+        while running.store.step(Chore::Seal).unwrap() == Step::Worked {}
+        disk.crash_after(cut);
+        let deleted = running.store.delete_sealed(&gone);
+        let ended = !disk.crashed();
+        if ended {
+            assert_eq!(deleted.unwrap().blocks, 1);
+            assert_eq!((found(&running, &gone), found(&running, &stays)), ([0; 3], [4; 3]));
+        }
+        drop(running);
+        let disk = disk.restart();
+        let mut running = open(&disk, &clock);
+        let after = found(&running, &gone);
+        assert!(after == [4; 3] || after == [0; 3], "cut {cut}: all or nothing, {after:?}");
+        assert_eq!(found(&running, &stays), [4; 3], "cut {cut}");
+        running.store.delete_sealed(&gone).unwrap();
+        crate::keep::send_to(&mut running, &gone, 3, 0..2);
+        write(&mut running, true);
+        let running = open(&disk.restart(), &clock);
+        assert_eq!(found(&running, &gone), [0, 0, 2], "cut {cut}: what came later is kept");
+        assert_eq!(found(&running, &stays), [4; 3], "cut {cut}");
+        if ended {
+            assert!(cut > 4, "{cut}");
+            break;
+        }
+    }
 }

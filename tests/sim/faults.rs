@@ -17,7 +17,7 @@ use crate::store::draft;
 use crate::world::DIR;
 
 /// What the store's threads do, in their order.
-const CHORES: [Chore; 4] = [Chore::Seal, Chore::Merge, Chore::Expire, Chore::Tidy];
+const CHORES: [Chore; 5] = [Chore::Seal, Chore::Merge, Chore::Compact, Chore::Expire, Chore::Tidy];
 
 /// A disk with requests in blocks, in L0 files and in the log, and what is known of them.
 fn filled(seed: u64) -> (SimDisk, Ledger) {

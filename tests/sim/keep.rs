@@ -248,7 +248,7 @@ fn late_and_old_spans_get_blocks_of_their_own_and_are_found_with_the_others() {
 
 /// A store with a clock that is moved by hand, and blocks that are kept for an hour.
 pub(crate) fn open(disk: &SimDisk, clock: &Arc<TestClock>) -> Running {
-    let retention = retention::Config { age: Wait::secs(3_600) };
+    let retention = retention::Config { age: Wait::secs(3_600), ..retention::Config::default() };
     let config = Config { retention, ..ledger::config() };
     let (disk, clock) = (Arc::new(disk.clone()), Arc::clone(clock));
     let store = Store::open(disk, Path::new(DIR), &config, clock, || Ok(1)).unwrap();

@@ -130,8 +130,15 @@ impl Running {
 
     /// Does some of what the store's threads do: closes, seals, merges, tidies.
     pub(crate) fn keep(&mut self, rng: &mut Rng) -> Result<(), Error> {
-        const CHORES: [Chore; 6] =
-            [Chore::Close, Chore::Seal, Chore::Seal, Chore::Merge, Chore::Tidy, Chore::Expire];
+        const CHORES: [Chore; 7] = [
+            Chore::Close,
+            Chore::Seal,
+            Chore::Seal,
+            Chore::Merge,
+            Chore::Compact,
+            Chore::Tidy,
+            Chore::Expire,
+        ];
         for _ in 0..1 + rng.below(4) {
             self.settle();
             let chore = CHORES[usize::try_from(rng.below(CHORES.len() as u64)).unwrap()];

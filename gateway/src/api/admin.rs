@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use http::{StatusCode, header};
+use model::TenantId;
 
 use super::answer::Answer;
 use super::call::Call;
@@ -53,6 +54,14 @@ pub(super) fn flush(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let flushed = api.parts.traces.flush(level)?;
     // A plain struct of numbers, which always can be written.
     Ok(Answer::json(serde_json::to_string(&flushed).unwrap_or_default()))
+}
+
+/// `DELETE /tenants/{id}`.
+pub(super) fn delete_tenant(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    let tenant = TenantId::parse(call.id()).map_err(|fault| Fault::invalid(fault.to_string()))?;
+    let deleted = api.parts.traces.delete_tenant(&tenant)?;
+    // A plain struct of numbers, which always can be written.
+    Ok(Answer::json(serde_json::to_string(&deleted).unwrap_or_default()))
 }
 
 /// `GET /status`.

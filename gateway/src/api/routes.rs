@@ -222,6 +222,16 @@ pub const ROUTES: &[Route] = &[
         handler: admin::flush,
     },
     Route {
+        method: Method::DELETE,
+        path: "/tenants/{id}",
+        doc: "Deletes all that a tenant has, for good; what comes later is kept. Answers with the \
+              blocks and spans that are gone.",
+        listeners: ADMIN,
+        body_bytes_max: 0,
+        weight: Weight::Blocking,
+        handler: admin::delete_tenant,
+    },
+    Route {
         method: Method::GET,
         path: "/ready",
         doc: "200 when requests are welcome, else 503 and how far the start is.",

@@ -149,6 +149,10 @@ impl Traces for Shelf {
             }),
         }
     }
+
+    fn delete_tenant(&self, tenant: &TenantId) -> Result<store::Deleted, store::Error> {
+        Ok(store::Deleted { blocks: 1, spans: tenant.as_str().len() as u64 })
+    }
 }
 
 #[derive(Debug)]

@@ -73,6 +73,12 @@ pub trait Traces: Send + Sync {
     /// # Errors
     /// As [`store::Store::flush`].
     fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error>;
+
+    /// Deletes all that a tenant has. Blocks.
+    ///
+    /// # Errors
+    /// As [`store::Store::delete_tenant`].
+    fn delete_tenant(&self, tenant: &TenantId) -> Result<store::Deleted, store::Error>;
 }
 
 impl Traces for store::Store {
@@ -124,5 +130,9 @@ impl Traces for store::Store {
 
     fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {
         Self::flush(self, level)
+    }
+
+    fn delete_tenant(&self, tenant: &TenantId) -> Result<store::Deleted, store::Error> {
+        Self::delete_tenant(self, tenant)
     }
 }

@@ -49,6 +49,12 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
+    /// Just a file and some keys.
+    #[must_use]
+    pub fn of(config: Option<PathBuf>, set: Vec<String>) -> Self {
+        Self { config, set, ..Self::default() }
+    }
+
     /// Reads and checks the configuration.
     ///
     /// # Errors

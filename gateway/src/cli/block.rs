@@ -20,6 +20,7 @@ use store::disk::read_only::ReadOnlyDisk;
 use store::disk::{Disk as _, File};
 use store::{Error, Kind};
 
+use super::args::ConfigArgs;
 use super::{Exit, complain, print};
 
 /// Bytes of parsed tables that are kept while a file is read.
@@ -57,8 +58,15 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// List L0 files and blocks.
-    Ls,
+    /// List L0 files and blocks, and when they go.
+    Ls {
+        /// The server's YAML file, for `retention`
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Set a key, such as `--set retention.age=7days`; may be repeated
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
     /// Tell what a file is made of: columns with bytes each, sections, what was promoted and why.
     Inspect {
         /// An id as `ls` prints it, or a path
@@ -102,7 +110,12 @@ pub(super) fn run(args: &Args) -> Exit {
 
 fn look(args: &Args) -> Result<Exit, Error> {
     match &args.what {
-        What::Ls => ls::ls(&list(args, &open(args)?)?, args.json),
+        What::Ls { config, set } => {
+            let Ok(loaded) = ConfigArgs::of(config.clone(), set.clone()).load() else {
+                return Ok(Exit::Refused);
+            };
+            ls::ls(&list(args, &open(args)?)?, &loaded.config.retention, args.json)
+        }
         What::Inspect { file } => {
             let target = find(args, file)?;
             let bytes = target.file.len().map_err(|fault| Error::io(&*target.name, fault))?;

@@ -37,7 +37,7 @@ impl Keep {
         let contents = self.shelf.contents();
         let now = self.clock.now();
         let choose = |(tenant, blocks): (&TenantId, &Arc<Blocks>)| {
-            let age = self.retention.age();
+            let age = self.retention.age_of(tenant);
             let mut of = blocks.state.blocks.clone();
             let leased = blocks.state.leased(self.writer, now);
             of.retain(|block| !leased.contains(&block.id));
@@ -48,6 +48,12 @@ impl Keep {
         let chosen = choices.max_by_key(|(.., choice)| choice.blocks.len());
         drop(contents);
         let Some((tenant, blocks, choice)) = chosen else { return Ok(Step::Idle) };
+        let of = choice.blocks.iter().filter_map(|id| blocks.find(*id));
+        let bytes: u64 = of.map(|block| block.meta.bytes).sum();
+        // For a while both are there, the blocks and what they become.
+        if self.poll.is_none() && !self.reserve.has_room(bytes) {
+            return Ok(Step::Idle);
+        }
         fault::point("compact.begin");
         let started = self.clock.monotonic();
         // Where somebody else was faster, other blocks are chosen.

@@ -16,6 +16,8 @@ use crate::error::{Error, Kind};
 const BYTES_MAX: u64 = 64 << 20;
 /// A share of what is free.
 const SHARE: u64 = 16;
+/// What need not be written takes at most this share of what is free.
+const ROOM_SHARE: u64 = 2;
 
 /// A file of zeros that is given up when space is needed, and taken back later.
 #[derive(Debug)]
@@ -62,6 +64,13 @@ impl Reserve {
     /// Whether it is given up; shared with whoever takes no space then.
     pub(super) fn is_out(&self) -> &Arc<AtomicBool> {
         &self.is_out
+    }
+
+    /// Whether there is space for so much that need not be written now.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        let free = self.disk.free_bytes(&self.dir);
+        // Where it cannot be told, whoever writes finds out.
+        free.map_or(true, |free| free / ROOM_SHARE >= bytes)
     }
 
     /// Gives the space up; `false` where there is none to give.

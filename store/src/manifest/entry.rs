@@ -128,6 +128,8 @@ pub enum Removal {
     Damaged,
     /// Its spans are in blocks that the same entry adds.
     Compacted,
+    /// Its tenant was deleted.
+    Tenant,
 }
 
 /// An attribute that has a column in the tenant's blocks for good.
