@@ -158,3 +158,25 @@ fn check(arguments: &[String]) -> tests::gateway::Ended {
     let ours = arguments.iter().filter(|arg| !arg.starts_with("--config=/etc/"));
     tests::gateway::run(tests::gateway::binary().args(["config", "check"]).args(ours))
 }
+
+#[test]
+fn alerts_ask_for_metrics_that_there_are() {
+    let metrics = include_str!("../../docs/reference/metrics.md");
+    let rules = documents().into_iter().find(|(name, _)| name.ends_with("prometheus/alerts.yaml"));
+    let (_, rules) = rules.expect("deploy/prometheus/alerts.yaml");
+    let rules = rules["groups"][0]["rules"].as_array().expect("rules");
+    assert!(rules.len() >= 8, "{}", rules.len());
+    for rule in rules {
+        let expression = rule["expr"].as_str().expect("an expression");
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let names = expression.split(|c| !is_name(c)).filter(|n| n.starts_with("traceweir_"));
+        let names: Vec<&str> = names.collect();
+        assert!(!names.is_empty(), "{expression}");
+        for name in names {
+            assert!(metrics.contains(&format!("| `{name}` |")), "{name} in {expression}");
+        }
+        for text in ["summary", "description"] {
+            assert!(rule["annotations"][text].is_string(), "{rule}");
+        }
+    }
+}

@@ -63,6 +63,13 @@ class Bucket:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
+    def copy(self, prefix, to):
+        """Copies the objects below a prefix, as a tool for backups does."""
+        for name in self.names(prefix):
+            source = {"Bucket": self.name, "Key": name}
+            self._client.copy_object(Bucket=self.name, Key=to + name.removeprefix(prefix), CopySource=source)
+
+
 def _connects(port):
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()

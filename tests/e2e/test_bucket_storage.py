@@ -1,0 +1,118 @@
+"""What docs/guide/storage.md promises of a bucket: long outages, restore from a copy, readers of the objects."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import pyarrow.dataset
+import pyarrow.fs
+import pytest
+from harness.buckets import KEYS, Bucket
+from harness.known import Known
+from harness.wait import until
+
+TRACES = 40
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    with Bucket("storage", tmp_path_factory.mktemp("moto")) as bucket:
+        yield bucket
+
+
+def send(gateway, known, traces=TRACES):
+    gateway.post("otlp_http", "/v1/traces", known.request(traces, "custom.key").SerializeToString())
+
+
+def search(gateway):
+    """How many traces there are, and why some may be missing."""
+    query = urllib.parse.urlencode({"q": "{ }", "limit": 5000})
+    with urllib.request.urlopen(f"http://{gateway.addresses['http']}/api/search?{query}", timeout=60) as answer:
+        return len(json.load(answer)["traces"]), answer.headers.get("x-traceweir-partial")
+
+
+def test_an_outage_past_the_budget_pushes_back_and_all_catches_up(bucket, new_gateway):
+    settings = {
+        **bucket.settings("outage"),
+        "l0.bytes_max": "1MiB",
+        "l0.window": "0s",
+        "head.bytes_max": "8MiB",
+        "head.seal.rows": "1000",
+        "wal.segment_bytes": "256KiB",
+        "wal.bytes_max": "2MiB",
+    }
+    gateway, known = new_gateway(**settings).start(), Known(11)
+    send(gateway, known)
+    gateway.post("admin", "/flush?level=l1")
+    bucket.door.shut()
+    acked, pushed_back = TRACES, None
+    try:
+        while pushed_back is None and acked < 4_000:
+            try:
+                send(gateway, known)
+                acked += TRACES
+            except urllib.error.HTTPError as error:
+                pushed_back = error
+        assert acked > 5 * TRACES, "ingest goes on while there is room"
+        assert pushed_back is not None, "the budget has an end"
+        assert pushed_back.code == 503 and int(pushed_back.headers["Retry-After"]) >= 1, pushed_back.headers
+        # It lasts, and what was acknowledged is still found: all but what is in the bucket.
+        found, partial = search(gateway)
+        assert found >= acked - TRACES and (partial is None or "outage/blocks" in partial), (found, acked, partial)
+    finally:
+        bucket.door.open()
+
+    def taken():
+        try:
+            send(gateway, known)
+            return True
+        except urllib.error.HTTPError:
+            return False
+
+    until("requests to be taken again", 60, taken)
+    until("a whole answer", 30, lambda: search(gateway) == (acked + TRACES, None))
+    gateway.kill()
+    gateway.start()
+    assert search(gateway) == (acked + TRACES, None)
+    gateway.stop()
+
+
+def test_a_copy_of_the_objects_is_a_backup(bucket, new_gateway):
+    gateway, known = new_gateway(**bucket.settings("original")).start(), Known(12)
+    for _ in range(3):
+        send(gateway, known)
+        gateway.post("admin", "/flush?level=l1")
+    # Blocks, the manifest, and what became a block meanwhile.
+    bucket.copy("original/blocks/", "copy/blocks/")
+    send(gateway, known)
+    gateway.post("admin", "/flush?level=l1")
+    bucket.copy("original/manifest/", "copy/manifest/")
+    bucket.copy("original/blocks/", "copy/blocks/")
+    gateway.stop()
+    restored = new_gateway(**bucket.settings("copy")).start()
+    assert search(restored) == (4 * TRACES, None)
+    # It is one to go on with.
+    send(restored, known)
+    restored.post("admin", "/flush?level=l1")
+    assert search(restored) == (5 * TRACES, None)
+    restored.stop()
+
+
+def test_others_read_the_objects_where_they_are(bucket, new_gateway):
+    gateway, known = new_gateway(**bucket.settings("open")).start(), Known(13)
+    for _ in range(2):
+        send(gateway, known)
+        gateway.post("admin", "/flush?level=l1")
+    gateway.stop()
+    files = pyarrow.fs.S3FileSystem(
+        access_key=KEYS["AWS_ACCESS_KEY_ID"],
+        secret_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        region=KEYS["AWS_REGION"],
+        endpoint_override=f"127.0.0.1:{bucket.door.port}",
+        scheme="http",
+    )
+    blocks = pyarrow.dataset.dataset(f"{bucket.name}/open/blocks/default", filesystem=files, format="parquet")
+    assert blocks.count_rows() == known.truth["spans"]
+    errors = blocks.count_rows(filter=pyarrow.dataset.field("status_code") == 2)
+    assert errors == known.truth["errors"]
