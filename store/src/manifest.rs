@@ -10,7 +10,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::metric::Counter;
 use model::{Nanos, TenantId};
@@ -26,6 +28,8 @@ use entry::Entry;
 
 /// Every so many entries, one carries the whole state.
 const CHECKPOINT_EVERY: u64 = 32;
+/// Blocks, markers and L0 files of a state that is written in every entry: 15 kB, about.
+const SMALL: usize = 64;
 /// How often a commit is tried anew after another writer's.
 const ATTEMPTS: usize = 16;
 /// How often a tenant's entries are listed anew when some go while they are read.
@@ -44,6 +48,8 @@ pub struct Manifest {
     backend: Arc<dyn Backend>,
     /// Every so many entries, one carries the whole state; so many go together.
     every: u64,
+    /// States of at most so many parts are written in every entry.
+    small: usize,
     /// Commits that another writer was faster than.
     pub conflicts: Counter,
 }
@@ -74,23 +80,59 @@ impl Manifest {
     /// The manifest in this place.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, every: CHECKPOINT_EVERY, conflicts: Counter::new() }
+        Self { backend, every: CHECKPOINT_EVERY, small: 0, conflicts: Counter::new() }
     }
 
-    /// Reads what every tenant has.
+    /// The manifest in a bucket, where each entry that is read takes some ten milliseconds.
+    #[must_use]
+    pub fn remote(backend: Arc<dyn Backend>) -> Self {
+        Self { small: SMALL, ..Self::new(backend) }
+    }
+
+    /// Reads what every tenant has, so many tenants at a time.
     ///
     /// # Errors
     /// `Io`; `Refused` where a newer version wrote an entry.
-    pub fn load(&self) -> Result<Vec<Loaded>, Error> {
-        let mut loaded = Vec::new();
-        for name in self.backend.list(ROOT)? {
-            let Some(tenant) = tenant_of(&name) else {
-                warn!(name, "not a tenant of the manifest, left alone");
+    pub fn load(&self, at_once: usize) -> Result<Vec<Loaded>, Error> {
+        let listed: Vec<(TenantId, Vec<u64>)> = self.list()?.into_iter().collect();
+        let (next, loaded) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let work = || -> Result<(), Error> {
+            while let Some((tenant, sequences)) = listed.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let one = self.load_listed(tenant, sequences)?;
+                loaded.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others = at_once.min(listed.len()).saturating_sub(1);
+            let threads: Vec<_> = (0..others).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let panicked = |_| Err(Error::new(Kind::Fatal, "a thread that reads the manifest"));
+            let all = threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked));
+            all.fold(own, Result::and)
+        })?;
+        let mut loaded = loaded.into_inner().unwrap_or_else(PoisonError::into_inner);
+        loaded.sort_unstable_by(|a, b| a.tenant.cmp(&b.tenant));
+        Ok(loaded)
+    }
+
+    /// The entries that there are, by tenant.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn list(&self) -> Result<BTreeMap<TenantId, Vec<u64>>, Error> {
+        let mut listed: BTreeMap<TenantId, Vec<u64>> = BTreeMap::new();
+        for name in self.backend.list_tree(ROOT)? {
+            let Some((dir, entry)) = name.split_once('/') else {
+                warn!(name, "not of the manifest, left alone");
                 continue;
             };
-            loaded.push(self.load_tenant(&tenant)?);
+            match tenant_of(dir) {
+                Some(tenant) => listed.entry(tenant).or_default().extend(sequence_of(entry)),
+                None => warn!(name, "not a tenant of the manifest, left alone"),
+            }
         }
-        Ok(loaded)
+        Ok(listed)
     }
 
     /// Reads what a tenant has.
@@ -98,21 +140,41 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::load`].
     pub fn load_tenant(&self, tenant: &TenantId) -> Result<Loaded, Error> {
+        self.load_listed(tenant, &self.sequences(tenant)?)
+    }
+
+    /// The same where its entries were listed just now.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`].
+    pub fn load_listed(&self, tenant: &TenantId, listed: &[u64]) -> Result<Loaded, Error> {
+        let mut again;
+        let mut sequences = listed;
         for _ in 1..LISTED_MAX {
-            // Another writer goes on: what was listed may be removed by now.
-            if let Some(loaded) = self.try_load(tenant, WhenMissing::ListAgain)? {
+            if let Some(loaded) = self.try_load(tenant, sequences, WhenMissing::ListAgain)? {
                 return Ok(loaded);
             }
+            // Another writer goes on: what was listed is removed by now.
+            again = self.sequences(tenant)?;
+            sequences = &again;
         }
-        let loaded = self.try_load(tenant, WhenMissing::IsDamage)?;
+        let loaded = self.try_load(tenant, sequences, WhenMissing::IsDamage)?;
         loaded.ok_or_else(|| Error::new(Kind::Io, format!("manifest of {tenant} is not there")))
     }
 
-    fn try_load(&self, tenant: &TenantId, when: WhenMissing) -> Result<Option<Loaded>, Error> {
-        let dir = format!("{ROOT}/{}", tenant_dir(tenant));
-        let names = self.backend.list(&dir)?;
-        let sequences = || names.iter().filter_map(|name| sequence_of(name));
-        let (oldest, newest) = (sequences().min().unwrap_or(1), sequences().max().unwrap_or(0));
+    fn sequences(&self, tenant: &TenantId) -> Result<Vec<u64>, Error> {
+        let names = self.backend.list(&format!("{ROOT}/{}", tenant_dir(tenant)))?;
+        Ok(names.iter().filter_map(|name| sequence_of(name)).collect())
+    }
+
+    fn try_load(
+        &self,
+        tenant: &TenantId,
+        sequences: &[u64],
+        when: WhenMissing,
+    ) -> Result<Option<Loaded>, Error> {
+        let oldest = sequences.iter().min().copied().unwrap_or(1);
+        let newest = sequences.iter().max().copied().unwrap_or(0);
         let mut damaged = Vec::new();
         let mut entries = Vec::new();
         let mut base = None;
@@ -183,7 +245,9 @@ impl Manifest {
                 sequence: next.sequence,
                 at: now.0,
                 change: change.clone(),
-                checkpoint: is_checkpoint.then(|| Box::new(next.clone())),
+                // Small ones are in every entry, so that a start reads one.
+                checkpoint: (is_checkpoint || next.parts() <= self.small)
+                    .then(|| Box::new(next.clone())),
             };
             let name = entry_name(tenant, next.sequence);
             let bytes = entry.encode(tenant)?;

@@ -2,14 +2,11 @@
 //!
 //! Each process answers from its own head and L0 files, and from all blocks.
 
-use std::collections::BTreeMap;
-
-use model::{Nanos, TenantId};
+use model::Nanos;
 use tracing::warn;
 
 use super::{Keep, lock};
 use crate::error::Error;
-use crate::manifest::{self, sequence_of, tenant_of};
 
 /// How often blocks that no entry names are looked for.
 const ORPHANS_EVERY: Nanos = Nanos::from_secs(3_600);
@@ -51,22 +48,15 @@ impl Keep {
 
     /// For whoever has the lock of merging.
     fn follow(&self) -> Result<(), Error> {
-        let mut newest: BTreeMap<TenantId, u64> = BTreeMap::new();
-        for name in self.backend.list_tree(manifest::ROOT)? {
-            let Some((dir, entry)) = name.split_once('/') else { continue };
-            if let Some((tenant, sequence)) = tenant_of(dir).zip(sequence_of(entry)) {
-                let known = newest.entry(tenant).or_default();
-                *known = sequence.max(*known);
-            }
-        }
+        let listed = self.manifest.list()?;
         let contents = self.shelf.contents();
         let mut states = Vec::new();
-        for (tenant, sequence) in newest {
+        for (tenant, sequences) in listed {
             let known = contents.tenants.get(&tenant).map_or(0, |blocks| blocks.state.sequence);
-            if sequence <= known {
+            if sequences.iter().all(|sequence| *sequence <= known) {
                 continue;
             }
-            let loaded = self.manifest.load_tenant(&tenant)?;
+            let loaded = self.manifest.load_listed(&tenant, &sequences)?;
             if let Some(damaged) = loaded.damaged.first() {
                 // The next start repairs it; until then what is known goes on to count.
                 let (entry, why) = (&damaged.name, &damaged.why);

@@ -24,6 +24,8 @@ use crate::manifest::{
 use crate::retention;
 use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf, block_name};
 
+/// Tenants whose entries are read from a bucket at a time: each takes some ten milliseconds.
+const LOADED_AT_ONCE: usize = 16;
 /// How often what a tenant has is looked at while others change it.
 const ATTEMPTS: usize = 4;
 
@@ -63,7 +65,8 @@ impl Keep {
         let cache = Arc::new(Cache::new(settings.cache_bytes));
         let readers = Readers::new(Arc::clone(&backend), Arc::clone(&cache));
         let stats = Arc::<l0::Stats>::default();
-        let manifest = Manifest::new(Arc::clone(&backend));
+        let of = if poll.is_some() { Manifest::remote } else { Manifest::new };
+        let manifest = of(Arc::clone(&backend));
         let reserve = Reserve::open(dir.disk(), dir.path())?;
         let mut start = Start {
             backend: &*backend,
@@ -174,18 +177,26 @@ impl Start<'_> {
     /// Blocks by the manifest; what it does not name is an orphan.
     fn blocks(&mut self) -> Result<(), Error> {
         let mut states: HashMap<TenantId, (State, Vec<manifest::Damaged>)> = HashMap::new();
-        for Loaded { tenant, state, damaged } in self.manifest.load()? {
+        let at_once = if self.is_shared { LOADED_AT_ONCE } else { 1 };
+        for Loaded { tenant, state, damaged } in self.manifest.load(at_once)? {
             states.insert(tenant, (state, damaged));
         }
-        for name in self.backend.list(shelf::ROOT)? {
-            let Some(tenant) = tenant_of(&name) else {
+        let mut there: HashMap<TenantId, Vec<String>> = HashMap::new();
+        for name in self.backend.list_tree(shelf::ROOT)? {
+            let Some((tenant, name)) =
+                name.split_once('/').and_then(|(dir, name)| Some((tenant_of(dir)?, name)))
+            else {
                 warn!(name, "not a tenant of ours below blocks, left alone");
                 continue;
             };
-            states.entry(tenant).or_default();
+            there.entry(tenant).or_default().push(name.to_owned());
+        }
+        for tenant in there.keys() {
+            states.entry(tenant.clone()).or_default();
         }
         for (tenant, (state, damaged)) in states {
-            let state = self.settled(&tenant, state, damaged)?;
+            let there = there.remove(&tenant).unwrap_or_default();
+            let state = self.settled(&tenant, state, damaged, &there)?;
             let max = state.consumed_max.get(&self.writer).copied().unwrap_or(0);
             self.sealed = self.sealed.max(max);
             let max = state.block_max.get(&self.writer).copied().unwrap_or(0);
@@ -205,9 +216,10 @@ impl Start<'_> {
         tenant: &TenantId,
         mut state: State,
         mut damaged: Vec<manifest::Damaged>,
+        names: &[String],
     ) -> Result<State, Error> {
         for _ in 1..ATTEMPTS {
-            match self.tenant(tenant, state, &damaged) {
+            match self.tenant(tenant, state, &damaged, names) {
                 Err(error) if self.is_shared && error.kind() == Kind::Refused => {
                     warn!(%tenant, %error, "the manifest was changed meanwhile, looking again");
                 }
@@ -215,7 +227,7 @@ impl Start<'_> {
             }
             Loaded { state, damaged, .. } = self.manifest.load_tenant(tenant)?;
         }
-        self.tenant(tenant, state, &damaged)
+        self.tenant(tenant, state, &damaged, names)
     }
 
     fn tenant(
@@ -223,6 +235,7 @@ impl Start<'_> {
         tenant: &TenantId,
         state: State,
         damaged: &[manifest::Damaged],
+        names: &[String],
     ) -> Result<State, Error> {
         let dir = format!("{}/{}", shelf::ROOT, tenant_dir(tenant));
         let known: BTreeSet<BlockId> = state.blocks.iter().map(|block| block.id).collect();
@@ -230,7 +243,7 @@ impl Start<'_> {
         let mut change = Change::default();
         let mut replaced = BTreeSet::new();
         let mut orphans = Vec::new();
-        for name in self.backend.list(&dir)? {
+        for name in names {
             let Some(id) = name.strip_suffix(".parquet").and_then(BlockId::parse) else {
                 warn!(name, "not a block of ours, left alone");
                 continue;

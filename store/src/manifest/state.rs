@@ -48,6 +48,12 @@ impl State {
         self.consumed.contains(&l0)
     }
 
+    /// How large it is when it is written: blocks, and what is as long as one.
+    pub(super) fn parts(&self) -> usize {
+        let parts = [self.blocks.len(), self.markers.len(), self.consumed.len()];
+        parts.iter().sum::<usize>() + self.promoted.len() / 4
+    }
+
     /// Whether a block is one of these, or was.
     #[must_use]
     pub fn knows(&self, id: BlockId) -> bool {

@@ -75,8 +75,25 @@ fn what_is_committed_is_loaded_over_any_number_of_checkpoints() {
     assert_eq!(state.consumed_max[&7], 100);
     let entries = std::fs::read_dir(fixture.dir.path().join("manifest/team-a")).unwrap().count();
     assert!(entries <= 70, "{entries} entries are left");
-    let all = fixture.manifest.load().unwrap();
+    let all = fixture.manifest.load(4).unwrap();
     assert_eq!((all.len(), &all[0].tenant), (1, &tenant()));
+}
+
+#[test]
+fn what_is_small_is_read_in_one_entry() {
+    let mut fixture = fixture();
+    fixture.manifest.small = 10;
+    let mut state = State::default();
+    for number in 1..=5 {
+        state = fixture.commit(&state, &adds(number));
+    }
+    // Whatever became of the others.
+    for sequence in 1..5u64 {
+        let path = fixture.dir.path().join("manifest/team-a").join(format!("{sequence:020}"));
+        std::fs::write(path, "damaged").unwrap();
+    }
+    let all = fixture.manifest.load(4).unwrap();
+    assert_eq!((all.len(), all[0].damaged.len(), &all[0].state), (1, 0, &state));
 }
 
 #[test]
