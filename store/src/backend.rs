@@ -4,6 +4,8 @@
 //! disk sees all of it. Object stores come behind the same trait, beside a `Local` for what is this
 //! process's own ([`Split`]). Callers may block.
 
+pub mod probe;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `traceweir config check` and `traceweir config print`.
 
+mod probe;
+
 use super::{ConfigArgs, Exit, complain, print};
 use crate::config::Loaded;
 
@@ -8,6 +10,7 @@ use crate::config::Loaded;
 #[command(after_help = "\
 Examples:
   traceweir config check --config traceweir.yaml
+  traceweir config check --config traceweir.yaml --probe
   traceweir config print --sources")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -17,9 +20,19 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Tell everything that is wrong with the configuration; exit code 2 if there is anything.
-    Check(ConfigArgs),
+    Check(CheckArgs),
     /// Print the configuration as the server would use it, secrets as ***.
     Print(PrintArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// Also try the data directory and the bucket: write, read, list, race for a name, remove. What
+    /// is written is removed again.
+    #[arg(long)]
+    probe: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,8 +46,11 @@ struct PrintArgs {
 
 pub(super) fn run(args: Args) -> Exit {
     match args.action {
-        Action::Check(config) => match config.load() {
-            Ok(_) => print("the configuration holds\n"),
+        Action::Check(args) => match args.config.load() {
+            Ok(loaded) => match print("the configuration holds\n") {
+                Exit::Done if args.probe => probe::run(&loaded.config),
+                exit => exit,
+            },
             Err(exit) => exit,
         },
         Action::Print(args) => match args.config.load() {

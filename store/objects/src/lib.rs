@@ -4,6 +4,7 @@
 //! is tried again within bounds by the client below; what came of an attempt that was given up is
 //! not known, and callers take it so.
 
+mod advice;
 mod file;
 mod open;
 mod upload;
@@ -20,6 +21,8 @@ use store::backend::{Backend, Upload};
 use store::disk::File;
 use store::{Error, Kind};
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use advice::failed;
 
 pub use open::{Settings, Unusable, check};
 
@@ -107,7 +110,7 @@ impl Client {
         path: &Path,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> Result<T, Error> {
-        self.ask(request).map_err(|fault| failed(what, path, fault))
+        self.ask(request).map_err(|fault| failed(what, path, &fault))
     }
 
     /// Makes an object in one request, unless the name is taken (`false` then).
@@ -121,7 +124,7 @@ impl Client {
                 Ok(true)
             }
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(fault) => Err(failed("create", path, fault)),
+            Err(fault) => Err(failed("create", path, &fault)),
         }
     }
 }
@@ -224,7 +227,7 @@ impl Backend for Bucket {
                 Ok(Some(Nanos(nanos.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(0))))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(fault) => Err(failed("look for", &path, fault)),
+            Err(fault) => Err(failed("look for", &path, &fault)),
         }
     }
 
@@ -233,7 +236,7 @@ impl Backend for Bucket {
         client.stats.others.inc();
         match client.ask(client.objects.delete(&path)) {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(fault) => Err(failed("remove", &path, fault)),
+            Err(fault) => Err(failed("remove", &path, &fault)),
         }
     }
 
@@ -245,7 +248,7 @@ impl Backend for Bucket {
             // Gone from there: an attempt before got so far.
             Err(object_store::Error::NotFound { .. })
                 if client.ask(client.objects.head(&to)).is_ok() => {}
-            Err(fault) => return Err(failed("set aside", &from, fault)),
+            Err(fault) => return Err(failed("set aside", &from, &fault)),
         }
         self.remove(name)
     }
@@ -253,42 +256,6 @@ impl Backend for Bucket {
     /// What an object store has told is there stays there.
     fn settle(&self, _prefix: &str) -> Result<(), Error> {
         Ok(())
-    }
-}
-
-/// An error, with what to do about it where that is known.
-fn failed(what: &str, path: &Path, fault: object_store::Error) -> Error {
-    let kind = match &fault {
-        object_store::Error::NotFound { .. } => std::io::ErrorKind::NotFound,
-        object_store::Error::PermissionDenied { .. }
-        | object_store::Error::Unauthenticated { .. } => std::io::ErrorKind::PermissionDenied,
-        _ => std::io::ErrorKind::Other,
-    };
-    let advice = advice(&fault.to_string());
-    Error::io(format!("{what} {path}{advice}"), std::io::Error::new(kind, fault))
-}
-
-/// The address that machines of a cloud ask who they are.
-const METADATA: &str = "169.254.169.254";
-
-/// What to do about what a cloud says.
-fn advice(said: &str) -> &'static str {
-    let has = |word: &str| said.contains(word);
-    if has(METADATA) || has("metadata.google.internal") {
-        " (no credentials: neither the environment nor a file that it names has any, and this \
-         machine has no identity that may be asked for; set AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_NAME and \
-         AZURE_STORAGE_ACCOUNT_KEY)"
-    } else if has("NoSuchBucket") || has("ContainerNotFound") {
-        " (there is no such bucket: make it, or set bucket.url)"
-    } else if has("InvalidAccessKeyId") || has("SignatureDoesNotMatch") {
-        " (the key or its secret is wrong)"
-    } else if has("RequestTimeTooSkewed") {
-        " (the clock of this machine is off)"
-    } else if has("AccessDenied") || has("AuthorizationFailure") {
-        " (the key may not do that: it needs to list, read, write and delete)"
-    } else {
-        ""
     }
 }
 

@@ -99,7 +99,10 @@ impl Settings {
         let fail = |fault: object_store::Error| Unusable(fault.to_string());
         Ok(match scheme {
             ObjectStoreScheme::AmazonS3 => {
-                let mut builder = AmazonS3Builder::from_env().with_url(url);
+                // One object is removed at a time, and not every store that speaks S3 has a request
+                // for many.
+                let mut builder =
+                    AmazonS3Builder::from_env().with_url(url).with_disable_bulk_delete(true);
                 if let Some(endpoint) = endpoint {
                     // What is not Amazon's has no host for each bucket, mostly.
                     builder =

@@ -116,13 +116,3 @@ fn what_cannot_be_a_bucket_says_why() {
     assert!(error.to_string().contains("list some/prefix/blocks"), "{error}");
     assert_eq!(bucket.stats().failed.get(), 1);
 }
-
-#[test]
-fn people_are_told_what_to_do() {
-    let said = |text: &str| advice(text);
-    assert!(said("PUT http://169.254.169.254/latest/api/token").contains("AWS_ACCESS_KEY_ID"));
-    assert!(said("<Code>NoSuchBucket</Code>").contains("bucket.url"));
-    assert!(said("<Code>RequestTimeTooSkewed</Code>").contains("clock"));
-    assert!(said("<Code>AccessDenied</Code>").contains("delete"));
-    assert_eq!(said("connection refused"), "");
-}

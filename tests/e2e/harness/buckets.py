@@ -21,12 +21,13 @@ class Bucket:
         self._log = open(logs / "moto.log", "wb")
         self._process = None
         self._client = None
+        self.port = None
         self.door = None
 
     def __enter__(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            self.port = port = probe.getsockname()[1]
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
         until("moto's port", 60, lambda: _connects(port))

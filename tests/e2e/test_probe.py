@@ -1,0 +1,101 @@
+"""`traceweir config check --probe`: whether a bucket does what is needed, and in plain words what it does not."""
+
+import os
+import subprocess
+
+import pytest
+from harness.buckets import Bucket
+from harness.proxy import Proxy, refusal
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    with Bucket("probed", tmp_path_factory.mktemp("moto")) as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def proxy(bucket):
+    with Proxy(bucket.port) as proxy:
+        yield proxy
+
+
+def probe(directory, settings):
+    """The exit code and what was said."""
+    command = [os.environ["TRACEWEIR_BIN"], "config", "check", "--probe", "--data", str(directory)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def behind(bucket, proxy, prefix="probe", **changed):
+    """The settings of the bucket behind a proxy."""
+    settings = {**bucket.settings(prefix), "bucket.endpoint": f"http://127.0.0.1:{proxy.port}"}
+    return {**settings, **{key.replace("__", "."): value for key, value in changed.items()}}
+
+
+def test_a_directory_alone(tmp_path):
+    code, said = probe(tmp_path / "not" / "yet", {})
+    assert code == 0 and said.count("  ok  ") == 8, said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_that_may_not_be_written(tmp_path):
+    # Nobody, root included, makes files there.
+    code, said = probe("/proc/self", {})
+    assert code == 2 and "FAILED  write an object" in said, said
+
+
+def test_a_bucket_that_is_well(bucket, proxy, tmp_path):
+    code, said = probe(tmp_path / "data", behind(bucket, proxy))
+    assert code == 0 and said.count("  ok  ") == 16, said
+    assert bucket.names("probe/") == []
+
+
+def test_a_bucket_that_is_not_there(bucket, proxy, tmp_path):
+    code, said = probe(tmp_path / "data", behind(bucket, proxy, bucket__url="s3://nobody-has-it/x"))
+    assert code == 2 and "there is no such bucket" in said, said
+
+
+def test_an_address_where_nobody_answers(bucket, tmp_path):
+    settings = {**bucket.settings("probe"), "bucket.endpoint": "http://127.0.0.1:1"}
+    code, said = probe(tmp_path / "data", settings)
+    assert code == 2 and "nobody answers there" in said, said
+
+
+def _is_delete(request):
+    return request.method == "DELETE"
+
+
+def _is_list(request):
+    return request.method == "GET" and "list-type" in request.query
+
+
+@pytest.mark.parametrize(
+    ("refuses", "code", "step", "advice"),
+    [
+        (_is_delete, "AccessDenied", "remove all of it", "may not remove"),
+        (_is_list, "AccessDenied", "list it", "may not list"),
+        (lambda request: request.method == "PUT", "AccessDenied", "write an object", "may not create"),
+        (lambda _: True, "SignatureDoesNotMatch", "write an object", "the key or its secret is wrong"),
+        (lambda _: True, "RequestTimeTooSkewed", "write an object", "the clock of this machine is off"),
+        (lambda _: True, "AuthorizationHeaderMalformed", "write an object", "set bucket.region"),
+    ],
+)
+def test_what_a_bucket_refuses_is_told(bucket, proxy, tmp_path, refuses, code, step, advice):
+    proxy.script = lambda request, forward: refusal(403, code) if refuses(request) else forward()
+    exit_code, said = probe(tmp_path / "data", behind(bucket, proxy, step))
+    assert exit_code == 2 and f"FAILED  {step}" in said and advice in said, said
+    # What was written is removed all the same, where that is allowed.
+    assert bool(bucket.names(f"{step}/")) == (refuses is _is_delete), said
+
+
+def test_a_store_that_keeps_no_condition_is_not_used(bucket, proxy, tmp_path):
+    def forgets(request, forward):
+        request.headers.pop("if-none-match", None)
+        return forward()
+
+    proxy.script = forgets
+    code, said = probe(tmp_path / "data", behind(bucket, proxy))
+    assert code == 2 and "FAILED  race for one name" in said and "it cannot be used" in said, said
