@@ -259,11 +259,18 @@ impl Keep {
         match self.manifest.commit(tenant, &blocks.state, &change, now) {
             Ok(state) => Ok(Some(state)),
             Err(error) => {
-                // What may have been committed after all must stay.
-                if error.kind() != Kind::Fatal {
-                    merge.discard(&change);
-                }
-                let state = self.catch_up(tenant, &blocks.state, error)?;
+                // What may have been committed after all must stay: by an attempt whose answer was
+                // lost, where the manifest says that all is done.
+                let is_known = !matches!(error.kind(), Kind::Fatal | Kind::Refused);
+                let caught_up = self.catch_up(tenant, &blocks.state, error);
+                let state = caught_up.inspect_err(|_| {
+                    if is_known {
+                        merge.discard(&change);
+                    }
+                })?;
+                let is_named = |id| state.blocks.iter().any(|block| block.id == id);
+                change.added.retain(|block| !is_named(block.id));
+                merge.discard(&change);
                 self.show(vec![(tenant.clone(), state)]);
                 // Some of the files may be merged by now, and others not.
                 self.merge_tenant(tenant, (&inputs, gathered), pause)
@@ -285,7 +292,7 @@ impl Keep {
             return Err(error);
         }
         self.manifest.settle(tenant)?;
-        let state = self.manifest.load_tenant(tenant)?.state;
+        let state = self.manifest.load_whole(tenant)?;
         if state.sequence <= from.sequence {
             return Err(error);
         }

@@ -105,11 +105,15 @@ impl Manifest {
         let mut base = None;
         for sequence in sequences.iter().rev() {
             let name = entry_name(tenant, *sequence);
-            match self
-                .backend
-                .read(&name, ENTRY_BYTES_MAX)
-                .and_then(|bytes| Entry::decode(&bytes, tenant, *sequence))
-            {
+            let read = || {
+                let bytes = self.backend.read(&name, ENTRY_BYTES_MAX)?;
+                Entry::decode(&bytes, tenant, *sequence)
+            };
+            // Bytes may change on their way: what is damaged is so twice.
+            match read().or_else(|error| match error.kind() {
+                Kind::Corrupt => read(),
+                _ => Err(error),
+            }) {
                 Ok(mut entry) => {
                     base = entry.checkpoint.take().map(|state| (*sequence, *state));
                     if base.is_some() {
@@ -178,9 +182,23 @@ impl Manifest {
                 return Ok(next);
             }
             self.conflicts.inc();
-            state = self.load_tenant(tenant)?.state;
+            state = self.load_whole(tenant)?;
         }
         Err(Error::new(Kind::Unavailable, format!("manifest of {tenant}: too many writers")))
+    }
+
+    /// Reads what a tenant has, for who goes on by it.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`]; `Fatal` where an entry is damaged, and with it what is true.
+    pub fn load_whole(&self, tenant: &TenantId) -> Result<State, Error> {
+        let Loaded { state, damaged, .. } = self.load_tenant(tenant)?;
+        match damaged.first() {
+            Some(Damaged { name, why, .. }) => {
+                Err(Error::new(Kind::Fatal, format!("{name} is damaged: {why}")))
+            }
+            None => Ok(state),
+        }
     }
 
     /// Whether an entry is ours though creating it failed: the fault may have come behind its name.
