@@ -19,10 +19,12 @@ use crate::error::{Error, Kind};
 
 /// Objects by name; names are parts with `/` between them.
 pub trait Backend: Send + Sync + fmt::Debug {
-    /// Makes an object unless the name is taken (`false` then). Durable when it returns.
+    /// Makes an object unless the name is taken (`false` then). Durable when it returns. Where the
+    /// name is taken by the same bytes, they may be taken for those of an attempt before.
     ///
     /// # Errors
-    /// `Unavailable` when there is no space, `Io`.
+    /// `Unavailable` when there is no space, `Io`; `Fatal` where nobody knows whether it is there, or
+    /// will be.
     fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Error> {
         let mut upload = self.begin(name)?;
         upload.write(bytes)?;

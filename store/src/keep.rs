@@ -275,16 +275,34 @@ impl Keep {
         match self.manifest.commit(tenant, &blocks.state, &change, now) {
             Ok(state) => Ok(Some(state)),
             Err(error) => {
-                // What may have been committed after all must stay.
-                if error.kind() != Kind::Fatal {
-                    merge.discard(&change);
-                }
-                let state = self.catch_up(tenant, &blocks.state, error)?;
+                let state = self.undo(&merge, &blocks.state, &change, error)?;
                 self.show(vec![(tenant.clone(), state)]);
                 // Some of the files may be merged by now, and others not.
                 self.merge_tenant(tenant, &inputs, gathered)
             }
         }
+    }
+
+    /// After a commit that failed: removes what was written for it, unless it may have been committed
+    /// after all. What the tenant has now.
+    fn undo(
+        &self,
+        merge: &Merge<'_>,
+        from: &State,
+        change: &Change,
+        error: Error,
+    ) -> Result<State, Error> {
+        // An attempt whose answer was lost may have done it: then the manifest names the blocks.
+        let is_known = !matches!(error.kind(), Kind::Fatal | Kind::Refused);
+        let state = self.catch_up(merge.tenant, from, error).inspect_err(|_| {
+            if is_known {
+                merge.discard(&change.added);
+            }
+        })?;
+        let mut unnamed = change.added.clone();
+        unnamed.retain(|block| !state.knows(block.id));
+        merge.discard(&unnamed);
+        Ok(state)
     }
 
     /// Commits a change of a tenant's blocks; what the tenant has then.
@@ -301,7 +319,7 @@ impl Keep {
             return Err(error);
         }
         self.manifest.settle(tenant)?;
-        let state = self.manifest.load_tenant(tenant)?.state;
+        let state = self.manifest.load_whole(tenant)?;
         if state.sequence <= from.sequence {
             return Err(error);
         }

@@ -181,8 +181,15 @@ impl Manifest {
         // One by one, as a list may miss some.
         for sequence in (oldest..=newest).rev() {
             let name = entry_name(tenant, sequence);
-            let read = self.backend.read(&name, ENTRY_BYTES_MAX);
-            match read.and_then(|bytes| Entry::decode(&bytes, tenant, sequence)) {
+            let read = || {
+                let bytes = self.backend.read(&name, ENTRY_BYTES_MAX)?;
+                Entry::decode(&bytes, tenant, sequence)
+            };
+            // Bytes may change on their way: what is damaged is so twice.
+            match read().or_else(|error| match error.kind() {
+                Kind::Corrupt => read(),
+                _ => Err(error),
+            }) {
                 Ok(mut entry) => {
                     base = entry.checkpoint.take().map(|state| (sequence, *state));
                     if base.is_some() {
@@ -260,7 +267,7 @@ impl Manifest {
                 }
                 Created::Late => {
                     // Made while it counted, or when it was too late for that: the state says.
-                    state = self.load_tenant(tenant).map_err(|fault| unknown(&fault))?.state;
+                    state = self.load_whole(tenant).map_err(|fault| unknown(&fault))?;
                     if state.reflects(change) {
                         return Ok(state);
                     }
@@ -269,9 +276,23 @@ impl Manifest {
                 Created::Theirs => {}
             }
             self.conflicts.inc();
-            state = self.load_tenant(tenant)?.state;
+            state = self.load_whole(tenant)?;
         }
         Err(Error::new(Kind::Unavailable, format!("manifest of {tenant}: too many writers")))
+    }
+
+    /// Reads what a tenant has, for who goes on by it.
+    ///
+    /// # Errors
+    /// As [`Manifest::load`]; `Fatal` where an entry is damaged, and with it what is true.
+    pub fn load_whole(&self, tenant: &TenantId) -> Result<State, Error> {
+        let Loaded { state, damaged, .. } = self.load_tenant(tenant)?;
+        match damaged.first() {
+            Some(Damaged { name, why, .. }) => {
+                Err(Error::new(Kind::Fatal, format!("{name} is damaged: {why}")))
+            }
+            None => Ok(state),
+        }
     }
 
     /// Makes an entry.

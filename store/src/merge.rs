@@ -120,7 +120,7 @@ impl Merge<'_> {
         let mut change = Change { consumed: consumed.collect(), promoted, ..Change::default() };
         let write = |traces: &[Trace], sort, change: &mut Change, late: Option<&mut Vec<Trace>>| {
             self.blocks_of(traces, &all, (sort, &schema), change, late)
-                .inspect_err(|_| self.discard(change))
+                .inspect_err(|_| self.discard(&change.added))
         };
         write(&traces, Sort::Normal, &mut change, Some(&mut late))?;
         late.sort_unstable_by_key(|trace| (trace.start, trace.id));
@@ -142,7 +142,7 @@ impl Merge<'_> {
         let promoted = self.newly_promoted(&schema);
         let mut change = Change { removed, promoted, ..Change::default() };
         self.blocks_of(&traces, &all, (sort, &schema), &mut change, None)
-            .inspect_err(|_| self.discard(&change))?;
+            .inspect_err(|_| self.discard(&change.added))?;
         Ok(change)
     }
 
@@ -163,8 +163,8 @@ impl Merge<'_> {
     }
 
     /// Removes blocks that were written for nothing.
-    pub(crate) fn discard(&self, change: &Change) {
-        for block in &change.added {
+    pub(crate) fn discard(&self, blocks: &[BlockMeta]) {
+        for block in blocks {
             let name = block_name(self.tenant, &block.id.to_string());
             if let Err(error) = self.backend.remove(&name) {
                 tracing::warn!(name, %error, "cannot remove a block that was not committed");

@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 from harness.buckets import Bucket
 from harness.known import SPANS_PER_TRACE, Known
+from harness.proxy import Proxy
 from harness.wait import until
 
 TRACES = 40
@@ -105,3 +106,30 @@ def test_what_is_wrong_with_a_bucket_is_told(bucket, new_gateway, tmp_path):
     settings = {**bucket.settings("x"), "bucket.url": "s3://nobody-has-it/x"}
     code, said = refused(tmp_path / "data", settings)
     assert code == 1 and "there is no such bucket" in said, said
+
+
+def test_a_write_whose_answer_is_lost_loses_nothing(bucket, new_gateway):
+    """The client tries again, and finds the name taken: by itself."""
+    lost = set()
+
+    def loses(request, forward):
+        answer = forward()
+        if "if-none-match" in request.headers and request.path not in lost:
+            lost.add(request.path)
+            return None
+        return answer
+
+    known = Known(4)
+    with Proxy(bucket.port, loses) as proxy:
+        settings = {**bucket.settings("lost"), "bucket.endpoint": f"http://127.0.0.1:{proxy.port}"}
+        gateway = new_gateway(**settings).start()
+        for times in range(1, 4):
+            send(gateway, known)
+            gateway.post("admin", "/flush?level=l1")
+            assert search(gateway) == (times * TRACES, None)
+        gateway.kill()
+        gateway.start()
+        assert search(gateway) == (3 * TRACES, None)
+        whole(gateway, known)
+        gateway.stop()
+    assert len([path for path in lost if "/manifest/" in path]) == 3, lost

@@ -12,6 +12,7 @@ mod upload;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use model::Nanos;
 use model::metric::Counter;
@@ -115,17 +116,41 @@ impl Client {
 
     /// Makes an object in one request, unless the name is taken (`false` then).
     fn create(&self, path: &Path, bytes: Vec<u8>) -> Result<bool, Error> {
+        use object_store::Error::{AlreadyExists, Generic};
         self.stats.puts.inc();
-        let len = bytes.len() as u64;
-        let put = self.objects.put_opts(path, PutPayload::from(bytes), PutMode::Create.into());
-        match self.ask(put) {
-            Ok(_) => {
-                self.stats.written_bytes.add(len);
-                Ok(true)
+        let bytes = Bytes::from(bytes);
+        let payload = PutPayload::from_bytes(bytes.clone());
+        let is_made = match self.ask(self.objects.put_opts(path, payload, PutMode::Create.into())) {
+            Ok(_) => true,
+            // A connection that is cut is no answer, the client tries again, and the name may be taken
+            // by its first attempt.
+            Err(AlreadyExists { .. }) => self.has(path, &bytes)?,
+            // It may come to be there still.
+            Err(fault @ Generic { .. }) => {
+                return Err(failed("create", path, &fault).with_kind(Kind::Fatal));
             }
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(fault) => Err(failed("create", path, &fault)),
+            Err(fault) => return Err(failed("create", path, &fault)),
+        };
+        if is_made {
+            self.stats.written_bytes.add(bytes.len() as u64);
         }
+        Ok(is_made)
+    }
+
+    /// Whether this is what an object holds. Something else is read a second time before it is
+    /// believed: whoever takes its own for another's removes what it names.
+    fn has(&self, path: &Path, bytes: &Bytes) -> Result<bool, Error> {
+        let unknown = |error: Error| error.with_kind(Kind::Fatal);
+        for _ in 0..2 {
+            self.stats.gets.inc();
+            let got = self.wait("read", path, self.objects.get(path)).map_err(unknown)?;
+            if got.meta.size == bytes.len() as u64
+                && self.wait("read", path, got.bytes()).map_err(unknown)? == bytes
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

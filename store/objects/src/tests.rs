@@ -1,5 +1,8 @@
 //! What every backend does, and a store over a bucket.
 
+mod fake;
+
+use fake::{Fake, Loses};
 use object_store::memory::InMemory;
 use store::backend::{Local, Split};
 use store::disk::RealDisk;
@@ -9,6 +12,10 @@ use super::*;
 fn bucket(objects: &Arc<InMemory>, root: &str) -> Bucket {
     let objects = Arc::clone(objects) as Arc<dyn ObjectStore>;
     Bucket::new(objects, Path::from(root), "memory".to_owned()).unwrap()
+}
+
+fn over(loses: Loses) -> Bucket {
+    Bucket::new(Arc::new(Fake::new(loses)), Path::from("p"), "fake".to_owned()).unwrap()
 }
 
 fn contract(backend: &dyn Backend) {
@@ -115,4 +122,39 @@ fn what_cannot_be_a_bucket_says_why() {
     assert_eq!(error.kind(), Kind::Io);
     assert!(error.to_string().contains("list some/prefix/blocks"), "{error}");
     assert_eq!(bucket.stats().failed.get(), 1);
+}
+
+#[test]
+fn what_an_attempt_before_has_made_is_ours() {
+    let bucket = over(Loses::AnAnswer);
+    assert!(bucket.create("manifest/t/1", b"ours").unwrap());
+    assert!(!bucket.create("manifest/t/1", b"other").unwrap());
+    assert_eq!(bucket.read("manifest/t/1", 9).unwrap(), b"ours");
+}
+
+#[test]
+fn what_may_be_there_or_not_is_told_so() {
+    for loses in [Loses::AllAnswers, Loses::Requests] {
+        let bucket = over(loses);
+        let error = bucket.create("manifest/t/1", b"ours").unwrap_err();
+        assert_eq!(error.kind(), Kind::Fatal, "{loses:?}");
+        assert_eq!(bucket.open("manifest/t/1").is_ok(), loses == Loses::AllAnswers);
+        // Of a block nobody asks.
+        let mut upload = bucket.begin("blocks/t/1").unwrap();
+        upload.write(b"a block").unwrap();
+        assert_eq!(upload.finish().unwrap_err().kind(), Kind::Io, "{loses:?}");
+    }
+}
+
+#[test]
+fn an_upload_in_parts_is_finished_where_only_its_answer_is_lost() {
+    for (loses, is_finished) in [(Loses::AllAnswers, true), (Loses::Requests, false)] {
+        let bucket = over(loses);
+        let mut upload = bucket.begin("blocks/t/1").unwrap();
+        upload.write(&vec![7; 9 << 20]).unwrap();
+        upload.write(&[8; 100]).unwrap();
+        assert_eq!(upload.finish().unwrap_or(false), is_finished, "{loses:?}");
+        let file = bucket.open("blocks/t/1").map(|file| file.len().unwrap());
+        assert_eq!(file.ok(), is_finished.then_some((9 << 20) + 100));
+    }
 }

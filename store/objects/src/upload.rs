@@ -2,8 +2,8 @@
 
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
-use store::Error;
 use store::backend::Upload;
+use store::{Error, Kind};
 
 use super::Client;
 
@@ -16,12 +16,14 @@ pub(super) struct Parts {
     client: Client,
     path: Path,
     buffer: Vec<u8>,
+    /// Bytes of the parts that were sent.
+    sent_bytes: u64,
     upload: Option<Box<dyn MultipartUpload>>,
 }
 
 impl Parts {
     pub(super) fn new(client: Client, path: Path) -> Self {
-        Self { client, path, buffer: Vec::new(), upload: None }
+        Self { client, path, buffer: Vec::new(), sent_bytes: 0, upload: None }
     }
 
     /// Sends what is gathered as the next part.
@@ -38,7 +40,14 @@ impl Parts {
         let part = std::mem::take(&mut self.buffer);
         stats.puts.inc();
         stats.written_bytes.add(part.len() as u64);
+        self.sent_bytes += part.len() as u64;
         self.client.wait("write", &self.path, upload.put_part(PutPayload::from(part)))
+    }
+
+    /// The length of what has the name, if anything has.
+    fn bytes_there(&self) -> Option<u64> {
+        self.client.stats.gets.inc();
+        self.client.ask(self.client.objects.head(&self.path)).ok().map(|meta| meta.size)
     }
 }
 
@@ -50,21 +59,28 @@ impl Upload for Parts {
 
     fn finish(mut self: Box<Self>) -> Result<bool, Error> {
         if self.upload.is_none() {
-            return self.client.create(&self.path, std::mem::take(&mut self.buffer));
+            let created = self.client.create(&self.path, std::mem::take(&mut self.buffer));
+            // What comes to be there after all is of no use to anybody.
+            return created.map_err(|error| error.with_kind(Kind::Io));
         }
         if !self.buffer.is_empty() {
             self.send()?;
         }
         // No store takes parts under the condition that the name is free. Names of blocks are of one
         // writer and used once: what has the name is what an attempt before has made.
-        let is_taken = self.client.ask(self.client.objects.head(&self.path)).is_ok();
-        let Some(mut upload) = self.upload.take() else { return Ok(false) };
-        if is_taken {
-            drop(self.client.ask(upload.abort()));
+        if self.bytes_there().is_some() {
             return Ok(false);
         }
+        let Some(upload) = &mut self.upload else { return Ok(false) };
         self.client.stats.puts.inc();
-        self.client.wait("finish", &self.path, upload.complete()).map(|_| true)
+        let completed = self.client.wait("finish", &self.path, upload.complete());
+        // The client tries again where an answer was lost, and is told then that there is no such
+        // upload: it is done.
+        if completed.is_ok() || self.bytes_there() == Some(self.sent_bytes) {
+            self.upload = None;
+            return Ok(true);
+        }
+        completed.map(|_| true)
     }
 }
 

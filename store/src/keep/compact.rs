@@ -149,14 +149,8 @@ impl Keep {
                 self.stats.compacted_blocks.add(change.removed.len() as u64);
                 state
             }
-            Err(error) => {
-                // What may have been committed after all must stay.
-                if error.kind() != Kind::Fatal {
-                    merge.discard(&change);
-                }
-                // Somebody removed or compacted one of them meanwhile.
-                self.catch_up(tenant, &blocks.state, error)?
-            }
+            // Somebody removed or compacted one of them meanwhile.
+            Err(error) => self.undo(&merge, &blocks.state, &change, error)?,
         };
         fault::point("compact.committed");
         self.show(vec![(tenant.clone(), state)]);
