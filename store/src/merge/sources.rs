@@ -114,9 +114,13 @@ impl<'s> Sources<'s> {
             let known = self.gathered.and_then(|of| of.batches.get(&(l0.id, group)).cloned());
             let batch = match known {
                 Some(batch) => batch,
-                None => {
-                    Rc::new(l0.reader.read(group, rows, Wanted::All, self.tenant, Indexed::No)?)
-                }
+                None => Rc::new(l0.reader.read(
+                    group,
+                    rows,
+                    Wanted::Merged,
+                    self.tenant,
+                    Indexed::No,
+                )?),
             };
             let bytes = batch.heap_bytes();
             self.held.push(Source { input, group, first_row, batch, bytes, used: self.tick });
