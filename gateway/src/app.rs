@@ -7,6 +7,7 @@
 //! exit code through [`Error`].
 
 mod announce;
+mod blocks;
 mod signals;
 
 use std::fmt;
@@ -15,9 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use model::{Clock, Nanos};
-use objects::Bucket;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use store::backend::{Backend, Shared};
 use store::disk::RealDisk;
 use store::{Kind, Store};
 use tokio::runtime::{Builder, Runtime};
@@ -35,6 +34,7 @@ use crate::receiver::{Parts, Port, Receiver};
 use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
 use crate::telemetry::{self, Sources, status};
 use announce::{Announcement, Greeter};
+use blocks::Blocks;
 use signals::Signals;
 
 /// Jobs that may wait for each compute thread: beyond about a second of work, waiting is worse
@@ -96,7 +96,7 @@ struct App {
     store: Store,
     compute: Compute,
     queries: Compute,
-    bucket: Arc<objects::Stats>,
+    blocks: Blocks,
     health: Arc<Health>,
     clock: Arc<dyn Clock>,
     started: Nanos,
@@ -140,13 +140,8 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     info!(version = env!("CARGO_PKG_VERSION"), %budget, head_mib = head, "starting");
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
     let random = || RealDisk.random();
-    let bucket = open_bucket(&config)?;
-    let shared = bucket.as_ref().map(|bucket| Shared {
-        url: config.bucket.url.clone(),
-        poll: config.bucket.poll.nanos(),
-        grace: config.bucket.grace.nanos(),
-        backend: Arc::clone(bucket) as Arc<dyn Backend>,
-    });
+    let blocks = Blocks::open(&config, &dir, &clock)?;
+    let shared = blocks.shared(&config);
     let (disk, store) = (Arc::new(RealDisk), config.store());
     let store = Store::open_with(disk, &dir, shared, &store, Arc::clone(&clock), random)?;
     let threads = budget.threads();
@@ -166,7 +161,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         store,
         compute: compute.clone(),
         queries: queries.clone(),
-        bucket: bucket.map(|bucket| Arc::clone(bucket.stats())).unwrap_or_default(),
+        blocks,
         health: Arc::default(),
         started: clock.now(),
         clock,
@@ -180,15 +175,6 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     // Nothing is waited for after a failure: what was acknowledged is on the disk.
     runtime.shutdown_background();
     outcome
-}
-
-/// The bucket that has the blocks, if there is one.
-fn open_bucket(config: &Config) -> Result<Option<Arc<Bucket>>, Error> {
-    let Some((url, settings)) = config.bucket.settings() else { return Ok(None) };
-    let bucket = Bucket::open(url, &settings);
-    let bucket = bucket.map_err(|fault| Error::failed(format!("bucket.url: {fault}")))?;
-    info!(url, "blocks are in a bucket");
-    Ok(Some(Arc::new(bucket)))
 }
 
 /// The configuration as operators are shown it.
@@ -291,7 +277,8 @@ impl App {
             compute: Arc::clone(self.compute.stats()),
             api: OnceLock::new(),
             store: self.store.clone(),
-            bucket: Arc::clone(&self.bucket),
+            bucket: self.blocks.bucket_stats(),
+            cache: self.blocks.cache(),
         }
     }
 

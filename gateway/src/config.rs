@@ -21,7 +21,7 @@ use source::{Origin, Sources};
 use tree::Tree;
 
 /// Keys whose default is what the machine allows.
-pub const DERIVED: [&str; 10] = [
+pub const DERIVED: [&str; 12] = [
     "cpu.cores",
     "memory.bytes_max",
     "disk.bytes_max",
@@ -31,6 +31,8 @@ pub const DERIVED: [&str; 10] = [
     "l0.bytes_max",
     "query.trace_bytes_max",
     "query.cache_bytes_max",
+    "cache.memory_bytes_max",
+    "cache.disk_bytes_max",
     "receiver.limits.in_flight_bytes_max",
 ];
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub store: Store,
     /// The object store that has the blocks.
     pub bucket: Bucket,
+    /// The cache before it.
+    pub cache: hybrid::Config,
     /// The log.
     pub wal: store::log::config::Config,
     /// The head: what was received last, in memory.
@@ -354,6 +358,7 @@ impl Config {
     pub fn check(&self, faults: &mut Faults) {
         self.store.check(faults);
         self.bucket.check(faults);
+        self.cache.check(faults);
         faults.check_range("cpu.cores", self.cpu.cores, 0.05..=4096.0);
         faults.check_range(
             "memory.bytes_max",
@@ -445,6 +450,10 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
     // A trace is in memory as stored, as encoded and as JSON before it is sent.
     let trace = ByteSize((memory.0 / 64).max(1 << 20)).min(config.query.trace_bytes_max);
     let cache = ByteSize(((memory.0 / 10) >> 20) << 20).min(config.query.cache_bytes_max);
+    // Beside a bucket the directory has the log and L0 files only: a quarter of it each.
+    let near = ByteSize(((memory.0 / 16) >> 20) << 20).min(config.cache.memory_bytes_max);
+    let near_disk = ByteSize(((disk.0 / 4) >> 20) << 20).min(config.cache.disk_bytes_max);
+    let near_disk = if near_disk < hybrid::DISK_BYTES_MIN { ByteSize(0) } else { near_disk };
     let size = |bytes: ByteSize| Value::from(bytes.to_string());
     for (key, value) in [
         ("cpu.cores", Value::from(budget.cores)),
@@ -456,6 +465,8 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
         ("l0.bytes_max", size(l0)),
         ("query.trace_bytes_max", size(trace)),
         ("query.cache_bytes_max", size(cache)),
+        ("cache.memory_bytes_max", size(near)),
+        ("cache.disk_bytes_max", size(near_disk)),
         ("receiver.limits.in_flight_bytes_max", size(in_flight)),
     ] {
         tree.fill(key, value, Origin::Budget);

@@ -7,6 +7,7 @@
 mod api;
 mod blocks;
 mod bucket;
+mod cache;
 pub mod emit;
 pub(crate) mod process;
 mod receiver;
@@ -86,6 +87,8 @@ pub struct Sources {
     pub store: Store,
     /// The object store that has the blocks; all zero where there is none.
     pub bucket: Arc<objects::Stats>,
+    /// The cache before it, where there is one.
+    pub cache: Option<Arc<hybrid::Hybrid>>,
 }
 
 impl Sources {
@@ -110,12 +113,13 @@ impl Sources {
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 7] = [
+const FAMILIES: [&[Metric]; 8] = [
     receiver::METRICS,
     api::METRICS,
     store::METRICS,
     blocks::METRICS,
     bucket::METRICS,
+    cache::METRICS,
     process::METRICS,
     BUILD,
 ];

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Nanos;
 
-use crate::disk::{Disk, File, is_full};
+use crate::disk::{Content, Disk, File, is_full};
 use crate::error::{Error, Kind};
 
 /// Objects by name; names are parts with `/` between them.
@@ -43,6 +43,20 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// # Errors
     /// `Io`, also where it is not there.
     fn open(&self, name: &str) -> Result<Arc<dyn File>, Error>;
+
+    /// Opens an object of which is known how long it is, and when it was written: where asking for
+    /// that costs a request, none is made, and where the object is not there, reading says so.
+    ///
+    /// # Errors
+    /// `Io`.
+    fn open_known(&self, name: &str, _len: u64, _at: Nanos) -> Result<Arc<dyn File>, Error> {
+        self.open(name)
+    }
+
+    /// How many objects are better read at a time: one where they are on this machine.
+    fn reads_at_once(&self, _name: &str) -> usize {
+        1
+    }
 
     /// The names right below `prefix` (no `/` at its end), sorted: of objects and of what has
     /// objects below it. None where there is nothing.
@@ -143,6 +157,14 @@ pub trait Upload: Send {
     /// `Unavailable` when there is no space, `Io`.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
 
+    /// The same, of bytes that are this.
+    ///
+    /// # Errors
+    /// As [`Upload::write`].
+    fn write_as(&mut self, _content: Content, bytes: &[u8]) -> Result<(), Error> {
+        self.write(bytes)
+    }
+
     /// Makes the object be there; `false` where the name was taken meanwhile.
     ///
     /// # Errors
@@ -204,6 +226,14 @@ impl Backend for Split {
 
     fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
         self.of(name).open(name)
+    }
+
+    fn open_known(&self, name: &str, len: u64, at: Nanos) -> Result<Arc<dyn File>, Error> {
+        self.of(name).open_known(name, len, at)
+    }
+
+    fn reads_at_once(&self, name: &str) -> usize {
+        self.of(name).reads_at_once(name)
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {

@@ -7,15 +7,20 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
+mod content;
 pub mod data_dir;
 pub mod read_only;
+
+pub use content::Content;
 
 /// Directories and the names in them.
 ///
@@ -64,6 +69,21 @@ pub trait File: Send + Sync + fmt::Debug {
     fn gap_bytes(&self) -> u64 {
         8 << 10
     }
+    /// The same, of bytes that are this.
+    fn read_as(&self, _content: Content, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buffer, offset)
+    }
+    /// Reads several ranges, as far as the file goes: at a time where that is quicker.
+    fn read_ranges(&self, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        ranges.iter().map(|range| read_range(self, range)).collect()
+    }
+    /// Brings ranges that will be read next as near as they can be, at a time: nothing to do on a
+    /// disk of this machine. What goes wrong shows when they are read.
+    fn prefetch(&self, _content: Content, _ranges: &[Range<u64>]) {}
+    /// So many bytes may be prefetched before they are read; none where that is of no use.
+    fn prefetch_bytes_max(&self) -> u64 {
+        0
+    }
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Grows the file to `len` bytes with its blocks reserved: later writes below that cannot
@@ -75,6 +95,15 @@ pub trait File: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
     /// Takes the lock of the file for as long as it is open; `false` where another process has it.
     fn lock(&self) -> io::Result<bool>;
+}
+
+/// One range of a file, as far as the file goes.
+fn read_range<F: File + ?Sized>(file: &F, range: &Range<u64>) -> io::Result<Bytes> {
+    let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; len];
+    let read = file.read_at(&mut bytes, range.start)?;
+    bytes.truncate(read);
+    Ok(bytes.into())
 }
 
 /// Whether this error means a full disk (or quota), which passes when space returns.

@@ -4,6 +4,7 @@
 //! computation, and reads pages of files where it must.
 
 pub(crate) mod answers;
+mod far;
 mod parts;
 #[cfg(test)]
 mod tests;

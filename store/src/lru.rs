@@ -37,6 +37,11 @@ impl<K: Copy + Eq + Hash, V> Lru<K, V> {
         Some(&entry.value)
     }
 
+    /// Whether a key has a value; that is no use of it.
+    pub(crate) fn has(&self, key: K) -> bool {
+        self.entries.contains_key(&key)
+    }
+
     /// Takes a value in place of the one that the key has. What was not used for longest goes until
     /// all sizes together are at most `max`; a value that is larger by itself is not kept.
     pub(crate) fn put(&mut self, key: K, value: V, size: usize, max: usize) {

@@ -10,6 +10,7 @@ use crate::block::section::terms::Run;
 use crate::block::section::{Header, Level, Sort};
 use crate::block::writer::promote::Candidates;
 use crate::block::writer::{Options, Sink, Writer, Written, cut};
+use crate::disk::Content;
 use crate::error::Error;
 use crate::l0;
 
@@ -22,6 +23,10 @@ const SHORT_PAGE_ROWS: u32 = 2_048;
 impl Sink for Box<dyn Upload> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         Upload::write(&mut **self, bytes)
+    }
+
+    fn write_as(&mut self, content: Content, bytes: &[u8]) -> Result<(), Error> {
+        Upload::write_as(&mut **self, content, bytes)
     }
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import urllib.parse
 import urllib.request
@@ -133,3 +134,42 @@ def test_a_write_whose_answer_is_lost_loses_nothing(bucket, new_gateway):
         whole(gateway, known)
         gateway.stop()
     assert len([path for path in lost if "/manifest/" in path]) == 3, lost
+
+
+def metric(gateway, name, **labels):
+    """The sum of the samples of a metric that have these labels."""
+    status, page = gateway.get("/metrics", listener="admin")
+    assert status == 200
+    has = [f'{key}="{value}"' for key, value in labels.items()]
+    lines = [line for line in page.decode().splitlines() if line.startswith(name) and all(part in line for part in has)]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def test_what_was_read_of_a_bucket_is_kept_over_a_kill(bucket, new_gateway):
+    gateway, known = new_gateway(**bucket.settings("kept")).start(), Known(4)
+    for _ in range(3):
+        send(gateway, known)
+        gateway.post("admin", "/flush?level=l1")
+    # The indexes were kept as the blocks were written; traces take their pages.
+    whole(gateway, known)
+    assert metric(gateway, "traceweir_cache_misses_total", content="directory") == 0
+    asked = metric(gateway, "traceweir_bucket_gets_total")
+    whole(gateway, known)
+    assert metric(gateway, "traceweir_bucket_gets_total") == asked
+    for what in ["dropped", "overflow"]:
+        assert metric(gateway, f"traceweir_cache_{what}_total") == 0
+    gateway.kill()
+    gateway.start()
+    asked = metric(gateway, "traceweir_bucket_gets_total")
+    whole(gateway, known)
+    assert metric(gateway, "traceweir_bucket_gets_total") == asked
+    assert metric(gateway, "traceweir_cache_disk_hits_total") > 0
+    assert metric(gateway, "traceweir_cache_lost_total") == 0
+    gateway.kill()
+    # Without what is on the disk, everything is asked of the bucket.
+    shutil.rmtree(gateway.directory / "cache")
+    gateway.start()
+    asked = metric(gateway, "traceweir_bucket_gets_total")
+    whole(gateway, known)
+    assert metric(gateway, "traceweir_bucket_gets_total") > asked
+    gateway.stop()

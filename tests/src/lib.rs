@@ -6,6 +6,7 @@
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a harness fails by panicking")]
 
 pub mod api;
+pub mod bucket;
 pub mod clock;
 pub mod coding;
 pub mod gateway;

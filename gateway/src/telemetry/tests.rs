@@ -47,6 +47,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         api: OnceLock::new(),
         store,
         bucket: Arc::default(),
+        cache: None,
     };
     (dir, sources)
 }

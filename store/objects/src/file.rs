@@ -1,7 +1,9 @@
 //! An object, read in ranges.
 
 use std::io;
+use std::ops::Range;
 
+use bytes::Bytes;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use store::disk::File;
@@ -52,6 +54,19 @@ impl File for Object {
         })?;
         part.copy_from_slice(&bytes);
         Ok(bytes.len())
+    }
+
+    fn read_ranges(&self, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        let Client { objects, stats, .. } = &self.client;
+        let within = |range: &Range<u64>| range.start.min(self.len)..range.end.min(self.len);
+        let ranges: Vec<_> = ranges.iter().map(within).collect();
+        stats.gets.add(ranges.len() as u64);
+        // At most ten at a time; those that touch are one.
+        let get = |range| objects.get_range(&self.path, range);
+        let read = self.client.ask(object_store::coalesce_ranges(&ranges, get, 0));
+        let read = read.map_err(io::Error::other)?;
+        stats.read_bytes.add(read.iter().map(|bytes| bytes.len() as u64).sum());
+        Ok(read)
     }
 
     fn gap_bytes(&self) -> u64 {

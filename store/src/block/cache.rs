@@ -134,6 +134,11 @@ impl Cache {
         found
     }
 
+    /// Whether it is there, for whoever does not take it yet.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.held().has(key)
+    }
+
     /// Takes an item; what was not used for longest makes room. What is larger than the whole is
     /// not kept.
     fn put(&self, key: Key, item: Item, bytes: usize) {

@@ -8,6 +8,7 @@ mod columns;
 mod growing;
 mod kept;
 pub(super) mod leaf;
+mod near;
 mod rest;
 mod rows;
 mod tables;
@@ -29,9 +30,10 @@ use super::section::lists::{decode_resources, decode_scopes, decode_shapes};
 use super::section::summary::{self, Summary};
 use super::section::terms::{Run, decode_tenants};
 use super::section::{self, DIRECTORY_BYTES_MAX, Directory, Id, Level, Location, damaged};
-use crate::disk::File;
+use crate::disk::{Content, File};
 use crate::error::{Error, Kind};
 use leaf::{Extents, Values};
+use near::TABLES;
 
 pub(in crate::block) use kept::Kept;
 pub use tables::Tables;
@@ -44,6 +46,8 @@ const SECTION_BYTES_MAX: u32 = 512 << 20;
 pub enum Wanted<'w> {
     /// All of them.
     All,
+    /// All of them, once: what is read is not soon read again. Merging reads so.
+    Merged,
     /// Those for which this is true.
     Some(&'w dyn Fn(&Leaf, &Schema) -> bool),
 }
@@ -52,6 +56,7 @@ impl std::fmt::Debug for Wanted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::All => "All",
+            Self::Merged => "Merged",
             Self::Some(_) => "Some",
         })
     }
@@ -87,7 +92,7 @@ impl Reader {
         if len > DIRECTORY_BYTES_MAX {
             return Err(damaged(format!("{name}: directory is longer than any can be")));
         }
-        let bytes = read_at(&*file, offset, len as usize, &name)?;
+        let bytes = read_as(&*file, Content::Directory, offset, len as usize, &name)?;
         if crc32c::crc32c(&bytes) != crc {
             return Err(damaged(format!("{name}: checksum mismatch in the directory")));
         }
@@ -185,7 +190,7 @@ impl Reader {
         if end.is_none_or(|end| end > self.location.offset) || section.raw_len > SECTION_BYTES_MAX {
             return Err(damaged(format!("{} lies where none can be", what())));
         }
-        let bytes = read_at(&*self.file, section.offset, section.len as usize, &self.name)?;
+        let bytes = self.read_bytes(id.content(), section.offset, section.len as usize)?;
         if crc32c::crc32c(&bytes) != section.crc {
             return Err(damaged(format!("{}: checksum mismatch", what())));
         }
@@ -244,7 +249,7 @@ impl Reader {
         else {
             return Err(damaged(format!("{}: it has no trace ids", self.name)));
         };
-        let bytes = read_at(&*self.file, page.offset, page.len as usize, &self.name)?;
+        let bytes = self.read_bytes(Content::Summary, page.offset, page.len as usize)?;
         let ids = Decoder::new()?.dictionary(leaf.physical, page, &bytes);
         match ids.map_err(|error| named(&self.name, &error))? {
             Owned::Fixed(bytes) => Ok(bytes.as_chunks().0.to_vec()),
@@ -268,7 +273,7 @@ impl Reader {
             return Err(damaged(format!("{}: trace index ends early", self.name)));
         }
         let at = section.offset + bucket.start as u64;
-        let bytes = read_at(&*self.file, at, bucket.end - bucket.start, &self.name)?;
+        let bytes = self.read_bytes(Content::TraceIndex, at, bucket.end - bucket.start)?;
         let mut found = Vec::new();
         for entry in index::entries(&bytes).filter(|entry| entry.hash == index::short(hash)) {
             let place = self.place(entry.first_row, u32::from(entry.rows));
@@ -350,6 +355,7 @@ impl Reader {
             return Ok(tables);
         }
         let fail = |error: Error| named(&self.name, &error);
+        self.file.prefetch(Content::Tables, &self.extent_of(row_group, &TABLES));
         let chunks = ChunkMeta::decode_all(&self.needed(Id::Columns, row_group)?).map_err(fail)?;
         let (resources, services) =
             decode_resources(&self.needed(Id::Resources, row_group)?).map_err(fail)?;
@@ -376,7 +382,7 @@ impl Reader {
         let (leaf, chunk) = (self.leaves.get(place), tables.chunks.get(place));
         let (leaf, chunk) = leaf.zip(chunk).ok_or_else(|| damaged("columns are missing"))?;
         let range = (chunk.offset(), chunk.offset().saturating_add(chunk.bytes));
-        let extents = Extents::read(&*self.file, vec![range], &self.name)?;
+        let extents = Extents::read(&*self.file, Content::Once, vec![range], &self.name)?;
         let rows = self.rows_of(row_group);
         leaf::decode(leaf, chunk, &(0..rows.end - rows.start), &extents, decoder, None)
     }
@@ -407,26 +413,33 @@ impl Reader {
 /// `Corrupt` when it is no block, `Io`.
 pub fn read_footer(file: &dyn File, name: &str) -> Result<footer::Footer, Error> {
     let len = file.len().map_err(|fault| Error::io(format!("read {name}"), fault))?;
-    footer::read(len, |offset, length| read_at(file, offset, length, name))
+    footer::read(len, |offset, length| read_as(file, Content::Directory, offset, length, name))
         .map_err(|error| named(name, &error))
 }
 
 /// Reads exactly so many bytes.
-pub(super) fn read_at(
+fn read_as(
     file: &dyn File,
+    content: Content,
     offset: u64,
     len: usize,
     name: &str,
 ) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; len];
-    read_exact(file, offset, &mut bytes, name)?;
+    read_exact(file, content, offset, &mut bytes, name)?;
     Ok(bytes)
 }
 
 /// Fills a buffer.
-fn read_exact(file: &dyn File, offset: u64, buffer: &mut [u8], name: &str) -> Result<(), Error> {
+fn read_exact(
+    file: &dyn File,
+    content: Content,
+    offset: u64,
+    buffer: &mut [u8],
+    name: &str,
+) -> Result<(), Error> {
     let fail = |fault| Error::io(format!("read {name}"), fault);
-    match file.read_at(buffer, offset).map_err(fail)? {
+    match file.read_as(content, buffer, offset).map_err(fail)? {
         read if read < buffer.len() => Err(damaged(format!("{name} is shorter than it should be"))),
         _ => Ok(()),
     }

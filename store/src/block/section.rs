@@ -9,6 +9,7 @@ use model::{Nanos, TenantId, TimeRange};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{Attribute, Schema, Table, Why, type_code, type_of};
+use crate::disk::Content;
 use crate::error::{Error, Kind};
 
 pub mod index;
@@ -48,6 +49,20 @@ pub enum Id {
     Rollups = 32,
     /// Reserved: what sampling decided about the traces.
     Verdicts = 33,
+}
+
+impl Id {
+    /// What a cache takes its bytes for.
+    pub(super) const fn content(self) -> Content {
+        match self {
+            Self::Columns | Self::Resources | Self::Scopes | Self::Shapes => Content::Tables,
+            Self::Summary | Self::Rollups => Content::Summary,
+            Self::TraceIndex | Self::Verdicts => Content::TraceIndex,
+            Self::Terms | Self::RestKeys => Content::Terms,
+            Self::Filters => Content::Filters,
+            Self::Tenants => Content::Directory,
+        }
+    }
 }
 
 /// Every section, with what it is for: what `traceweir block inspect` and the reference tell.

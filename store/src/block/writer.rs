@@ -24,6 +24,7 @@ use super::schema::{Leaf, Schema};
 use super::section::index::{self as trace_index, Entry};
 use super::section::terms::{Run, encode_tenants};
 use super::section::{Directory, Header, Id, Location, RowGroup, Section};
+use crate::disk::Content;
 use crate::error::{Error, Kind};
 use index::Index;
 use rows::Rows;
@@ -35,6 +36,14 @@ pub trait Sink {
     /// # Errors
     /// What the disk or the object store said.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
+
+    /// The same, of bytes that are this.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    fn write_as(&mut self, _content: Content, bytes: &[u8]) -> Result<(), Error> {
+        self.write(bytes)
+    }
 }
 
 /// How a block is written.
@@ -227,9 +236,6 @@ impl<S: Sink> Writer<S> {
         if self.header.rows == 0 {
             self.header.starts = (0, 0);
         }
-        let traces = trace_index::encode(&mut self.traces);
-        // Read in buckets: it stays as it is.
-        self.raw_section(Id::TraceIndex, 0, &traces)?;
         if !self.runs.is_empty() {
             let tenants = encode_tenants(&self.runs);
             self.section(Id::Tenants, 0, &tenants)?;
@@ -243,6 +249,10 @@ impl<S: Sink> Writer<S> {
                 self.section(id, part, &bytes)?;
             }
         }
+        // Read in buckets: it stays as it is. The last one, so that whoever looks for a trace reads
+        // it together with the directory.
+        let traces = trace_index::encode(&mut self.traces);
+        self.raw_section(Id::TraceIndex, 0, &traces)?;
         let directory = Directory {
             header: self.header.clone(),
             schema: self.schema.clone(),
@@ -255,7 +265,7 @@ impl<S: Sink> Writer<S> {
             len: model::column::count(bytes.len()),
             crc: crc32c::crc32c(&bytes),
         };
-        self.put(&bytes)?;
+        self.put_as(Content::Directory, &bytes)?;
         let mut tail = Vec::new();
         let key_values = footer::key_values(&directory.header, location);
         footer::write(&self.schema.nodes(), &self.chunks, &key_values, self.offset, &mut tail)?;
@@ -289,7 +299,13 @@ impl<S: Sink> Writer<S> {
             raw_len: model::column::count(raw_len),
             crc: crc32c::crc32c(bytes),
         });
-        self.put(bytes)
+        self.put_as(id.content(), bytes)
+    }
+
+    fn put_as(&mut self, content: Content, bytes: &[u8]) -> Result<(), Error> {
+        self.sink.write_as(content, bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {

@@ -73,7 +73,8 @@ struct Gathered {
 /// Finds the spans of a trace that is not wholly outside of `during`: all of them, or a page of at
 /// most about `bytes_max`, by [`SpanKey`], where there are more or some are left behind.
 ///
-/// Cost: a look-up in each part, and the pages with the rows of the trace; twice for a page.
+/// Cost: a look-up in each part, and the pages with the rows of the trace; twice for a page. Blocks of
+/// a bucket are asked many at a time, each for its index of traces once.
 ///
 /// # Errors
 /// `Fatal` when a writer has panicked.
@@ -134,7 +135,8 @@ impl Gathered {
             during,
             overlaps: false,
         };
-        for part in &parts.view.parts {
+        let mut far = parts.far_traces(id);
+        for (at, part) in parts.view.parts.iter().enumerate() {
             if let Part::Head(segment, visible) = part {
                 let batch = segment.read()?;
                 let mut rows: Vec<u32> =
@@ -143,7 +145,7 @@ impl Gathered {
                 rows.into_iter().for_each(|row| gathered.add(&batch, row));
                 continue;
             }
-            for batch in parts.trace(part, id) {
+            for batch in far.remove(&at).unwrap_or_else(|| parts.trace(part, id)) {
                 (0..model::column::count(batch.len())).for_each(|row| gathered.add(&batch, row));
             }
         }

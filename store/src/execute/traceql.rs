@@ -12,6 +12,7 @@
 //! | `value`, `field`, `attrs` | values of spans, and the columns that they are read from |
 //! | `expr`, `rows` | conditions and arithmetic over one span, as sets of rows |
 //! | `units`, `prune`, `want` | what is read, in which order, what need not be, which columns |
+//! | `ahead` | what is in a bucket, read before its turn comes |
 //! | `traces`, `scan` | which rows of a unit are one trace, and what the filters make of them |
 //! | `elsewhere`, `gather` | which traces stand in several units, and their spans, brought together |
 //! | `tree`, `judge` | a trace: who is whose parent, and what a pipeline makes of it |
@@ -19,6 +20,7 @@
 //! | `metrics` | series over time |
 //! | `names` | attributes and their values |
 
+mod ahead;
 mod answer;
 mod attrs;
 mod detail;

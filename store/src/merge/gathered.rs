@@ -117,7 +117,7 @@ pub(crate) fn gather(tenants: &[TenantId], inputs: &[Arc<L0>]) -> Result<Vec<Gat
             let summary = l0.reader.summary(group)?;
             let whose = tenants.first().ok_or_else(|| Error::new(Kind::Fatal, "no tenant"))?;
             // Whose rows it calls them does not matter: only cuts of it are used.
-            let whole = l0.reader.read(group, begin..end, Wanted::All, whose, Indexed::No)?;
+            let whole = l0.reader.read(group, begin..end, Wanted::Merged, whose, Indexed::No)?;
             for (at, rows) in parts {
                 let Some((gathered, tenant)) = all.get_mut(*at).zip(tenants.get(*at)) else {
                     continue;

@@ -110,7 +110,7 @@ impl<'s> Sources<'s> {
                 None => {
                     let rows = first_row..first_row + rows;
                     let reader = input.reader();
-                    Rc::new(reader.read(group, rows, Wanted::All, self.tenant, Indexed::No)?)
+                    Rc::new(reader.read(group, rows, Wanted::Merged, self.tenant, Indexed::No)?)
                 }
             };
             let bytes = batch.heap_bytes();

@@ -113,6 +113,15 @@ impl Places {
         known
     }
 
+    /// The places of parts that are files of which nothing is known yet, as far as there is room.
+    pub(crate) fn news(&self, tenant: &TenantId, parts: &[Part]) -> Vec<usize> {
+        let known = self.tenant(tenant);
+        let known = read(&known);
+        let is_new = |part: &Part| !matches!(part, Part::Head(..)) && known.number(part).is_none();
+        let parts = parts.iter().enumerate().filter(|(_, part)| !known.is_full && is_new(part));
+        parts.map(|(at, _)| at).collect()
+    }
+
     /// Forgets everything, where together there is more than may be.
     fn hold(&self) {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);

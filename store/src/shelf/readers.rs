@@ -1,8 +1,10 @@
 //! Blocks that are open, the ones used last: each takes a file descriptor and the memory of its
 //! directory, and there may be more blocks than a process may have open.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use model::Nanos;
 use model::metric::{Counter, Gauge};
 
 use super::Block;
@@ -10,9 +12,11 @@ use super::places::Places;
 use crate::backend::Backend;
 use crate::block::cache::{BlockKey, Cache};
 use crate::block::reader::Reader;
+use crate::block::section::index;
+use crate::disk::Content;
 use crate::error::Error;
 use crate::lru::Lru;
-use crate::manifest::BlockId;
+use crate::manifest::{BlockId, BlockMeta};
 
 /// Most blocks that are open at a time, besides those that are being read.
 const OPEN_MAX: usize = 256;
@@ -61,15 +65,23 @@ impl Readers {
             return Ok(Arc::clone(reader));
         }
         // Not under the lock: two may open the same block, and one of the two stays.
-        let file = self.backend.open(&block.name)?;
+        let meta = &block.meta;
+        let written_at = Nanos(meta.created_at);
+        let file = self.backend.open_known(&block.name, meta.bytes, written_at)?;
+        file.prefetch(Content::Directory, &[tail(meta)]);
         let cache = Arc::clone(&self.cache);
-        let reader = Reader::open(file, block.meta.directory, block.name.clone(), cache)?;
+        let reader = Reader::open(file, meta.directory, block.name.clone(), cache)?;
         let reader = Arc::new(reader);
         self.opened.inc();
         let mut held = self.held();
         held.put(id, Arc::clone(&reader), 1, OPEN_MAX);
         self.open.set(held.size() as u64);
         Ok(reader)
+    }
+
+    /// How many blocks like this one are better read at a time.
+    pub(crate) fn at_once(&self, block: &Block) -> usize {
+        self.backend.reads_at_once(&block.name)
     }
 
     /// Forgets a block and what the cache has of it.
@@ -84,6 +96,22 @@ impl Readers {
     fn held(&self) -> MutexGuard<'_, Lru<BlockId, Arc<Reader>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is read of a block together with its directory, at least: of a small one that is all.
+const TAIL_BYTES_MIN: u64 = 256 << 10;
+/// Room for small sections between the index of traces and what stands before it.
+const TAIL_BYTES_MORE: u64 = 64 << 10;
+/// A longer index of traces is read by itself, where it is needed: 20 ms of one connection to S3.
+const TAIL_BYTES_MAX: u64 = 1536 << 10;
+
+/// The directory, and before it the index of traces: whoever opens a block asks for both.
+fn tail(meta: &BlockMeta) -> Range<u64> {
+    let directory = meta.directory;
+    let more = index::encoded_len(meta.traces).saturating_add(TAIL_BYTES_MORE);
+    let more = if more > TAIL_BYTES_MAX { 0 } else { more.max(TAIL_BYTES_MIN) };
+    let end = directory.offset.saturating_add(u64::from(directory.len));
+    directory.offset.saturating_sub(more)..end
 }
 
 /// What the cache knows a block by.

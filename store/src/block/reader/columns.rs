@@ -19,6 +19,7 @@ use crate::block::cache::{Key, What};
 use crate::block::page::{Decoder, Owned};
 use crate::block::schema::{Id, Leaf, Source, TABLES, Table};
 use crate::block::section::damaged;
+use crate::disk::Content;
 use crate::error::Error;
 
 /// Less than this part of a row group are few rows.
@@ -39,6 +40,7 @@ struct Task<'r> {
     tables: &'r Tables,
     row_group: u32,
     rows: &'r Range<u32>,
+    content: Content,
     is_few: bool,
     /// Whether columns are looked for in the cache, and left there.
     is_kept: bool,
@@ -70,7 +72,12 @@ impl<'r> Columns<'r> {
         let is_few = rows.end - rows.start < whole.end / FEW;
         let is_kept = *rows == whole && matches!(wanted, Wanted::Some(_));
         let picked = if picked.len() == 1 { None } else { Some(picked) };
-        let task = Task { reader, tables, row_group, rows, is_few, is_kept, picked };
+        let content = match wanted {
+            Wanted::Merged => Content::Once,
+            Wanted::Some(_) if !is_few => Content::Columns,
+            _ => Content::Pages,
+        };
+        let task = Task { reader, tables, row_group, rows, content, is_few, is_kept, picked };
         let mut chosen = task.choose(wanted);
         let mut columns = Self {
             leaves: &reader.leaves,
@@ -82,6 +89,8 @@ impl<'r> Columns<'r> {
         };
         let mut decoder = reader.cache.decoder()?;
         if is_few {
+            // Where a request costs more than bytes, what shapes will leave out is read as well.
+            task.prefetch(&chosen);
             let is_shape = |leaf: &Leaf| {
                 TABLES.iter().any(|table| leaf.source == Source::Fixed(shape_of(*table)))
             };
@@ -229,7 +238,7 @@ impl Task<'_> {
         let schema = &self.reader.directory.schema;
         let is_wanted = |leaf: &Leaf| match wanted {
             // What people read of services is the resources' own.
-            Wanted::All => leaf.source != Source::Fixed(Id::Service),
+            Wanted::All | Wanted::Merged => leaf.source != Source::Fixed(Id::Service),
             Wanted::Some(wanted) => wanted(leaf, schema),
         };
         let leaves = self.reader.leaves.iter().zip(&self.tables.chunks);
@@ -238,6 +247,23 @@ impl Task<'_> {
             !self.rows.is_empty() && is_wanted(leaf) && pages.iter().any(|page| page.values > 0)
         });
         choose.collect()
+    }
+
+    /// Has the pages of the columns that are chosen brought near, all at a time.
+    fn prefetch(&self, chosen: &[bool]) {
+        let file = &self.reader.file;
+        if file.prefetch_bytes_max() == 0 {
+            return;
+        }
+        let chunks = chosen.iter().zip(&self.tables.chunks).enumerate();
+        let ranges = chunks.filter(|(_, (chosen, _))| **chosen).flat_map(|(at, (_, chunk))| {
+            let is_known = |key| self.reader.cache.has(key);
+            let unknown = !self.key(at).is_some_and(is_known);
+            let pages = chunk.pages.get(leaf::pages(chunk, self.rows)).unwrap_or_default();
+            let all = chunk.dictionary.iter().filter(move |_| unknown).chain(pages);
+            all.map(|page| page.offset..page.offset.saturating_add(u64::from(page.len)))
+        });
+        file.prefetch(self.content, &ranges.collect::<Vec<_>>());
     }
 
     /// Reads and decodes the columns that are chosen.
@@ -271,7 +297,7 @@ impl Task<'_> {
                 *slot = known;
             }
         }
-        let extents = Extents::read(&*reader.file, ranges, &reader.name)?;
+        let extents = Extents::read(&*reader.file, self.content, ranges, &reader.name)?;
         for at in places() {
             let (leaf, chunk) = (reader.leaves.get(at), tables.chunks.get(at));
             let Some((leaf, chunk)) = leaf.zip(chunk) else { continue };

@@ -8,7 +8,7 @@ use model::column::{Interner, count};
 use crate::block::page::{ChunkMeta, Decoded, Decoder, Owned, Physical, count_of};
 use crate::block::schema::Leaf;
 use crate::block::section::damaged;
-use crate::disk::File;
+use crate::disk::{Content, File};
 use crate::error::Error;
 
 use super::read_exact;
@@ -45,10 +45,15 @@ impl Extents {
     /// `Corrupt` when the file is shorter, `Io`.
     pub(in crate::block) fn read(
         file: &dyn File,
+        content: Content,
         ranges: Vec<(u64, u64)>,
         name: &str,
     ) -> Result<Self, Error> {
         let ranges = joined(ranges, file.gap_bytes());
+        if ranges.len() > 1 {
+            let all: Vec<_> = ranges.iter().map(|(begin, end)| *begin..*end).collect();
+            file.prefetch(content, &all);
+        }
         let len = ranges.iter().map(|(begin, end)| end - begin).sum::<u64>();
         let len = usize::try_from(len).map_err(|_| damaged("pages are too long"))?;
         let mut extents = Self { begins: Vec::with_capacity(ranges.len()), bytes: vec![0; len] };
@@ -57,7 +62,7 @@ impl Extents {
         for (begin, end) in ranges {
             let len = usize::try_from(end - begin).unwrap_or(usize::MAX).min(rest.len());
             let (part, after) = rest.split_at_mut(len);
-            read_exact(file, begin, part, name)?;
+            read_exact(file, content, begin, part, name)?;
             extents.begins.push((begin, at));
             (rest, at) = (after, at + len);
         }

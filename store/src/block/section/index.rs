@@ -67,6 +67,14 @@ pub fn encode(entries: &mut [(u64, Entry)]) -> Vec<u8> {
     out
 }
 
+/// How many bytes the index of so many traces takes.
+#[must_use]
+pub fn encoded_len(traces: u64) -> u64 {
+    let entries = usize::try_from(traces).unwrap_or(usize::MAX).min(u32::MAX as usize);
+    let fanout = 4 * ((1u64 << bits_for(entries)) + 1);
+    8 + fanout + traces.saturating_mul(ENTRY_BYTES as u64)
+}
+
 fn bits_for(entries: usize) -> u32 {
     (entries / BUCKET).max(1).next_power_of_two().trailing_zeros()
 }

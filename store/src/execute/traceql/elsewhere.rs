@@ -7,7 +7,6 @@ use std::sync::{Arc, RwLock};
 
 use model::TraceId;
 
-use crate::block::section::Id;
 use crate::block::section::index::{self, Entry};
 use crate::error::Error;
 use crate::execute::Parts;
@@ -97,8 +96,8 @@ impl<'p> Elsewhere<'p> {
 
     fn files(&self) -> &RwLock<Known> {
         self.files.get_or_init(|| {
-            let Parts { view, tenant, readers, .. } = self.parts;
-            readers.places.of(tenant, &view.parts, |part| self.entries(part))
+            let parts = self.parts;
+            parts.known(&parts.view.parts)
         })
     }
 
@@ -116,14 +115,6 @@ impl<'p> Elsewhere<'p> {
             heads.extend(ours.map(|entry| index::short(index::hash(entry.id))));
         }
         Ok(self.heads.get_or_init(|| heads))
-    }
-
-    /// The index of a file's traces.
-    fn entries(&self, part: &Part) -> Option<Vec<Entry>> {
-        let reader = self.parts.reader(part)?;
-        let section = self.parts.note(part, reader.section(Id::TraceIndex, 0)).flatten()?;
-        let head = self.parts.note(part, index::fanout_len(&section))?;
-        Some(index::entries(section.get(head..).unwrap_or_default()).collect())
     }
 
     /// The places of parts of the view that are files, by their numbers.

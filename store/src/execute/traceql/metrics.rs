@@ -19,6 +19,7 @@ use traceql::ast::{
 };
 use traceql::plan;
 
+use super::ahead::ahead;
 use super::answer::{Exemplar, MetricsAnswer, Sample, Series};
 use super::elsewhere::Elsewhere;
 use super::expr::Expr;
@@ -219,15 +220,18 @@ impl Run<'_> {
         };
         let prune = Prune::new(&program, self.parts);
         let mut queue = Queue::new(self.parts, self.grid.during());
-        while !self.limits.is_over()
-            && let Some(unit) = queue.next(&|reader, group| prune.may_match(reader, group))
-        {
-            count.unit(unit, &mut self.limits)?;
-            let seconds = self.grid.seconds();
-            if compare.is_none() && queue.bound().is_some() {
-                self.tell(queue.total, || count.cells.rows(seconds));
+        ahead(self.parts, self.grid.during(), &prune, [&wants.timed; 2], |ahead| {
+            while !self.limits.is_over()
+                && let Some(unit) = queue.next(&prune, ahead)
+            {
+                count.unit(unit, &mut self.limits)?;
+                let seconds = self.grid.seconds();
+                if compare.is_none() && queue.bound().is_some() {
+                    self.tell(queue.total, || count.cells.rows(seconds));
+                }
             }
-        }
+            Ok::<_, Error>(())
+        })?;
         self.limits.inspected.units_total += queue.total;
         self.full |= count.cells.is_full || count.spread.is_full;
         self.huge = self.huge.take().or_else(|| count.huge.take());

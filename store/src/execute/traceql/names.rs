@@ -9,6 +9,7 @@ use model::column::{Type, Values, count};
 use model::otlp::overflow;
 use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status};
 
+use super::ahead::ahead;
 use super::answer::{AttributeName, AttributeNames, TagValues};
 use super::expr::Spans as _;
 use super::judge::{Piece, Place, TraceSpans};
@@ -209,29 +210,32 @@ fn each<'r>(
     let mut limits = Limits::new(clock, &request.budget);
     let prune = Prune::new(program, parts);
     let mut queue = Queue::new(parts, request.during);
-    while !limits.is_over()
-        && let Some(unit) = queue.next(&|reader, group| prune.may_match(reader, group))
-    {
-        let Some(loaded) = load(parts, unit, want)? else { continue };
-        let batch = loaded.batch();
-        limits.read(batch);
-        let traces = Traces::new(parts, &loaded, base(parts, unit));
-        let mut within = traces.all();
-        if matches!(loaded, Loaded::Head(..)) || request.filter.is_some() {
-            let during = request.during;
-            within = within.filter(|row| during.contains(super::judge::effective(batch, row)));
+    ahead(parts, request.during, &prune, [want, want], |ahead| {
+        while !limits.is_over()
+            && let Some(unit) = queue.next(&prune, ahead)
+        {
+            let Some(loaded) = load(parts, unit, want)? else { continue };
+            let batch = loaded.batch();
+            limits.read(batch);
+            let traces = Traces::new(parts, &loaded, base(parts, unit));
+            let mut within = traces.all();
+            if matches!(loaded, Loaded::Head(..)) || request.filter.is_some() {
+                let during = request.during;
+                within = within.filter(|row| during.contains(super::judge::effective(batch, row)));
+            }
+            let pieces = [Piece::new(program, batch, &within)];
+            let [piece] = &pieces;
+            let rows = piece.narrow.first().cloned().unwrap_or(within);
+            let with = |trace: u32, each: &mut dyn FnMut(&TraceSpans<'_>)| {
+                let places = traces.rows(trace).map(|row| Place { piece: 0, row }).collect();
+                each(&TraceSpans::new(program, &pieces, places));
+            };
+            if !visit(piece, &rows, &traces, &with) {
+                break;
+            }
         }
-        let pieces = [Piece::new(program, batch, &within)];
-        let [piece] = &pieces;
-        let rows = piece.narrow.first().cloned().unwrap_or(within);
-        let with = |trace: u32, each: &mut dyn FnMut(&TraceSpans<'_>)| {
-            let places = traces.rows(trace).map(|row| Place { piece: 0, row }).collect();
-            each(&TraceSpans::new(program, &pieces, places));
-        };
-        if !visit(piece, &rows, &traces, &with) {
-            break;
-        }
-    }
+        Ok::<_, Error>(())
+    })?;
     limits.inspected.units_total = queue.total;
     Ok(limits)
 }

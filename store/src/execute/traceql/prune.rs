@@ -3,8 +3,8 @@
 //! Asked are the sorted terms and the filters of text columns, the keys of attributes without a
 //! column, and the distinct resources. What none of them knows may be there.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::column::{Type, count};
 use traceql::ast::{Field, FieldExpr, Intrinsic, Key, Scope, Whose};
@@ -18,6 +18,7 @@ use crate::block::reader::Reader;
 use crate::block::schema::{Id as Column, Source, Table};
 use crate::block::section::terms::{self, decode, decode_filters, hash};
 use crate::block::section::{Id, Level};
+use crate::disk::Content;
 use crate::execute::Parts;
 
 /// What a row group must have for something of a query to match in it.
@@ -30,7 +31,7 @@ pub(super) struct Prune {
     groups: Vec<Vec<usize>>,
     /// Whether a trace never stands in several row groups.
     is_alone: bool,
-    known: RefCell<HashMap<(u64, u64, u32), Option<Known>>>,
+    known: Mutex<HashMap<Of, Place>>,
 }
 
 /// Texts of which a field must have one.
@@ -53,6 +54,11 @@ impl Sought {
 /// In place of a column: the keys of attributes without one.
 const REST: u32 = u32::MAX;
 
+/// The writer and number of a block, and the place of a column.
+type Of = (u64, u64, u32);
+/// What is known of a column, once somebody has read it.
+type Place = Arc<OnceLock<Option<Known>>>;
+
 /// What a block says of the values of a column: row groups of the texts that were sought, and
 /// filters.
 struct Known {
@@ -67,7 +73,7 @@ impl Prune {
         let filters = (!program.groups.is_empty()).then(all);
         let is_alone = parts.view.parts.len() < 2;
         let groups = program.groups.clone();
-        Self { filters, groups, is_alone, known: RefCell::default() }
+        Self { filters, groups, is_alone, known: Mutex::default() }
     }
 
     /// Whether a span of a row group may matter.
@@ -127,9 +133,8 @@ impl Prune {
 
     /// Whether attributes without a column may have this key.
     fn rest_has(&self, reader: &Reader, group: u32, name: &str) -> bool {
-        let header = &reader.directory().header;
-        let mut known = self.known.borrow_mut();
-        let known = known.entry((header.writer, header.number, REST)).or_insert_with(|| {
+        let known = self.known(reader, REST);
+        let known = known.get_or_init(|| {
             let bytes = reader.section(Id::RestKeys, 0).ok()??;
             let mut postings = HashMap::new();
             let names = self.filters.iter().flatten().flatten().flatten();
@@ -152,12 +157,8 @@ impl Prune {
     fn column(&self, reader: &Reader, group: u32, sought: &Sought, source: &Source) -> bool {
         let leaf = reader.leaves().iter().position(|leaf| leaf.source == *source);
         let Some(leaf) = leaf.map(count) else { return false };
-        let header = &reader.directory().header;
-        let mut known = self.known.borrow_mut();
-        let known = known
-            .entry((header.writer, header.number, leaf))
-            .or_insert_with(|| self.read(reader, leaf));
-        let Some(known) = known else { return true };
+        let known = self.known(reader, leaf);
+        let Some(known) = known.get_or_init(|| self.read(reader, leaf)) else { return true };
         if let Some(filter) = known.filters.iter().find(|filter| filter.row_group == group) {
             return sought.texts.iter().any(|text| filter.may_hold(hash(text.as_bytes())));
         }
@@ -167,9 +168,17 @@ impl Prune {
         })
     }
 
+    /// Where what is known of a column is put: whoever asks for the same waits, and no others.
+    fn known(&self, reader: &Reader, leaf: u32) -> Place {
+        let header = &reader.directory().header;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry((header.writer, header.number, leaf)).or_default())
+    }
+
     /// What a block says of a column; nothing where it cannot be read, which is noted when its
     /// values are.
     fn read(&self, reader: &Reader, leaf: u32) -> Option<Known> {
+        reader.near_sections(Content::Filters, &[(Id::Filters, leaf), (Id::Terms, leaf)]);
         let filters = match reader.section(Id::Filters, leaf).ok()? {
             Some(bytes) => decode_filters(&bytes).ok()?,
             None => Vec::new(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use model::{Clock, Nanos, TraceId};
 
+use super::ahead::ahead;
 use super::answer::{Inspected, SearchAnswer, TraceMatch};
 use super::detail::Detail;
 use super::elsewhere::Elsewhere;
@@ -54,14 +55,16 @@ pub(crate) fn search(
     let prune = Prune::new(&program, parts);
     let mut queue = Queue::new(parts, request.during);
     let mut traces = Vec::new();
-    while run.told < request.limit && !run.limits.is_over() {
-        let Some(unit) = queue.next(&|reader, group| prune.may_match(reader, group)) else { break };
-        run.unit(unit)?;
-        if let Some(bound) = queue.bound() {
-            run.tell(Some(bound), &mut traces, on_found)?;
+    ahead(parts, request.during, &prune, [&wants.lean, &wants.timed], |ahead| {
+        while run.told < request.limit && !run.limits.is_over() {
+            let Some(unit) = queue.next(&prune, ahead) else { break };
+            run.unit(unit)?;
+            if let Some(bound) = queue.bound() {
+                run.tell(Some(bound), &mut traces, on_found)?;
+            }
         }
-    }
-    run.tell(None, &mut traces, on_found)?;
+        run.tell(None, &mut traces, on_found)
+    })?;
     run.limits.inspected.units_total = queue.total;
     let partial = run.limits.ended.take().or(run.huge);
     Ok(SearchAnswer { traces, partial, inspected: run.limits.inspected })

@@ -8,7 +8,9 @@ use std::sync::{Arc, RwLockReadGuard};
 use model::batch::{Batch, Indexed};
 use model::{Clock, Nanos, TimeRange};
 
+use super::ahead::Ahead;
 use super::answer::Inspected;
+use super::prune::Prune;
 use super::request::Budget;
 use super::want::Want;
 use crate::block::reader::{Reader, Wanted};
@@ -66,18 +68,19 @@ impl<'p> Queue<'p> {
         self.heap.peek().map(|(end, _)| *end)
     }
 
-    /// The next one. `may_match` tells whether a row group can have what is asked for.
-    pub(super) fn next(&mut self, may_match: &dyn Fn(&Reader, u32) -> bool) -> Option<Unit> {
+    /// The next one that can have what is asked for.
+    pub(super) fn next(&mut self, prune: &Prune, ahead: &Ahead<'_>) -> Option<Unit> {
         loop {
             match self.heap.pop()?.1.0 {
                 Next::Unit(unit) => return Some(unit),
-                Next::File(part) => self.open(part, may_match),
+                Next::File(part) => self.open(part, prune, ahead),
             }
         }
     }
 
-    fn open(&mut self, at: usize, may_match: &dyn Fn(&Reader, u32) -> bool) {
+    fn open(&mut self, at: usize, prune: &Prune, ahead: &Ahead<'_>) {
         let Some(part) = self.parts.view.parts.get(at) else { return };
+        ahead.reach(part);
         let Some(reader) = self.parts.reader(part) else { return };
         for (number, group) in (0..).zip(&reader.directory().row_groups) {
             let starts = TimeRange { start: Nanos(group.starts.0), end: Nanos(group.starts.1) };
@@ -86,7 +89,7 @@ impl<'p> Queue<'p> {
                 continue;
             }
             self.total += 1;
-            if may_match(&reader, number) {
+            if prune.may_match(&reader, number) {
                 let unit = Next::Unit(Unit { part: at, group: Some(number) });
                 self.heap.push((starts.end, std::cmp::Reverse(unit)));
             }
@@ -128,6 +131,11 @@ pub(super) fn load<'p>(
         return Ok(None);
     };
     let rows = parts.rows(part, reader, group);
+    if reader.near_bytes_max() > 0 {
+        let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
+        // What cannot be read is noted below.
+        drop(reader.near(group, Wanted::Some(&is_wanted), |_| true));
+    }
     let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Ok(None) };
     let batch = read(parts, part, reader, (group, rows), want);
     Ok(batch.map(|batch| Loaded::File(Box::new(batch), summary)))

@@ -1,0 +1,310 @@
+//! A cache before a bucket: chunks of blocks in memory, and on a disk of this machine.
+//!
+//! [`Hybrid`] is a [`Backend`] before another one. Blocks are immutable and their names are used once,
+//! so what was read of one stays true; whoever reads says what the bytes are ([`Content`]). What tells
+//! where things are has an area of its own, which no scan can take from it; it is put there as blocks
+//! are written, too. Merging passes the cache by. Damaged bytes on the disk are found by their checksum
+//! and asked of the bucket again; without a disk it works in memory alone.
+
+mod config;
+mod file;
+mod flights;
+mod ghost;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod tier;
+mod upload;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{Clock, Nanos};
+use store::backend::{Backend, Upload};
+use store::disk::{Content, File};
+use store::manifest::BlockId;
+use store::{Error, shelf};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+pub use config::{Config, DISK_BYTES_MIN};
+use file::{Cached, stay};
+use flights::Flights;
+use ghost::Ghost;
+pub use stats::{Counts, Stats};
+use tier::{Key, Queued, Tier};
+
+/// Threads that write to the disk and read from it.
+const DISK_THREADS: usize = 4;
+/// Of the budgets, so much is what tells where things are: the rest is pages and columns. An index is
+/// about a sixth of a block; this holds that of more blocks than the other part holds columns of.
+const INDEX_SHARE: (u64, u64) = (1, 3);
+/// Columns of blocks that are younger are taken for the disk when they are first read.
+const YOUNG: Nanos = Nanos::from_secs(3 * 3_600);
+/// Blocks that are better read at a time: 100 of them take four rounds to the bucket, not 100.
+const READS_AT_ONCE: usize = 32;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Hybrid {
+    inner: Arc<dyn Backend>,
+    shared: Arc<Shared>,
+}
+
+/// What files and uploads share.
+#[derive(Debug)]
+struct Shared {
+    index: Tier,
+    data: Tier,
+    flights: Flights,
+    ghost: Ghost,
+    stats: Arc<Stats>,
+    clock: Arc<dyn Clock>,
+    prefetch_bytes_max: u64,
+    // Declared last: the areas go before what drives them.
+    _runtime: Threads,
+}
+
+/// What drives the disk tier.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Whoever is last may be where nobody may wait.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    fn tier(&self, content: Content) -> &Tier {
+        if content.is_index() { &self.index } else { &self.data }
+    }
+
+    /// What memory has: a chunk may have come for the sake of its neighbour.
+    fn get(&self, key: &Key) -> Option<Bytes> {
+        self.index.get(key).or_else(|| self.data.get(key))
+    }
+
+    /// Keeps a chunk of a block that was written then in memory, and on disk if it is worth that: whole
+    /// columns when they are read a second time, if they are not young; everything else at once.
+    fn keep(&self, content: Content, key: Key, bytes: &Bytes, at: Nanos) {
+        self.tier(content).insert(key, bytes.clone(), stay(content));
+        if content != Content::Columns || self.is_young(at) || self.ghost.touches(key) > 1 {
+            self.write(content, key, bytes);
+        }
+    }
+
+    /// Notes that columns were found in memory: a second time is as good as asking for them twice.
+    fn touch(&self, key: Key, bytes: &Bytes, at: Nanos) {
+        if !self.is_young(at) && self.ghost.touches(key) == 2 {
+            self.write(Content::Columns, key, bytes);
+        }
+    }
+
+    /// Dashboards look at the last hours, again and again.
+    fn is_young(&self, at: Nanos) -> bool {
+        self.clock.now().minus(at) < YOUNG
+    }
+
+    fn write(&self, content: Content, key: Key, bytes: &Bytes) {
+        let Some(counts) = self.stats.of(content) else { return };
+        match self.tier(content).write(key, bytes.clone(), stay(content)) {
+            Queued::Yes => counts.admitted.inc(),
+            Queued::Full => counts.dropped.inc(),
+            Queued::NoDisk => {}
+        }
+    }
+}
+
+impl Hybrid {
+    /// A cache before a backend. Where the disk cannot be used, that is told, and memory alone is.
+    ///
+    /// # Errors
+    /// `Io` where no thread can be started.
+    pub fn open(
+        inner: Arc<dyn Backend>,
+        config: &Config,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(DISK_THREADS)
+            .thread_name("cache")
+            .enable_all()
+            .build()
+            .map_err(|fault| Error::io("start the threads of the cache", fault))?;
+        let stats = Arc::<Stats>::default();
+        let (index, data) = areas(runtime.handle(), config, dir, &stats)?;
+        let (part, of) = INDEX_SHARE;
+        let data_bytes = config.memory_bytes_max.0 / of * (of - part);
+        let shared = Shared {
+            index,
+            data,
+            flights: Flights::default(),
+            ghost: Ghost::default(),
+            stats,
+            clock,
+            prefetch_bytes_max: data_bytes / 2,
+            _runtime: Threads(Some(runtime)),
+        };
+        Ok(Self { inner, shared: Arc::new(shared) })
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.stats
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.shared.index.memory_bytes() + self.shared.data.memory_bytes()
+    }
+
+    /// Chunks that the disk tier left out after they were admitted.
+    #[must_use]
+    pub fn overflow(&self) -> u64 {
+        self.shared.index.overflow() + self.shared.data.overflow()
+    }
+
+    /// Whether all that was admitted to the disk is written.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shared.index.is_settled() && self.shared.data.is_settled()
+    }
+
+    /// Who wrote a block, and its number, by its name; nothing where it is no block.
+    fn block(name: &str) -> Option<(u64, u64)> {
+        let (root, rest) = name.split_once('/')?;
+        let (_, file) = rest.rsplit_once('/')?;
+        let id = BlockId::parse(file.strip_suffix(".parquet")?)?;
+        (root == shelf::ROOT).then_some((id.writer, id.number))
+    }
+}
+
+/// The areas; without a disk where that cannot be used.
+fn areas(
+    handle: &Handle,
+    config: &Config,
+    dir: &Path,
+    stats: &Stats,
+) -> Result<(Tier, Tier), Error> {
+    let disk_bytes = config.disk_bytes_max.0;
+    if disk_bytes > 0 {
+        let opened = prepare(dir, disk_bytes)
+            .map_err(|fault| fault.to_string())
+            .and_then(|dir| both(handle, config, Some(&dir)).map_err(|fault| fault.to_string()));
+        match opened {
+            Ok(areas) => return Ok(areas),
+            Err(fault) => {
+                stats.disk_failed.inc();
+                tracing::warn!(
+                    dir = %dir.display(), fault,
+                    "the disk cannot be used as a cache: only memory is"
+                );
+            }
+        }
+    }
+    both(handle, config, None)
+        .map_err(|fault| Error::io("open the cache", std::io::Error::other(fault.to_string())))
+}
+
+fn both(handle: &Handle, config: &Config, dir: Option<&Path>) -> foyer::Result<(Tier, Tier)> {
+    let (part, of) = INDEX_SHARE;
+    let open = |name: &str, part: u64| {
+        let share = |bytes: u64| usize::try_from(bytes / of * part).unwrap_or(usize::MAX);
+        let path = dir.map(|dir| dir.join(name));
+        let disk = path.as_deref().map(|path| (path, share(config.disk_bytes_max.0)));
+        Tier::open(handle, share(config.memory_bytes_max.0), disk)
+    };
+    Ok((open("index", part)?, open("data", of - part)?))
+}
+
+/// What the directory of a cache begins with: of another layout, or another size, nothing is read.
+const LAYOUT: &str = "v1-";
+
+/// The directory of a cache of this size; those of others are removed.
+fn prepare(dir: &Path, disk_bytes: u64) -> std::io::Result<PathBuf> {
+    let own = format!("{LAYOUT}{disk_bytes}");
+    fs::create_dir_all(dir)?;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(LAYOUT) && name != own {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(dir.join(own))
+}
+
+impl Backend for Hybrid {
+    fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Error> {
+        self.inner.create(name, bytes)
+    }
+
+    fn begin(&self, name: &str) -> Result<Box<dyn Upload>, Error> {
+        let upload = self.inner.begin(name)?;
+        Ok(match Self::block(name) {
+            None => upload,
+            Some(block) => Box::new(upload::Through::new(upload, Arc::clone(&self.shared), block)),
+        })
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn File>, Error> {
+        self.inner.open(name)
+    }
+
+    fn open_known(&self, name: &str, len: u64, at: Nanos) -> Result<Arc<dyn File>, Error> {
+        let file = self.inner.open_known(name, len, at)?;
+        Ok(match Self::block(name) {
+            None => file,
+            Some(block) => Arc::new(Cached::new(file, Arc::clone(&self.shared), block, (len, at))),
+        })
+    }
+
+    fn reads_at_once(&self, _name: &str) -> usize {
+        READS_AT_ONCE
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        self.inner.list(prefix)
+    }
+
+    fn list_tree(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        self.inner.list_tree(prefix)
+    }
+
+    fn has(&self, name: &str) -> Result<bool, Error> {
+        self.inner.has(name)
+    }
+
+    fn written_at(&self, name: &str) -> Result<Option<Nanos>, Error> {
+        self.inner.written_at(name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        self.inner.remove(name)
+    }
+
+    fn set_aside(&self, name: &str, to: &str) -> Result<(), Error> {
+        self.inner.set_aside(name, to)
+    }
+
+    fn sweep(&self, prefix: &str) -> Result<u64, Error> {
+        self.inner.sweep(prefix)
+    }
+
+    fn settle(&self, prefix: &str) -> Result<(), Error> {
+        self.inner.settle(prefix)
+    }
+
+    fn read(&self, name: &str, max: u64) -> Result<Vec<u8>, Error> {
+        self.inner.read(name, max)
+    }
+}
