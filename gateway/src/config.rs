@@ -195,6 +195,10 @@ pub struct Bucket {
     pub timeout: Wait,
     /// How long a request is tried again.
     pub retry: Wait,
+    /// Requests under way at a time; others wait.
+    pub requests_max: u32,
+    /// Of a hundred reads so many may be sent a second time.
+    pub hedge_percent_max: u8,
 }
 
 impl Default for Bucket {
@@ -205,6 +209,8 @@ impl Default for Bucket {
             region: String::new(),
             timeout: Wait::secs(10),
             retry: Wait::secs(30),
+            requests_max: 64,
+            hedge_percent_max: 5,
         }
     }
 }
@@ -222,6 +228,10 @@ impl Bucket {
             region: some(&self.region),
             timeout: self.timeout.0,
             retry: self.retry.0,
+            limits: objects::Limits {
+                requests_max: self.requests_max as usize,
+                hedge_percent_max: self.hedge_percent_max,
+            },
         };
         (!self.url.is_empty()).then_some((self.url.as_str(), settings))
     }
@@ -229,6 +239,8 @@ impl Bucket {
     fn check(&self, faults: &mut Faults) {
         faults.check_range("bucket.timeout", self.timeout, Wait::millis(100)..=Wait::secs(300));
         faults.check_range("bucket.retry", self.retry, Wait::millis(0)..=Wait::secs(280));
+        faults.check_range("bucket.requests_max", self.requests_max, 1..=1024);
+        faults.check_range("bucket.hedge_percent_max", self.hedge_percent_max, 0..=100);
         let Some((url, settings)) = self.settings() else { return };
         let shown = tree::shown(&Value::String(url.to_owned()));
         if url.len() > BUCKET_URL_MAX {
