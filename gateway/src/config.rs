@@ -205,6 +205,10 @@ pub struct Bucket {
     pub poll: Wait,
     /// How long blocks stay that are in use no more, as queries of other processes may read them.
     pub grace: Wait,
+    /// Requests under way at a time; others wait.
+    pub requests_max: u32,
+    /// Of a hundred reads so many may be sent a second time.
+    pub hedge_percent_max: u8,
 }
 
 impl Default for Bucket {
@@ -217,6 +221,8 @@ impl Default for Bucket {
             retry: Wait::secs(30),
             poll: Wait::secs(30),
             grace: Wait::secs(900),
+            requests_max: 64,
+            hedge_percent_max: 5,
         }
     }
 }
@@ -234,6 +240,10 @@ impl Bucket {
             region: some(&self.region),
             timeout: self.timeout.0,
             retry: self.retry.0,
+            limits: objects::Limits {
+                requests_max: self.requests_max as usize,
+                hedge_percent_max: self.hedge_percent_max,
+            },
         };
         (!self.url.is_empty()).then_some((self.url.as_str(), settings))
     }
@@ -244,6 +254,8 @@ impl Bucket {
         let day = Wait::secs(86_400);
         faults.check_range("bucket.poll", self.poll, Wait::millis(100)..=Wait::secs(3_600));
         faults.check_range("bucket.grace", self.grace, Wait::secs(0)..=day);
+        faults.check_range("bucket.requests_max", self.requests_max, 1..=1024);
+        faults.check_range("bucket.hedge_percent_max", self.hedge_percent_max, 0..=100);
         let Some((url, settings)) = self.settings() else { return };
         let shown = tree::shown(&Value::String(url.to_owned()));
         if url.len() > BUCKET_URL_MAX {

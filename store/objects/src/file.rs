@@ -9,6 +9,7 @@ use object_store::path::Path;
 use store::disk::File;
 
 use super::Client;
+use super::advice::told;
 
 /// A request costs as much as reading so many bytes more: 96 KiB (between 64 and 128, where S3 in
 /// one region takes about 20 ms to the first byte and then some 80 MB/s for one connection).
@@ -43,14 +44,12 @@ impl File for Object {
         if end <= offset {
             return Ok(0);
         }
-        let Client { objects, stats, .. } = &self.client;
-        stats.gets.inc();
-        let read = self.client.ask(objects.get_range(&self.path, offset..end));
-        let bytes = read.map_err(io::Error::other)?;
-        stats.read_bytes.add(bytes.len() as u64);
-        // Less than was asked for is the end of it, whatever was said before.
-        let part = buffer.get_mut(..bytes.len()).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "more was sent than was asked for")
+        let bytes = self.client.read(&self.path, offset..end).map_err(|fault| told(&fault))?;
+        // It has as many: an answer that is cut short is no end of the object.
+        let part = buffer.get_mut(..bytes.len()).filter(|part| part.len() as u64 == end - offset);
+        let part = part.ok_or_else(|| {
+            let length = format!("{} bytes were sent of {}", bytes.len(), end - offset);
+            io::Error::new(io::ErrorKind::UnexpectedEof, length)
         })?;
         part.copy_from_slice(&bytes);
         Ok(bytes.len())

@@ -1,42 +1,44 @@
 //! The store's objects in a bucket: S3 and what speaks like it, Google Cloud Storage, Azure.
 //!
-//! [`Bucket`] is a [`Backend`], whose callers may block: requests run on threads of their own. Each
-//! is tried again within bounds by the client below; what came of an attempt that was given up is
-//! not known, and callers take it so.
+//! [`Bucket`] is a [`Backend`], whose callers may block: requests run on threads of their own, so many
+//! at a time. Each is tried again within bounds by the client below; what came of an attempt that was
+//! given up is not known, and callers take it so.
 
 mod advice;
+mod attempts;
 mod file;
+mod hedge;
 mod open;
 mod upload;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use model::Nanos;
-use model::metric::Counter;
+use model::metric::{Counter, Gauge};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use store::backend::{Backend, Upload};
 use store::disk::File;
 use store::{Error, Kind};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use advice::failed;
+use hedge::{Hedge, Won};
 
 pub use open::{Settings, Unusable, check};
 
 /// Objects below a prefix of a bucket.
 pub struct Bucket {
-    objects: Arc<dyn ObjectStore>,
+    client: Client,
     /// What all names begin with.
     root: Path,
     /// What people call it: the URL, without secrets.
     shown: String,
-    handle: Handle,
-    threads: Arc<Threads>,
-    stats: Arc<Stats>,
 }
 
 /// What drives requests, for as long as anybody may make one.
@@ -65,6 +67,18 @@ pub struct Stats {
     pub others: Counter,
     /// Requests that came to nothing, all attempts included.
     pub failed: Counter,
+    /// Attempts that failed in a way that passes.
+    pub faults: Counter,
+    /// Those that were the last of their request, since too many failed.
+    pub given_up: Counter,
+    /// Requests that are under way.
+    pub in_flight: Gauge,
+    /// Requests that had to wait for others.
+    pub waits: Counter,
+    /// Reads that were sent a second time.
+    pub hedges: Counter,
+    /// Second ones that answered first.
+    pub hedges_won: Counter,
     /// Bytes that were read.
     pub read_bytes: Counter,
     /// Bytes that were written.
@@ -80,14 +94,48 @@ impl fmt::Debug for Bucket {
     }
 }
 
+/// How much is asked of a bucket at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests under way; others wait.
+    pub requests_max: usize,
+    /// Of a hundred reads so many may be sent a second time.
+    pub hedge_percent_max: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_max: 64, hedge_percent_max: 5 }
+    }
+}
+
 /// What requests share.
 #[derive(Clone, Debug)]
 struct Client {
     objects: Arc<dyn ObjectStore>,
     handle: Handle,
     stats: Arc<Stats>,
+    permits: Arc<Semaphore>,
+    hedge: Arc<Hedge>,
     /// Alive while there is a handle.
     _threads: Arc<Threads>,
+}
+
+/// A request under way.
+struct InFlight<'c>(&'c Stats, Option<SemaphorePermit<'c>>);
+
+impl<'c> InFlight<'c> {
+    fn new(stats: &'c Stats, permit: Option<SemaphorePermit<'c>>) -> Self {
+        stats.in_flight.add(1);
+        Self(stats, permit)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.sub(1);
+        drop(self.1.take());
+    }
 }
 
 impl Client {
@@ -97,11 +145,51 @@ impl Client {
         request: impl Future<Output = object_store::Result<T>>,
     ) -> object_store::Result<T> {
         use object_store::Error::{AlreadyExists, NotFound};
-        let answer = self.handle.block_on(request);
+        let answer = self.handle.block_on(async {
+            let _in_flight = self.begin().await;
+            request.await
+        });
         if !matches!(answer, Ok(_) | Err(AlreadyExists { .. } | NotFound { .. })) {
             self.stats.failed.inc();
         }
         answer
+    }
+
+    async fn begin(&self) -> InFlight<'_> {
+        let permit = match self.permits.try_acquire() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                self.stats.waits.inc();
+                // It is never closed.
+                self.permits.acquire().await.ok()
+            }
+        };
+        InFlight::new(&self.stats, permit)
+    }
+
+    /// Reads a range of an object; a second time where that takes longer than it does.
+    fn read(&self, path: &Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        let get = || {
+            self.stats.gets.inc();
+            self.objects.get_range(path, range.clone())
+        };
+        // While others wait, nobody takes two places.
+        let second = || {
+            let permit = self.permits.try_acquire().ok()?;
+            self.stats.hedges.inc();
+            let in_flight = InFlight::new(&self.stats, Some(permit));
+            let get = get();
+            Some(async move {
+                let _in_flight = in_flight;
+                get.await
+            })
+        };
+        let (bytes, won) = self.ask(self.hedge.first(range.end - range.start, get(), second))?;
+        if won == Won::Second {
+            self.stats.hedges_won.inc();
+        }
+        self.stats.read_bytes.add(bytes.len() as u64);
+        Ok(bytes)
     }
 
     /// The same, told as an error of the store.
@@ -160,30 +248,41 @@ impl Bucket {
     /// # Errors
     /// `Io` where no thread can be started.
     pub fn new(objects: Arc<dyn ObjectStore>, root: Path, shown: String) -> Result<Self, Error> {
+        Self::with(objects, root, shown, Limits::default(), Arc::default())
+    }
+
+    fn with(
+        objects: Arc<dyn ObjectStore>,
+        root: Path,
+        shown: String,
+        limits: Limits,
+        stats: Arc<Stats>,
+    ) -> Result<Self, Error> {
         let threads = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("objects")
             .enable_all()
             .build()
             .map_err(|fault| Error::io("start the threads of the object store", fault))?;
-        let handle = threads.handle().clone();
-        let threads = Arc::new(Threads(Some(threads)));
-        Ok(Self { objects, root, shown, handle, threads, stats: Arc::default() })
+        let client = Client {
+            objects,
+            handle: threads.handle().clone(),
+            stats,
+            permits: Arc::new(Semaphore::new(limits.requests_max.max(1))),
+            hedge: Arc::new(Hedge::new(limits.hedge_percent_max)),
+            _threads: Arc::new(Threads(Some(threads))),
+        };
+        Ok(Self { client, root, shown })
     }
 
     /// What was asked of it.
     #[must_use]
     pub fn stats(&self) -> &Arc<Stats> {
-        &self.stats
+        &self.client.stats
     }
 
     fn client(&self) -> Client {
-        Client {
-            objects: Arc::clone(&self.objects),
-            handle: self.handle.clone(),
-            stats: Arc::clone(&self.stats),
-            _threads: Arc::clone(&self.threads),
-        }
+        self.client.clone()
     }
 
     fn path(&self, name: &str) -> Result<Path, Error> {

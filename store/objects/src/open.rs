@@ -11,7 +11,8 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig};
 use url::Url;
 
-use super::Bucket;
+use super::attempts::{Budget, Counting};
+use super::{Bucket, Limits, Stats};
 
 /// How a bucket is reached, besides its URL. What is not set here comes from the environment as the
 /// cloud's own tools read it (`AWS_*`, `AZURE_*`, `GOOGLE_*`), from files that it names, or from the
@@ -26,6 +27,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long attempts are made.
     pub retry: Duration,
+    /// How much is asked at a time.
+    pub limits: Limits,
 }
 
 /// Why there is no bucket: for people.
@@ -51,16 +54,20 @@ impl Unusable {
 /// # Errors
 /// The first thing that is wrong.
 pub fn check(url: &str, settings: &Settings) -> Result<(), Unusable> {
-    parse(url, settings).map(drop)
+    parse(url, settings, &Arc::default()).map(drop)
 }
 
-fn parse(url: &str, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Path), Unusable> {
+fn parse(
+    url: &str,
+    settings: &Settings,
+    stats: &Arc<Stats>,
+) -> Result<(Arc<dyn ObjectStore>, Path), Unusable> {
     let parsed = Url::parse(url).map_err(|fault| Unusable(format!("no URL: {fault}")))?;
     if parsed.password().is_some() {
         return Err(Unusable("secrets do not belong into the URL".to_owned()));
     }
     let (scheme, root) = ObjectStoreScheme::parse(&parsed).map_err(|_| Unusable::other())?;
-    Ok((settings.objects(&scheme, url)?, root))
+    Ok((settings.objects(&scheme, url, stats)?, root))
 }
 
 impl Bucket {
@@ -70,8 +77,10 @@ impl Bucket {
     /// # Errors
     /// What is wrong with the URL or the settings.
     pub fn open(url: &str, settings: &Settings) -> Result<Self, Unusable> {
-        let (objects, root) = parse(url, settings)?;
-        Self::new(objects, root, url.to_owned()).map_err(|fault| Unusable(fault.to_string()))
+        let stats = Arc::<Stats>::default();
+        let (objects, root) = parse(url, settings, &stats)?;
+        Self::with(objects, root, url.to_owned(), settings.limits, stats)
+            .map_err(|fault| Unusable(fault.to_string()))
     }
 }
 
@@ -80,6 +89,7 @@ impl Settings {
         &self,
         scheme: &ObjectStoreScheme,
         url: &str,
+        stats: &Arc<Stats>,
     ) -> Result<Arc<dyn ObjectStore>, Unusable> {
         let Self { endpoint, region, .. } = self;
         let is_plain = endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"));
@@ -96,6 +106,7 @@ impl Settings {
             max_retries: RETRIES_MAX,
             retry_timeout: self.retry,
         };
+        let counting = Counting { stats: Arc::clone(stats), budget: Arc::<Budget>::default() };
         let fail = |fault: object_store::Error| Unusable(fault.to_string());
         Ok(match scheme {
             ObjectStoreScheme::AmazonS3 => {
@@ -111,24 +122,21 @@ impl Settings {
                 if let Some(region) = region {
                     builder = builder.with_region(region);
                 }
-                Arc::new(
-                    builder.with_client_options(client).with_retry(retry).build().map_err(fail)?,
-                )
+                let builder = builder.with_client_options(client).with_retry(retry);
+                Arc::new(builder.with_http_connector(counting).build().map_err(fail)?)
             }
             ObjectStoreScheme::MicrosoftAzure => {
                 let mut builder = MicrosoftAzureBuilder::from_env().with_url(url);
                 if let Some(endpoint) = endpoint {
                     builder = builder.with_endpoint(endpoint.clone());
                 }
-                Arc::new(
-                    builder.with_client_options(client).with_retry(retry).build().map_err(fail)?,
-                )
+                let builder = builder.with_client_options(client).with_retry(retry);
+                Arc::new(builder.with_http_connector(counting).build().map_err(fail)?)
             }
             ObjectStoreScheme::GoogleCloudStorage => {
                 let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
-                Arc::new(
-                    builder.with_client_options(client).with_retry(retry).build().map_err(fail)?,
-                )
+                let builder = builder.with_client_options(client).with_retry(retry);
+                Arc::new(builder.with_http_connector(counting).build().map_err(fail)?)
             }
             _ => return Err(Unusable::other()),
         })

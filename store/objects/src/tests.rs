@@ -116,6 +116,7 @@ fn what_cannot_be_a_bucket_says_why() {
         region: Some("us-east-1".to_owned()),
         timeout: std::time::Duration::from_millis(200),
         retry: std::time::Duration::from_millis(1),
+        ..Settings::default()
     };
     let bucket = Bucket::open("s3://bucket/some/prefix", &settings).unwrap();
     let error = bucket.list("blocks").unwrap_err();
@@ -156,5 +157,31 @@ fn an_upload_in_parts_is_finished_where_only_its_answer_is_lost() {
         assert_eq!(upload.finish().unwrap_or(false), is_finished, "{loses:?}");
         let file = bucket.open("blocks/t/1").map(|file| file.len().unwrap());
         assert_eq!(file.ok(), is_finished.then_some((9 << 20) + 100));
+    }
+}
+
+#[test]
+fn no_more_requests_are_under_way_than_may_be() {
+    let limits = Limits { requests_max: 1, ..Limits::default() };
+    let objects = Arc::new(InMemory::new());
+    let bucket =
+        Bucket::with(objects, Path::from("p"), "memory".to_owned(), limits, Arc::default());
+    let bucket = bucket.unwrap();
+    let taken = bucket.client.handle.block_on(bucket.client.begin());
+    assert_eq!(bucket.stats().in_flight.get(), 1);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| bucket.list("blocks"));
+        until(|| bucket.stats().waits.get() == 1);
+        assert!(!waiting.is_finished());
+        drop(taken);
+        assert!(waiting.join().unwrap().unwrap().is_empty());
+    });
+    assert_eq!(bucket.stats().in_flight.get(), 0);
+}
+
+/// Waits for something that another thread is about to do.
+fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        std::thread::yield_now();
     }
 }
