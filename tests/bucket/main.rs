@@ -11,7 +11,7 @@ fn memory() -> Config {
 
 /// Blocks of so many traces each, in a bucket.
 fn bucket(blocks: &[u64]) -> (tempfile::TempDir, Objects) {
-    let (dir, objects) = (tempfile::tempdir().unwrap(), objects());
+    let (dir, objects) = (tempfile::tempdir().expect("a directory"), objects());
     let world = World::open(&objects, dir.path(), Some(&memory()));
     (0..).zip(blocks).for_each(|(block, traces)| world.block(block, *traces));
     (dir, objects)
