@@ -144,6 +144,8 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let shared = blocks.shared(&config);
     let (disk, store) = (Arc::new(RealDisk), config.store());
     let store = Store::open_with(disk, &dir, shared, &store, Arc::clone(&clock), random)?;
+    // Not before the directory is ours.
+    blocks.ready();
     let threads = budget.threads();
     let compute = Compute::start(threads, threads.saturating_mul(JOBS_PER_THREAD_MAX))
         .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;

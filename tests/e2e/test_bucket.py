@@ -70,10 +70,11 @@ def test_blocks_are_in_the_bucket_and_found_after_a_kill(bucket, new_gateway):
 
 
 def test_a_bucket_that_is_away_stops_no_ingest_and_answers_are_partial(bucket, new_gateway):
-    gateway, known = new_gateway(**bucket.settings("away")).start(), Known(2)
+    # After a kill nothing of the block is in memory, and nothing is kept on the disk.
+    settings = {**bucket.settings("away"), "cache.disk_bytes_max": "0B"}
+    gateway, known = new_gateway(**settings).start(), Known(2)
     send(gateway, known)
     gateway.post("admin", "/flush?level=l1")
-    # Nothing of the block is in memory.
     gateway.kill()
     gateway.start()
     bucket.door.shut()

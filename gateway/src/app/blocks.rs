@@ -49,6 +49,13 @@ impl Blocks {
         Some(Shared { url: bucket.url.clone(), poll, grace, backend })
     }
 
+    /// Finds what is on the disk of the cache.
+    pub(super) fn ready(&self) {
+        if let Some((_, cache)) = &self.0 {
+            cache.ready();
+        }
+    }
+
     /// What was asked of the bucket; all zero where there is none.
     pub(super) fn bucket_stats(&self) -> Arc<objects::Stats> {
         self.0.as_ref().map(|(bucket, _)| Arc::clone(bucket.stats())).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! Metrics of the cache before a bucket, by what its bytes are.
 
-use hybrid::{Counts, Hybrid};
+use hybrid::{Counts, Hybrid, Stats};
 use model::metric::Counter;
 
 use super::{Emit, Kind, Metric, Sources};
@@ -85,8 +85,10 @@ fn value(sources: &Sources, of: impl Fn(&Hybrid) -> u64) -> u64 {
 }
 
 fn each(sources: &Sources, emit: &mut Emit, of: impl Fn(&Counts) -> &Counter) {
-    let Some(cache) = sources.cache.as_deref() else { return };
-    for (content, counts) in cache.stats().by_content() {
+    // All zero where there is none.
+    let none = Stats::default();
+    let stats = sources.cache.as_deref().map_or(&none, |cache| cache.stats());
+    for (content, counts) in stats.by_content() {
         emit.labelled(&[content], of(counts).get());
     }
 }

@@ -18,7 +18,7 @@ mod upload;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use model::{Clock, Nanos};
@@ -55,15 +55,24 @@ pub struct Hybrid {
 /// What files and uploads share.
 #[derive(Debug)]
 struct Shared {
-    index: Tier,
-    data: Tier,
+    /// Opened when they are first needed.
+    areas: OnceLock<Areas>,
+    config: Config,
+    dir: PathBuf,
     flights: Flights,
     ghost: Ghost,
     stats: Arc<Stats>,
     clock: Arc<dyn Clock>,
     prefetch_bytes_max: u64,
     // Declared last: the areas go before what drives them.
-    _runtime: Threads,
+    runtime: Threads,
+}
+
+/// What tells where things are, and all else.
+#[derive(Debug)]
+struct Areas {
+    index: Tier,
+    data: Tier,
 }
 
 /// What drives the disk tier.
@@ -80,13 +89,23 @@ impl Drop for Threads {
 }
 
 impl Shared {
+    fn areas(&self) -> &Areas {
+        self.areas.get_or_init(|| {
+            let handle = self.runtime.0.as_ref().map(Runtime::handle);
+            let handle = handle.expect("it is there until this is dropped");
+            Areas::open(handle, &self.config, &self.dir, &self.stats)
+        })
+    }
+
     fn tier(&self, content: Content) -> &Tier {
-        if content.is_index() { &self.index } else { &self.data }
+        let Areas { index, data } = self.areas();
+        if content.is_index() { index } else { data }
     }
 
     /// What memory has: a chunk may have come for the sake of its neighbour.
     fn get(&self, key: &Key) -> Option<Bytes> {
-        self.index.get(key).or_else(|| self.data.get(key))
+        let Areas { index, data } = self.areas();
+        index.get(key).or_else(|| data.get(key))
     }
 
     /// Keeps a chunk of a block that was written then in memory, and on disk if it is worth that: whole
@@ -121,7 +140,8 @@ impl Shared {
 }
 
 impl Hybrid {
-    /// A cache before a backend. Where the disk cannot be used, that is told, and memory alone is.
+    /// A cache before a backend. Its directory is not touched before [`Hybrid::ready`], or the first
+    /// block that is asked for: it lies in a data directory, which has to be ours first.
     ///
     /// # Errors
     /// `Io` where no thread can be started.
@@ -139,20 +159,25 @@ impl Hybrid {
             .build()
             .map_err(|fault| Error::io("start the threads of the cache", fault))?;
         let stats = Arc::<Stats>::default();
-        let (index, data) = areas(runtime.handle(), config, dir, &stats)?;
         let (part, of) = INDEX_SHARE;
         let data_bytes = config.memory_bytes_max.0 / of * (of - part);
         let shared = Shared {
-            index,
-            data,
+            areas: OnceLock::new(),
+            config: config.clone(),
+            dir: dir.to_owned(),
             flights: Flights::default(),
             ghost: Ghost::default(),
             stats,
             clock,
             prefetch_bytes_max: data_bytes / 2,
-            _runtime: Threads(Some(runtime)),
+            runtime: Threads(Some(runtime)),
         };
         Ok(Self { inner, shared: Arc::new(shared) })
+    }
+
+    /// Finds what is on the disk. Where that cannot be used, that is told, and memory alone is.
+    pub fn ready(&self) {
+        self.shared.areas();
     }
 
     /// What it counts.
@@ -164,19 +189,19 @@ impl Hybrid {
     /// Bytes in memory.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.shared.index.memory_bytes() + self.shared.data.memory_bytes()
+        self.shared.areas.get().map_or(0, |of| of.index.memory_bytes() + of.data.memory_bytes())
     }
 
     /// Chunks that the disk tier left out after they were admitted.
     #[must_use]
     pub fn overflow(&self) -> u64 {
-        self.shared.index.overflow() + self.shared.data.overflow()
+        self.shared.areas.get().map_or(0, |of| of.index.overflow() + of.data.overflow())
     }
 
     /// Whether all that was admitted to the disk is written.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.shared.index.is_settled() && self.shared.data.is_settled()
+        self.shared.areas.get().is_none_or(|of| of.index.is_settled() && of.data.is_settled())
     }
 
     /// Who wrote a block, and its number, by its name; nothing where it is no block.
@@ -188,42 +213,37 @@ impl Hybrid {
     }
 }
 
-/// The areas; without a disk where that cannot be used.
-fn areas(
-    handle: &Handle,
-    config: &Config,
-    dir: &Path,
-    stats: &Stats,
-) -> Result<(Tier, Tier), Error> {
-    let disk_bytes = config.disk_bytes_max.0;
-    if disk_bytes > 0 {
-        let opened = prepare(dir, disk_bytes)
-            .map_err(|fault| fault.to_string())
-            .and_then(|dir| both(handle, config, Some(&dir)).map_err(|fault| fault.to_string()));
-        match opened {
-            Ok(areas) => return Ok(areas),
-            Err(fault) => {
-                stats.disk_failed.inc();
-                tracing::warn!(
-                    dir = %dir.display(), fault,
-                    "the disk cannot be used as a cache: only memory is"
-                );
+impl Areas {
+    /// Without a disk where that cannot be used.
+    fn open(handle: &Handle, config: &Config, dir: &Path, stats: &Stats) -> Self {
+        let disk_bytes = config.disk_bytes_max.0;
+        if disk_bytes > 0 {
+            let own = prepare(dir, disk_bytes).map_err(|fault| fault.to_string());
+            let opened = own.and_then(|own| Self::both(handle, config, Some(&own)));
+            match opened {
+                Ok(areas) => return areas,
+                Err(fault) => {
+                    stats.disk_failed.inc();
+                    tracing::warn!(
+                        dir = %dir.display(), fault,
+                        "the disk cannot be used as a cache: only memory is"
+                    );
+                }
             }
         }
+        Self::both(handle, config, None).expect("nothing fails in memory")
     }
-    both(handle, config, None)
-        .map_err(|fault| Error::io("open the cache", std::io::Error::other(fault.to_string())))
-}
 
-fn both(handle: &Handle, config: &Config, dir: Option<&Path>) -> foyer::Result<(Tier, Tier)> {
-    let (part, of) = INDEX_SHARE;
-    let open = |name: &str, part: u64| {
-        let share = |bytes: u64| usize::try_from(bytes / of * part).unwrap_or(usize::MAX);
-        let path = dir.map(|dir| dir.join(name));
-        let disk = path.as_deref().map(|path| (path, share(config.disk_bytes_max.0)));
-        Tier::open(handle, share(config.memory_bytes_max.0), disk)
-    };
-    Ok((open("index", part)?, open("data", of - part)?))
+    fn both(handle: &Handle, config: &Config, dir: Option<&Path>) -> Result<Self, String> {
+        let (part, of) = INDEX_SHARE;
+        let open = |name: &str, part: u64| {
+            let share = |bytes: u64| usize::try_from(bytes / of * part).unwrap_or(usize::MAX);
+            let path = dir.map(|dir| dir.join(name));
+            let disk = path.as_deref().map(|path| (path, share(config.disk_bytes_max.0)));
+            Tier::open(handle, share(config.memory_bytes_max.0), disk)
+        };
+        Ok(Self { index: open("index", part)?, data: open("data", of - part)? })
+    }
 }
 
 /// What the directory of a cache begins with: of another layout, or another size, nothing is read.

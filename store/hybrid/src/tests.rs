@@ -401,6 +401,7 @@ fn where_the_disk_cannot_be_used_memory_is() {
     fs::write(dir.path().join("cache"), b"x").unwrap();
     let hybrid = open(&objects, dir.path(), MEMORY, DISK);
     let world = World { dir, objects, hybrid };
+    world.hybrid.ready();
     assert_eq!(world.hybrid.stats().disk_failed.get(), 1);
     check(&*world.file(), Content::Tables, 0..10);
     check(&*world.file(), Content::Tables, 0..10);

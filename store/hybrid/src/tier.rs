@@ -140,7 +140,8 @@ impl Tier {
         handle: &Handle,
         memory_bytes: usize,
         disk: Option<(&Path, usize)>,
-    ) -> foyer::Result<Self> {
+    ) -> Result<Self, String> {
+        let fail = |fault: foyer::Error| fault.to_string();
         let overflow = Arc::new(Counter::new());
         let builder = HybridCacheBuilder::<Key, Bytes>::new()
             .with_policy(HybridCachePolicy::WriteOnInsertion)
@@ -156,7 +157,8 @@ impl Tier {
             None => builder,
             Some((dir, bytes)) => {
                 let file_bytes = (bytes / FILES).max(FILE_BYTES_MIN);
-                let device = FsDeviceBuilder::new(dir).with_capacity(bytes).build()?;
+                let device =
+                    FsDeviceBuilder::new(dir).with_capacity(bytes).build().map_err(fail)?;
                 let engine = BlockEngineConfig::new(device)
                     .with_block_size(file_bytes)
                     .with_buffer_pool_size(BUFFER_BYTES)
@@ -167,7 +169,7 @@ impl Tier {
                     .with_recover_mode(RecoverMode::Quiet)
             }
         };
-        let cache = handle.block_on(builder.build())?;
+        let cache = handle.block_on(builder.build()).map_err(fail)?;
         let queued = Arc::new(AtomicUsize::new(0));
         let queue = disk.map(|_| {
             let (queue, entries) = mpsc::channel(QUEUE_ENTRIES_MAX);
