@@ -4,19 +4,21 @@
 //! each stronger than the one before; all that is wrong with them is told at once. Goes to `app`,
 //! which builds the components from it. Every key stands in `docs/reference/config.md`.
 
+pub mod bucket;
 pub mod source;
 pub mod tree;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use model::{ByteSize, Faults, Wait};
+use model::{ByteSize, Faults};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::receiver::{self, Tenancy};
 use crate::{api, log, server};
+use bucket::Bucket;
 use source::{Origin, Sources};
 use tree::Tree;
 
@@ -34,6 +36,15 @@ pub const DERIVED: [&str; 12] = [
     "cache.memory_bytes_max",
     "cache.disk_bytes_max",
     "receiver.limits.in_flight_bytes_max",
+];
+
+/// Keys whose values are never printed, wherever they come from.
+pub const SECRET: [&str; 5] = [
+    "bucket.access_key_id",
+    "bucket.secret_access_key",
+    "bucket.session_token",
+    "bucket.account_key",
+    "bucket.sas_token",
 ];
 
 /// Everything that can be configured.
@@ -186,88 +197,6 @@ impl Store {
     }
 }
 
-/// The object store that has blocks and manifest; where there is none, they are in the data
-/// directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Bucket {
-    /// Bucket and prefix: `s3://bucket/prefix`. Empty: none.
-    pub url: String,
-    /// Another address than the cloud's own. Empty: none.
-    pub endpoint: String,
-    /// The region of a bucket of S3. Empty: as the environment says.
-    pub region: String,
-    /// How long one attempt of a request may take.
-    pub timeout: Wait,
-    /// How long a request is tried again.
-    pub retry: Wait,
-    /// How often what other processes have changed is looked for.
-    pub poll: Wait,
-    /// How long blocks stay that are in use no more, as queries of other processes may read them.
-    pub grace: Wait,
-    /// Requests under way at a time; others wait.
-    pub requests_max: u32,
-    /// Of a hundred reads so many may be sent a second time.
-    pub hedge_percent_max: u8,
-}
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            endpoint: String::new(),
-            region: String::new(),
-            timeout: Wait::secs(10),
-            retry: Wait::secs(30),
-            poll: Wait::secs(30),
-            grace: Wait::secs(900),
-            requests_max: 64,
-            hedge_percent_max: 5,
-        }
-    }
-}
-
-/// A data directory keeps the URL of its bucket in a short file.
-const BUCKET_URL_MAX: usize = 200;
-
-impl Bucket {
-    /// The URL and how the bucket is reached; nothing where there is none.
-    #[must_use]
-    pub fn settings(&self) -> Option<(&str, objects::Settings)> {
-        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let settings = objects::Settings {
-            endpoint: some(&self.endpoint),
-            region: some(&self.region),
-            timeout: self.timeout.0,
-            retry: self.retry.0,
-            limits: objects::Limits {
-                requests_max: self.requests_max as usize,
-                hedge_percent_max: self.hedge_percent_max,
-            },
-        };
-        (!self.url.is_empty()).then_some((self.url.as_str(), settings))
-    }
-
-    fn check(&self, faults: &mut Faults) {
-        faults.check_range("bucket.timeout", self.timeout, Wait::millis(100)..=Wait::secs(300));
-        faults.check_range("bucket.retry", self.retry, Wait::millis(0)..=Wait::secs(280));
-        let day = Wait::secs(86_400);
-        faults.check_range("bucket.poll", self.poll, Wait::millis(100)..=Wait::secs(3_600));
-        faults.check_range("bucket.grace", self.grace, Wait::secs(0)..=day);
-        faults.check_range("bucket.requests_max", self.requests_max, 1..=1024);
-        faults.check_range("bucket.hedge_percent_max", self.hedge_percent_max, 0..=100);
-        let Some((url, settings)) = self.settings() else { return };
-        let shown = tree::shown(&Value::String(url.to_owned()));
-        if url.len() > BUCKET_URL_MAX {
-            let accepted = format!("a URL of at most {BUCKET_URL_MAX} bytes");
-            faults.push("bucket.url", shown, accepted);
-        } else if let Err(fault) = objects::check(url, &settings) {
-            let accepted = format!("a bucket such as s3://bucket/prefix ({fault})");
-            faults.push("bucket.url", shown, accepted);
-        }
-    }
-}
-
 /// The cores that we may use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -344,7 +273,7 @@ impl Config {
     /// Everything that is wrong, each with its key.
     pub fn load(sources: &Sources, detect: &dyn Fn(&Path) -> Budget) -> Result<Loaded, Faults> {
         let mut faults = Faults::default();
-        let mut tree = Tree::new(Self::defaults());
+        let mut tree = Tree::new(Self::defaults(), &SECRET);
         tree.apply(
             sources.entries(&mut faults),
             sources,

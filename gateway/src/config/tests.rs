@@ -1,5 +1,7 @@
 //! The configuration as people write it, right and wrong.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn machine(_: &Path) -> Budget {
@@ -180,6 +182,62 @@ fn what_came_in_by_expansion_is_used_and_never_printed() {
         told[0].starts_with("log.level: *** (from ") && !told[0].contains("s3cr3t"),
         "{told:?}"
     );
+}
+
+#[test]
+fn credentials_are_never_printed_however_they_are_given() {
+    let file = "bucket: {url: 's3://b/x', access_key_id: hidden-id}\n";
+    let env = [("TRACEWEIR__BUCKET__SECRET_ACCESS_KEY", "hidden-key")];
+    let loaded = load(file, &env, &["bucket.session_token=12345678"]).unwrap();
+    let Bucket { access_key_id, secret_access_key, session_token, .. } = &loaded.config.bucket;
+    assert_eq!(access_key_id.reveal(), Some("hidden-id"));
+    assert_eq!(secret_access_key.reveal(), Some("hidden-key"));
+    assert_eq!(session_token.reveal(), Some("12345678"));
+    let rows = loaded.rows().into_iter().map(|(key, value, _)| format!("{key}={value}\n"));
+    let printed = loaded.yaml().unwrap() + &rows.collect::<String>();
+    let printed = printed + &format!("{:?}", loaded.config);
+    assert!(!printed.contains("hidden") && !printed.contains("12345678"), "{printed}");
+    let told = faults("bucket: {url: 's3://b/x', account_key: {hidden: 1}}\n", &[], &[]);
+    assert!(!told.join("\n").contains("hidden"), "{told:?}");
+}
+
+#[test]
+fn credentials_have_to_go_together_and_with_the_bucket() {
+    let file = "\
+bucket:
+  url: gs://b/x
+  secret_access_key: hidden
+  session_token: hidden
+  account_key: hidden
+  sas_token: hidden
+  account: ''
+";
+    let told = faults(file, &[], &["bucket.access_key_id="]).join("\n");
+    for expected in [
+        "bucket.secret_access_key: *** is not accepted, expected bucket.access_key_id beside it",
+        "bucket.session_token: *** is not accepted, expected bucket.access_key_id and its key",
+        "bucket.account_key: *** is not accepted, expected bucket.account beside it",
+        "bucket.sas_token: *** is not accepted, expected either it or bucket.account_key",
+    ] {
+        assert!(told.contains(expected), "{expected}\nnot in {told}");
+    }
+    let told = faults("bucket: {url: 's3://b/x', account: a}\n", &[], &[]).join("\n");
+    assert!(told.contains("bucket.account: set, with s3:// is not accepted"), "{told}");
+}
+
+/// A key that is a secret is one of those that are never printed.
+#[test]
+fn every_secret_is_in_the_table() {
+    let mut config = Config::default();
+    let secret = || model::Secret::new("x");
+    let bucket = &mut config.bucket;
+    (bucket.access_key_id, bucket.secret_access_key) = (secret(), secret());
+    (bucket.session_token, bucket.account_key, bucket.sas_token) = (secret(), secret(), secret());
+    let written = serde_json::to_value(&config).unwrap();
+    let leaves = tree::leaves(&written).into_iter();
+    let secrets = leaves.filter(|(_, value)| **value == "***").map(|(key, _)| key);
+    let table = SECRET.map(str::to_owned);
+    assert_eq!(secrets.collect::<BTreeSet<_>>(), BTreeSet::from(table));
 }
 
 #[test]

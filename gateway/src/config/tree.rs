@@ -21,16 +21,18 @@ pub struct Tree {
     pub origins: BTreeMap<String, Origin>,
     /// Keys whose values are never printed.
     pub secrets: Vec<String>,
+    /// Those of which that is known beforehand.
+    always: &'static [&'static str],
 }
 
 /// Whether a whole tree is a configuration; else what is wrong with it.
 pub type Fits<'a> = &'a dyn Fn(&Value) -> Result<(), String>;
 
 impl Tree {
-    /// A tree of nothing but defaults.
+    /// A tree of nothing but defaults. `always` are keys whose values are never printed.
     #[must_use]
-    pub fn new(defaults: Value) -> Self {
-        Self { value: defaults, origins: BTreeMap::new(), secrets: Vec::new() }
+    pub fn new(defaults: Value, always: &'static [&'static str]) -> Self {
+        Self { value: defaults, origins: BTreeMap::new(), secrets: Vec::new(), always }
     }
 
     /// Puts the entries over the tree, later ones over earlier ones; what does not fit is noted
@@ -60,6 +62,7 @@ impl Tree {
         fits: Fits<'_>,
         faults: &mut Faults,
     ) {
+        leaf.secret |= self.always.contains(&leaf.key.as_str());
         if let Err(fault) = expand(&mut leaf, sources) {
             faults.push(
                 &leaf.key,
@@ -102,7 +105,9 @@ impl Tree {
     #[must_use]
     pub fn printable(&self) -> Value {
         let mut value = self.value.clone();
-        for key in &self.secrets {
+        // An empty one is none, and says so.
+        let is_set = |key: &&String| get(&self.value, key).is_some_and(|value| value != "");
+        for key in self.secrets.iter().filter(is_set) {
             set(&mut value, key, Value::String("***".to_owned()));
         }
         value

@@ -10,6 +10,7 @@ pub mod id;
 pub mod json;
 pub mod metric;
 pub mod otlp;
+pub mod secret;
 pub mod tenant;
 pub mod time;
 pub mod unit;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use batch::Batch;
 pub use id::{SpanId, TraceId};
+pub use secret::Secret;
 pub use tenant::TenantId;
 pub use time::{Clock, Nanos, TimeRange};
 pub use unit::{ByteSize, Fault, Faults, Wait};

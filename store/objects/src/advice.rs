@@ -28,7 +28,8 @@ pub(super) fn told(fault: &Fault) -> io::Error {
     io::Error::new(kind, said(fault))
 }
 
-/// What a fault says, down to its first cause: that a connection was refused stands at the bottom.
+/// What a fault says in one line, down to its first cause: that a connection was refused stands at
+/// the bottom.
 fn said(fault: &Fault) -> String {
     let mut text = fault.to_string();
     let mut cause = fault.source();
@@ -40,7 +41,7 @@ fn said(fault: &Fault) -> String {
         }
         cause = fault.source();
     }
-    text.chars().take(SAID_CHARS_MAX).collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SAID_CHARS_MAX).collect()
 }
 
 /// What is looked for in what was said, the likeliest cause first, and what to do about it.
@@ -48,9 +49,10 @@ const ADVICE: &[(&[&str], &str)] = &[
     (
         // The addresses that machines of a cloud ask who they are.
         &["169.254.169.254", "169.254.170.2", "metadata.google.internal"],
-        "no credentials: neither the environment nor a file that it names has any, and this machine \
-         has no identity that may be asked for; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
-         GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+        "no credentials: neither bucket.* nor the environment nor a file that it names has any, and \
+         this machine has no identity that may be asked for; set bucket.access_key_id and \
+         bucket.secret_access_key (S3), bucket.account and bucket.account_key (Azure), or \
+         bucket.service_account_file (Google)",
     ),
     (
         &["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"],
@@ -83,8 +85,9 @@ const ADVICE: &[(&[&str], &str)] = &[
             "AuthenticationFailed",
             "invalid_grant",
         ],
-        "the key or its secret is wrong: compare them with what the cloud says, and whether they are of \
-         this endpoint",
+        "the key or its secret is wrong: compare bucket.access_key_id and bucket.secret_access_key \
+         (S3), bucket.account and bucket.account_key (Azure), or what the environment has instead, with \
+         what the cloud says",
     ),
     (
         &["A header you provided implies functionality that is not implemented"],
@@ -135,12 +138,12 @@ mod tests {
     #[test]
     fn people_are_told_what_to_do() {
         for (text, word) in [
-            ("PUT http://169.254.169.254/latest/api/token", "AWS_ACCESS_KEY_ID"),
+            ("PUT http://169.254.169.254/latest/api/token", "bucket.access_key_id"),
             ("<Code>NoSuchBucket</Code>", "bucket.url"),
             ("<Code>RequestTimeTooSkewed</Code>", "clock"),
             ("<Code>AuthorizationHeaderMalformed</Code>", "bucket.region"),
             ("<Code>SignatureDoesNotMatch</Code>", "wrong"),
-            ("<Code>AuthenticationFailed</Code>", "wrong"),
+            ("<Code>AuthenticationFailed</Code>", "bucket.account_key"),
             ("dns error: no record found", "bucket.endpoint"),
         ] {
             let advice = advice("create", &fault(text));

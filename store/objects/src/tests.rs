@@ -114,6 +114,7 @@ fn what_cannot_be_a_bucket_says_why() {
     let settings = Settings {
         endpoint: Some("http://127.0.0.1:9".to_owned()),
         region: Some("us-east-1".to_owned()),
+        is_path_style: true,
         timeout: std::time::Duration::from_millis(200),
         retry: std::time::Duration::from_millis(1),
         ..Settings::default()
@@ -184,4 +185,50 @@ fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn credentials_are_taken_as_they_are_given_and_checked() {
+    let settings = Settings {
+        access_key_id: model::Secret::new("id"),
+        secret_access_key: model::Secret::new("key"),
+        account: Some("account".to_owned()),
+        account_key: model::Secret::new("no base64!"),
+        service_account_file: Some("/nonexistent/account.json".to_owned()),
+        ..Settings::default()
+    };
+    assert!(check("s3://bucket/x", &settings).is_ok());
+    // What cannot be a key, or be read, is told before anybody is asked.
+    let why = check("az://container/x", &settings).unwrap_err().to_string();
+    assert!(!why.contains("no base64!"), "{why}");
+    let why = check("gs://bucket/x", &settings).unwrap_err().to_string();
+    assert!(why.contains("/nonexistent/account.json"), "{why}");
+    let settings = Settings {
+        account: Some("account".to_owned()),
+        sas_token: model::Secret::new("?sv=2021-10-04&sig=x"),
+        ..Settings::default()
+    };
+    assert!(check("az://container/x", &settings).is_ok());
+    assert!(!format!("{settings:?}").contains("sig=x"));
+}
+
+#[test]
+fn a_bucket_may_stand_in_the_path_or_in_the_host() {
+    let shown = |is_path_style| {
+        let settings = Settings {
+            endpoint: Some("https://localhost.invalid:9000".to_owned()),
+            access_key_id: model::Secret::new("id"),
+            secret_access_key: model::Secret::new("key"),
+            is_path_style,
+            timeout: std::time::Duration::from_millis(500),
+            ..Settings::default()
+        };
+        let bucket = Bucket::open("s3://traces/x", &settings).unwrap();
+        bucket.open("blocks/t/1").unwrap_err().to_string()
+    };
+    assert!(shown(true).contains("https://localhost.invalid:9000/traces/x/blocks/t/1"));
+    assert!(shown(false).contains("https://traces.localhost.invalid:9000/x/blocks/t/1"));
+    let settings =
+        Settings { endpoint: Some("http://127.0.0.1:9".to_owned()), ..Settings::default() };
+    assert!(check("s3://traces/x", &settings).is_err(), "an address takes no name before it");
 }
