@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 import pytest
-from harness.buckets import Bucket
 from harness.known import SPANS_PER_TRACE, Known
 from harness.wait import until
 
@@ -22,18 +21,12 @@ POINTS += ["compact.committed", "compact.shown", "seal.written", "seal.shown", "
 TRACES = 5
 
 
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    with Bucket("rivals", tmp_path_factory.mktemp("moto")) as bucket:
-        yield bucket
-
-
 class Rival:
     """A process, and who sends to it."""
 
-    def __init__(self, number, bucket, new_gateway):
+    def __init__(self, number, count, bucket, new_gateway):
         settings = {
-            **bucket.settings("one"),
+            **bucket.settings(f"rivals-{count}"),
             "bucket.poll": "1s",
             "bucket.grace": "5s",
             "l0.window": "0s",
@@ -106,7 +99,7 @@ def metric(gateway, name):
 
 @pytest.mark.parametrize("count", [2, 4] if KILLS > 8 else [2])
 def test_rivals_lose_nothing_and_double_nothing(bucket, new_gateway, count):
-    rivals = [Rival(number + 10 * count, bucket, new_gateway) for number in range(count)]
+    rivals = [Rival(number + 10 * count, count, bucket, new_gateway) for number in range(count)]
     with ThreadPoolExecutor(count) as pool:
         for done in [pool.submit(rival.run, KILLS // count) for rival in rivals]:
             done.result()
@@ -122,14 +115,14 @@ def test_rivals_lose_nothing_and_double_nothing(bucket, new_gateway, count):
     compactions = sum(metric(rival.gateway, "traceweir_store_compactions_total") for rival in rivals)
     followed = sum(metric(rival.gateway, "traceweir_store_followed_total") for rival in rivals)
     assert followed > 0
-    names = [name.rsplit("/", 1)[-1] for name in bucket.names("one/manifest/")]
+    names = [name.rsplit("/", 1)[-1] for name in bucket.names(f"rivals-{count}/manifest/")]
     entries = sorted(int(name) for name in names if name.isdigit())
     assert entries == list(range(entries[0], entries[-1] + 1)), "the manifest has a gap"
 
     # What is in use no more goes, what no entry names as well: orphans of those that were killed, by their next start.
     def none_left():
         named = metric(rivals[0].gateway, "traceweir_store_blocks")
-        there = len([name for name in bucket.names("one/blocks/") if name.endswith(".parquet")])
+        there = len([name for name in bucket.names(f"rivals-{count}/blocks/") if name.endswith(".parquet")])
         return there == named
 
     until("blocks that nobody needs to go", 90, none_left)

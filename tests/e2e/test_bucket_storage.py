@@ -7,18 +7,10 @@ import urllib.request
 
 import pyarrow.dataset
 import pyarrow.fs
-import pytest
-from harness.buckets import KEYS, Bucket
 from harness.known import Known
 from harness.wait import until
 
 TRACES = 40
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    with Bucket("storage", tmp_path_factory.mktemp("moto")) as bucket:
-        yield bucket
 
 
 def send(gateway, known, traces=TRACES):
@@ -78,19 +70,19 @@ def test_an_outage_past_the_budget_pushes_back_and_all_catches_up(bucket, new_ga
     gateway.stop()
 
 
-def test_a_copy_of_the_objects_is_a_backup(bucket, new_gateway):
-    gateway, known = new_gateway(**bucket.settings("original")).start(), Known(12)
+def test_a_copy_of_the_objects_is_a_backup(s3, new_gateway):
+    gateway, known = new_gateway(**s3.settings("original")).start(), Known(12)
     for _ in range(3):
         send(gateway, known)
         gateway.post("admin", "/flush?level=l1")
     # Blocks, the manifest, and what became a block meanwhile.
-    bucket.copy("original/blocks/", "copy/blocks/")
+    s3.copy("original/blocks/", "copy/blocks/")
     send(gateway, known)
     gateway.post("admin", "/flush?level=l1")
-    bucket.copy("original/manifest/", "copy/manifest/")
-    bucket.copy("original/blocks/", "copy/blocks/")
+    s3.copy("original/manifest/", "copy/manifest/")
+    s3.copy("original/blocks/", "copy/blocks/")
     gateway.stop()
-    restored = new_gateway(**bucket.settings("copy")).start()
+    restored = new_gateway(**s3.settings("copy")).start()
     assert search(restored) == (4 * TRACES, None)
     # It is one to go on with.
     send(restored, known)
@@ -99,20 +91,20 @@ def test_a_copy_of_the_objects_is_a_backup(bucket, new_gateway):
     restored.stop()
 
 
-def test_others_read_the_objects_where_they_are(bucket, new_gateway):
-    gateway, known = new_gateway(**bucket.settings("open")).start(), Known(13)
+def test_others_read_the_objects_where_they_are(s3, new_gateway):
+    gateway, known = new_gateway(**s3.settings("open")).start(), Known(13)
     for _ in range(2):
         send(gateway, known)
         gateway.post("admin", "/flush?level=l1")
     gateway.stop()
     files = pyarrow.fs.S3FileSystem(
-        access_key=KEYS["AWS_ACCESS_KEY_ID"],
-        secret_key=KEYS["AWS_SECRET_ACCESS_KEY"],
-        region=KEYS["AWS_REGION"],
-        endpoint_override=f"127.0.0.1:{bucket.door.port}",
+        access_key=s3.key["access_key_id"],
+        secret_key=s3.key["secret_access_key"],
+        region="us-east-1",
+        endpoint_override=f"127.0.0.1:{s3.door.port}",
         scheme="http",
     )
-    blocks = pyarrow.dataset.dataset(f"{bucket.name}/open/blocks/default", filesystem=files, format="parquet")
+    blocks = pyarrow.dataset.dataset(f"{s3.name}/open/blocks/default", filesystem=files, format="parquet")
     assert blocks.count_rows() == known.truth["spans"]
     errors = blocks.count_rows(filter=pyarrow.dataset.field("status_code") == 2)
     assert errors == known.truth["errors"]

@@ -4,19 +4,12 @@ import os
 import subprocess
 
 import pytest
-from harness.buckets import Bucket
 from harness.proxy import Proxy, refusal
 
 
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory):
-    with Bucket("probed", tmp_path_factory.mktemp("moto")) as bucket:
-        yield bucket
-
-
 @pytest.fixture
-def proxy(bucket):
-    with Proxy(bucket.port) as proxy:
+def proxy(s3):
+    with Proxy(s3.port) as proxy:
         yield proxy
 
 
@@ -27,12 +20,6 @@ def probe(directory, settings):
         command += ["--set", f"{key}={value}"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return ended.returncode, ended.stdout + ended.stderr
-
-
-def behind(bucket, proxy, prefix="probe", **changed):
-    """The settings of the bucket behind a proxy."""
-    settings = {**bucket.settings(prefix), "bucket.endpoint": f"http://127.0.0.1:{proxy.port}"}
-    return {**settings, **{key.replace("__", "."): value for key, value in changed.items()}}
 
 
 def test_a_directory_alone(tmp_path):
@@ -47,21 +34,34 @@ def test_a_directory_that_may_not_be_written(tmp_path):
     assert code == 2 and "FAILED  write an object" in said, said
 
 
-def test_a_bucket_that_is_well(bucket, proxy, tmp_path):
-    code, said = probe(tmp_path / "data", behind(bucket, proxy))
+def test_a_bucket_that_is_well(bucket, tmp_path):
+    code, said = probe(tmp_path / "data", bucket.settings("probe"))
     assert code == 0 and said.count("  ok  ") == 16, said
     assert bucket.names("probe/") == []
 
 
-def test_a_bucket_that_is_not_there(bucket, proxy, tmp_path):
-    code, said = probe(tmp_path / "data", behind(bucket, proxy, bucket__url="s3://nobody-has-it/x"))
+def test_a_bucket_that_is_not_there(bucket, tmp_path):
+    settings = {**bucket.settings("probe"), "bucket.url": f"{bucket.scheme}://nobody-has-it/x"}
+    code, said = probe(tmp_path / "data", settings)
     assert code == 2 and "there is no such bucket" in said, said
 
 
 def test_an_address_where_nobody_answers(bucket, tmp_path):
-    settings = {**bucket.settings("probe"), "bucket.endpoint": "http://127.0.0.1:1"}
-    code, said = probe(tmp_path / "data", settings)
+    code, said = probe(tmp_path / "data", bucket.settings("probe", port=1))
     assert code == 2 and "nobody answers there" in said, said
+
+
+def test_a_key_that_is_wrong(azure, tmp_path):
+    """moto takes any key."""
+    settings = {**azure.settings("probe"), "bucket.account_key": "AAAA" + azure.key[4:]}
+    code, said = probe(tmp_path / "data", settings)
+    assert code == 2 and "the key or its secret is wrong" in said, said
+    command = [os.environ["TRACEWEIR_BIN"], "serve", "--data", str(tmp_path / "data")]
+    command += [flag for key, value in settings.items() for flag in ("--set", f"{key}={value}")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 1 and "the key or its secret is wrong" in said, said
+    assert settings["bucket.account_key"] not in said
 
 
 def _is_delete(request):
@@ -83,19 +83,19 @@ def _is_list(request):
         (lambda _: True, "AuthorizationHeaderMalformed", "write an object", "set bucket.region"),
     ],
 )
-def test_what_a_bucket_refuses_is_told(bucket, proxy, tmp_path, refuses, code, step, advice):
+def test_what_a_bucket_refuses_is_told(s3, proxy, tmp_path, refuses, code, step, advice):
     proxy.script = lambda request, forward: refusal(403, code) if refuses(request) else forward()
-    exit_code, said = probe(tmp_path / "data", behind(bucket, proxy, step))
+    exit_code, said = probe(tmp_path / "data", s3.settings(step, proxy.port))
     assert exit_code == 2 and f"FAILED  {step}" in said and advice in said, said
     # What was written is removed all the same, where that is allowed.
-    assert bool(bucket.names(f"{step}/")) == (refuses is _is_delete), said
+    assert bool(s3.names(f"{step}/")) == (refuses is _is_delete), said
 
 
-def test_a_store_that_keeps_no_condition_is_not_used(bucket, proxy, tmp_path):
+def test_a_store_that_keeps_no_condition_is_not_used(s3, proxy, tmp_path):
     def forgets(request, forward):
-        request.headers.pop("if-none-match", None)
+        request.headers = {key: value for key, value in request.headers.items() if key.lower() != "if-none-match"}
         return forward()
 
     proxy.script = forgets
-    code, said = probe(tmp_path / "data", behind(bucket, proxy))
+    code, said = probe(tmp_path / "data", s3.settings("probe", proxy.port))
     assert code == 2 and "FAILED  race for one name" in said and "it cannot be used" in said, said

@@ -11,13 +11,15 @@ from harness.readers import READERS, TOGETHER, parents_with_duckdb, plain, total
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "block-format.md"
 SEED = 20
+# One L0 file, and blocks when they are asked for; little memory for a merge, so that the large one has several
+# row groups.
+SETTINGS = {"l0.window": "1h", "l0.merge_bytes_max": "16MiB", "head.seal.rows": "100000"}
 
 
 @pytest.fixture(scope="module")
 def written(new_gateway):
     """What was sent, and the files of it: blocks that differ in their columns, and an L0 file."""
-    # Little memory for a merge, so that the large block has several row groups.
-    gateway, known = new_gateway(l0__window="1h", l0__merge_bytes_max="16MiB").start(), Known(SEED)
+    gateway, known = new_gateway(**SETTINGS).start(), Known(SEED)
 
     def send(requests, traces, key):
         for _ in range(requests):
@@ -32,7 +34,7 @@ def written(new_gateway):
     gateway.post("admin", "/flush?level=l0")
     gateway.stop()
     l0 = sorted((gateway.directory / "l0").glob("*.parquet"))
-    blocks = sorted((gateway.directory / "blocks").glob("*/*.parquet"))
+    blocks = gateway.blocks()
     assert len(l0) == 1 and len(blocks) >= 3, (l0, blocks)
     return known, l0, blocks
 

@@ -83,6 +83,7 @@ const ADVICE: &[(&[&str], &str)] = &[
             "SignatureDoesNotMatch",
             "InvalidToken",
             "AuthenticationFailed",
+            "failed to authenticate the request",
             "invalid_grant",
         ],
         "the key or its secret is wrong: compare bucket.access_key_id and bucket.secret_access_key \

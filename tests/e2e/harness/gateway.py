@@ -20,8 +20,10 @@ STOP_SECONDS = 15
 class Gateway:
     """`start`, `stop` (SIGTERM), `kill` (-9); a restart keeps the directory and the ports."""
 
-    def __init__(self, directory, settings=None, logs=None):
+    def __init__(self, directory, settings=None, logs=None, bucket=None):
         self.directory = Path(directory)
+        # (bucket, prefix) where the blocks are in one.
+        self.bucket = bucket
         # Elsewhere where the directory is on a disk that fills or goes away.
         self.logs = Path(logs or self.directory.parent)
         self.settings = dict(settings or {})
@@ -91,6 +93,17 @@ class Gateway:
                                          {"Content-Type": "application/x-protobuf"}, method="POST")
         with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.read()
+
+    def blocks(self):
+        """The files of all blocks; from a bucket, copies of them."""
+        if self.bucket is None:
+            return sorted((self.directory / "blocks").glob("*/*.parquet"))
+        bucket, prefix = self.bucket
+        copies = []
+        for number, name in enumerate(bucket.names(f"{prefix}/blocks/")):
+            copies.append(self.logs / f"block-{number}.parquet")
+            copies[-1].write_bytes(bucket.read(name))
+        return copies
 
     def tail(self, lines=60):
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])

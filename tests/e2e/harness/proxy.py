@@ -18,6 +18,11 @@ class Request:
     body: bytes
 
     @property
+    def condition(self):
+        """Whether the name has to be free."""
+        return any(key.lower() == "if-none-match" for key in self.headers)
+
+    @property
     def query(self):
         return parse_qs(urlsplit(self.path).query, keep_blank_values=True)
 
