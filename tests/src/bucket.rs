@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,13 +28,22 @@ const STEP: Nanos = Nanos::from_secs(36);
 /// Spans of a trace.
 pub const SPANS: u64 = 25;
 
-/// A clock that stands still, an hour after the first block.
+/// When blocks are looked at: an hour after the first one begins.
+const LATER: Nanos = BEGIN.plus(Nanos::from_secs(3_600));
+
+/// A clock that stands still: where a block is written at its time, else later.
 #[derive(Debug)]
-struct Still;
+struct Still(AtomicU64);
+
+impl Default for Still {
+    fn default() -> Self {
+        Self(AtomicU64::new(LATER.0))
+    }
+}
 
 impl Clock for Still {
     fn now(&self) -> Nanos {
-        BEGIN.plus(Nanos::from_secs(3_600))
+        Nanos(self.0.load(Ordering::Relaxed))
     }
     fn monotonic(&self) -> Nanos {
         Nanos(1)
@@ -130,6 +140,7 @@ pub struct World {
     pub bucket: Arc<objects::Stats>,
     /// The cache, where there is one.
     pub cache: Option<Arc<Hybrid>>,
+    clock: Arc<Still>,
 }
 
 impl World {
@@ -155,10 +166,12 @@ impl World {
         let bucket = Bucket::new(objects, "p".into(), "memory".to_owned()).expect("threads");
         let stats = Arc::clone(bucket.stats());
         let bucket: Arc<dyn Backend> = Arc::new(bucket);
+        let clock = Arc::new(Still::default());
         let cache = cache.map(|config| {
             let bucket = Arc::clone(&bucket);
             Arc::new(
-                Hybrid::open(bucket, config, &dir.join("cache"), Arc::new(Still)).expect("a cache"),
+                Hybrid::open(bucket, config, &dir.join("cache"), Arc::new(Still::default()))
+                    .expect("a cache"),
             )
         });
         let backend = match &cache {
@@ -172,19 +185,22 @@ impl World {
         // The blocks are to stay as they are, and requests are those of queries.
         let mut config = config.clone();
         config.compaction.enabled = false;
-        let opened =
-            Store::open_with(disk, &data, Some(shared), &config, Arc::new(Still), || Ok(7));
+        let still: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let opened = Store::open_with(disk, &data, Some(shared), &config, still, || Ok(7));
         let store = opened.expect("a store");
         store.replay().expect("a log that is whole");
-        Self { store, bucket: stats, cache }
+        Self { store, bucket: stats, cache, clock }
     }
 
     /// Adds a block of so many traces.
     pub fn block(&self, block: u64, traces: u64) {
+        let received_at = BEGIN.plus(Nanos((block + 1) * STEP.0));
+        // What seems to have waited for an hour would be sealed at once, in as many files.
+        self.clock.0.store(received_at.0, Ordering::Relaxed);
         for trace in 0..traces {
             let append = || Append {
                 tenant: TenantId::single(),
-                received_at: BEGIN.plus(Nanos((block + 1) * STEP.0)),
+                received_at,
                 body: Bytes::from(request(block, trace, traces)),
             };
             while let Err(error) = self.store.append(append()) {
@@ -193,6 +209,7 @@ impl World {
             }
         }
         self.store.flush(Level::L1).expect("it is merged");
+        self.clock.0.store(LATER.0, Ordering::Relaxed);
     }
 
     /// Waits until the cache has written what it took for the disk.
