@@ -4,7 +4,6 @@ use std::io;
 use std::ops::Range;
 
 use bytes::Bytes;
-use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use store::disk::File;
 
@@ -29,11 +28,6 @@ impl Object {
     }
 }
 
-/// Nothing is changed in an object.
-fn fixed() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "an object cannot be changed")
-}
-
 impl File for Object {
     fn len(&self) -> io::Result<u64> {
         Ok(self.len)
@@ -45,50 +39,43 @@ impl File for Object {
             return Ok(0);
         }
         let bytes = self.client.read(&self.path, offset..end).map_err(|fault| told(&fault))?;
-        // It has as many: an answer that is cut short is no end of the object.
-        let part = buffer.get_mut(..bytes.len()).filter(|part| part.len() as u64 == end - offset);
-        let part = part.ok_or_else(|| {
-            let length = format!("{} bytes were sent of {}", bytes.len(), end - offset);
-            io::Error::new(io::ErrorKind::UnexpectedEof, length)
-        })?;
-        part.copy_from_slice(&bytes);
+        whole(&(offset..end), &bytes)?;
+        for (to, from) in buffer.iter_mut().zip(&bytes) {
+            *to = *from;
+        }
         Ok(bytes.len())
     }
 
     fn read_ranges(&self, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
-        let Client { objects, stats, .. } = &self.client;
         let within = |range: &Range<u64>| range.start.min(self.len)..range.end.min(self.len);
         let ranges: Vec<_> = ranges.iter().map(within).collect();
-        stats.gets.add(ranges.len() as u64);
-        // At most ten at a time; those that touch are one.
-        let get = |range| objects.get_range(&self.path, range);
-        let read = self.client.ask(object_store::coalesce_ranges(&ranges, get, 0));
-        let read = read.map_err(io::Error::other)?;
-        stats.read_bytes.add(read.iter().map(|bytes| bytes.len() as u64).sum());
-        Ok(read)
+        // Those that follow each other are one request.
+        let runs: Vec<&[Range<u64>]> = ranges.chunk_by(|a, b| a.end == b.start).collect();
+        let asked: Vec<_> =
+            runs.iter().filter_map(|run| Some(run.first()?.start..run.last()?.end)).collect();
+        let read = self.client.read_all(&self.path, &asked).map_err(|fault| told(&fault))?;
+        asked.iter().zip(&read).try_for_each(|(range, bytes)| whole(range, bytes))?;
+        let mut parts = Vec::with_capacity(ranges.len());
+        for (run, mut bytes) in runs.into_iter().zip(read) {
+            for range in run {
+                let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+                parts.push(bytes.split_to(len.min(bytes.len())));
+            }
+        }
+        Ok(parts)
     }
 
     fn gap_bytes(&self) -> u64 {
         GAP_BYTES
     }
+}
 
-    fn write_at(&self, _bytes: &[u8], _offset: u64) -> io::Result<()> {
-        Err(fixed())
+/// Insists on as many bytes as were asked for: an answer that is cut short is no end of the object.
+fn whole(range: &Range<u64>, bytes: &Bytes) -> io::Result<()> {
+    let asked = range.end - range.start;
+    if bytes.len() as u64 == asked {
+        return Ok(());
     }
-
-    fn allocate(&self, _len: u64) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn lock(&self) -> io::Result<bool> {
-        Err(fixed())
-    }
+    let length = format!("{} bytes were sent of {asked}", bytes.len());
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, length))
 }

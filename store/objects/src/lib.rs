@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use model::Nanos;
 use model::metric::{Counter, Gauge};
 use object_store::path::Path;
@@ -85,6 +85,8 @@ pub struct Stats {
     pub written_bytes: Counter,
 }
 
+/// Ranges of one object that are read at a time.
+const RANGES_AT_ONCE: usize = 10;
 /// Threads that drive requests.
 const THREADS: usize = 2;
 
@@ -144,11 +146,15 @@ impl Client {
         &self,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> object_store::Result<T> {
-        use object_store::Error::{AlreadyExists, NotFound};
-        let answer = self.handle.block_on(async {
+        self.note(self.handle.block_on(async {
             let _in_flight = self.begin().await;
             request.await
-        });
+        }))
+    }
+
+    /// Counts what came to nothing.
+    fn note<T>(&self, answer: object_store::Result<T>) -> object_store::Result<T> {
+        use object_store::Error::{AlreadyExists, NotFound};
         if !matches!(answer, Ok(_) | Err(AlreadyExists { .. } | NotFound { .. })) {
             self.stats.failed.inc();
         }
@@ -167,8 +173,21 @@ impl Client {
         InFlight::new(&self.stats, permit)
     }
 
-    /// Reads a range of an object; a second time where that takes longer than it does.
+    /// Reads a range of an object.
     fn read(&self, path: &Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        self.note(self.handle.block_on(self.fetch(path, range)))
+    }
+
+    /// Reads ranges of an object, several at a time.
+    fn read_all(&self, path: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
+        let fetches = ranges.iter().map(|range| self.fetch(path, range.clone()));
+        let fetches = stream::iter(fetches).buffered(RANGES_AT_ONCE);
+        self.note(self.handle.block_on(fetches.try_collect()))
+    }
+
+    /// Reads a range of an object; a second time where that takes longer than it does.
+    async fn fetch(&self, path: &Path, range: Range<u64>) -> object_store::Result<Bytes> {
+        let _in_flight = self.begin().await;
         let get = || {
             self.stats.gets.inc();
             self.objects.get_range(path, range.clone())
@@ -184,7 +203,7 @@ impl Client {
                 get.await
             })
         };
-        let (bytes, won) = self.ask(self.hedge.first(range.end - range.start, get(), second))?;
+        let (bytes, won) = self.hedge.first(range.end - range.start, get(), second).await?;
         if won == Won::Second {
             self.stats.hedges_won.inc();
         }

@@ -180,6 +180,38 @@ fn no_more_requests_are_under_way_than_may_be() {
     assert_eq!(bucket.stats().in_flight.get(), 0);
 }
 
+#[test]
+fn ranges_are_read_in_their_order_and_several_at_a_time() {
+    let limits = Limits { requests_max: 2, ..Limits::default() };
+    let objects = Arc::new(InMemory::new());
+    let bucket =
+        Bucket::with(objects, Path::from("p"), "memory".to_owned(), limits, Arc::default());
+    let bucket = bucket.unwrap();
+    let bytes: Vec<u8> = (0..=255).collect();
+    bucket.create("a", &bytes).unwrap();
+    let file = bucket.open_known("a", 256, Nanos(0)).unwrap();
+    let ranges: Vec<_> = (0..20).map(|at| at * 13..at * 13 + 9).collect();
+    let asked = bucket.stats().gets.get();
+    let read = file.read_ranges(&ranges).unwrap();
+    for (range, read) in ranges.iter().zip(&read) {
+        let end = range.end.min(256);
+        assert_eq!(
+            read,
+            &bytes[usize::try_from(range.start).unwrap()..usize::try_from(end).unwrap()]
+        );
+    }
+    assert_eq!((read.len(), bucket.stats().gets.get() - asked), (20, 20));
+    // Those that follow each other are one.
+    let read = file.read_ranges(&[3..10, 10..40, 40..41, 50..60]).unwrap();
+    let lengths: Vec<_> = read.iter().map(Bytes::len).collect();
+    assert_eq!((lengths, bucket.stats().gets.get() - asked), (vec![7, 30, 1, 10], 22));
+    assert_eq!((read[1][0], read[2][0], read[3][0]), (10, 40, 50));
+    // It is longer than what is there: no end of the object, and no block that is damaged.
+    let file = bucket.open_known("a", 300, Nanos(0)).unwrap();
+    let fault = file.read_ranges(&[250..290, 290..295]).unwrap_err();
+    assert_eq!(fault.kind(), std::io::ErrorKind::UnexpectedEof, "{fault}");
+}
+
 /// Waits for something that another thread is about to do.
 fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
