@@ -72,7 +72,8 @@ pub struct Reader {
     leaves: Vec<Leaf>,
     /// The first row of each row group in the block, and one past the last.
     first_rows: Vec<u32>,
-    fanout: OnceLock<Fanout>,
+    /// Where the buckets of the trace index stand, and their checksums.
+    fanout: OnceLock<(Fanout, Vec<u8>)>,
     cache: Arc<Cache>,
 }
 
@@ -267,13 +268,19 @@ impl Reader {
         let Some(section) = self.directory.section(Id::TraceIndex, 0) else {
             return Err(damaged(format!("{}: it has no trace index", self.name)));
         };
-        let fanout = self.fanout()?;
-        let bucket = fanout.bucket(hash);
+        let (fanout, sums) = self.fanout()?;
+        let number = fanout.bucket(hash);
+        let bucket = fanout.place(number);
         if bucket.end > section.len as usize || bucket.start > bucket.end {
             return Err(damaged(format!("{}: trace index ends early", self.name)));
         }
         let at = section.offset + bucket.start as u64;
         let bytes = self.read_bytes(Content::TraceIndex, at, bucket.end - bucket.start)?;
+        let (sums, _) = sums.as_chunks::<4>();
+        // Files of before there were any have none.
+        if sums.get(number).is_some_and(|sum| u32::from_le_bytes(*sum) != crc32c::crc32c(&bytes)) {
+            return Err(damaged(format!("{}: checksum mismatch in the trace index", self.name)));
+        }
         let mut found = Vec::new();
         for entry in index::entries(&bytes).filter(|entry| entry.hash == index::short(hash)) {
             let place = self.place(entry.first_row, u32::from(entry.rows));
@@ -291,16 +298,17 @@ impl Reader {
         Some((count(group), first_row - range.start..end - range.start))
     }
 
-    fn fanout(&self) -> Result<&Fanout, Error> {
+    fn fanout(&self) -> Result<&(Fanout, Vec<u8>), Error> {
         if let Some(known) = self.fanout.get() {
             return Ok(known);
         }
-        // Checked as a whole once; buckets are then read one by one.
+        // Checked as a whole once; buckets are then read one by one, each with its own checksum.
         let bytes = self.needed(Id::TraceIndex, 0)?;
         let head = fanout_len(&bytes).map_err(|error| named(&self.name, &error))?;
         let head = bytes.get(..head).unwrap_or(&bytes);
         let fanout = Fanout::decode(head).map_err(|error| named(&self.name, &error))?;
-        Ok(self.fanout.get_or_init(|| fanout))
+        let sums = self.section(Id::TraceSums, 0)?.unwrap_or_default();
+        Ok(self.fanout.get_or_init(|| (fanout, sums)))
     }
 
     /// Rows of a row group as a batch of `tenant`. Rows that are a part of a trace must be read

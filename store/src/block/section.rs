@@ -45,6 +45,8 @@ pub enum Id {
     Tenants = 9,
     /// The keys of attributes that have no column, each with its row groups.
     RestKeys = 10,
+    /// The checksums of the buckets of the trace index.
+    TraceSums = 11,
     /// Reserved: counts and sketches per minute, taken before any sampling.
     Rollups = 32,
     /// Reserved: what sampling decided about the traces.
@@ -57,7 +59,7 @@ impl Id {
         match self {
             Self::Columns | Self::Resources | Self::Scopes | Self::Shapes => Content::Tables,
             Self::Summary | Self::Rollups => Content::Summary,
-            Self::TraceIndex | Self::Verdicts => Content::TraceIndex,
+            Self::TraceIndex | Self::TraceSums | Self::Verdicts => Content::TraceIndex,
             Self::Terms | Self::RestKeys => Content::Terms,
             Self::Filters => Content::Filters,
             Self::Tenants => Content::Directory,
@@ -77,6 +79,7 @@ pub const SECTIONS: &[(Id, &str)] = &[
     (Id::Filters, "filters of the values of a column that rarely repeat"),
     (Id::Tenants, "which rows of an L0 file are whose"),
     (Id::RestKeys, "the keys of attributes that have no column of their own"),
+    (Id::TraceSums, "the checksums of the buckets of the trace index"),
     (Id::Rollups, "reserved: counts and sketches per minute"),
     (Id::Verdicts, "reserved: what sampling decided"),
 ];

@@ -42,21 +42,6 @@ impl File for Bytes {
         buffer[..len].copy_from_slice(&rest[..len]);
         Ok(len)
     }
-    fn write_at(&self, _: &[u8], _: u64) -> std::io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn allocate(&self, _: u64) -> std::io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn set_len(&self, _: u64) -> std::io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn sync(&self) -> std::io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn lock(&self) -> std::io::Result<bool> {
-        unreachable!("it is only read")
-    }
 }
 
 impl Sink for Vec<u8> {

@@ -18,7 +18,7 @@ use super::section::index::{self, ENTRY_BYTES, Entry, Fanout, fanout_len};
 use super::section::terms::decode_tenants;
 use super::section::{Id, Level};
 use crate::disk::File;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 mod group;
 mod terms;
@@ -41,11 +41,29 @@ impl fmt::Display for Problem {
 pub fn verify(file: &Arc<dyn File>, name: &str) -> Vec<Problem> {
     match open(file, name) {
         Ok((reader, footer, len)) => {
-            let mut check = Check { name, problems: Vec::new() };
+            let mut check = Check { name, problems: Vec::new(), unread: None };
             check.block(&reader, &footer, len);
             check.problems
         }
         Err(error) => vec![Problem(error.to_string())],
+    }
+}
+
+/// Whether a block is what was written, read from its begin to its end.
+///
+/// # Errors
+/// What kept it from being read: then nobody knows.
+pub fn is_sound(file: &Arc<dyn File>, name: &str) -> Result<bool, Error> {
+    let mut check = Check { name, problems: Vec::new(), unread: None };
+    match open(file, name) {
+        Ok((reader, footer, len)) => check.block(&reader, &footer, len),
+        Err(error) => {
+            check.keep::<()>(Err(error));
+        }
+    }
+    match check.unread {
+        Some(error) => Err(error),
+        None => Ok(check.problems.is_empty()),
     }
 }
 
@@ -63,6 +81,8 @@ fn open(file: &Arc<dyn File>, name: &str) -> Result<(Reader, Footer, u64), Error
 struct Check<'c> {
     name: &'c str,
     problems: Vec<Problem>,
+    /// The first thing that could not be read: nobody knows whether it is damaged.
+    unread: Option<Error>,
 }
 
 impl Check<'_> {
@@ -80,6 +100,9 @@ impl Check<'_> {
                     .strip_prefix(self.name)
                     .map_or(&*text, |rest| rest.strip_prefix(": ").unwrap_or(rest));
                 self.tell(text);
+                if error.kind() != Kind::Corrupt {
+                    self.unread.get_or_insert(error);
+                }
                 None
             }
         }
@@ -180,6 +203,12 @@ impl Check<'_> {
         let head =
             fanout_len(&bytes).map(|len| bytes.split_at_checked(len).unwrap_or((&bytes, &[])));
         let Some((head, rest)) = self.keep(head) else { return };
+        // Blocks of before there were any have none.
+        if let Ok(Some(sums)) = reader.section(Id::TraceSums, 0)
+            && index::sums(&bytes).is_ok_and(|expected| expected != sums)
+        {
+            return self.tell("the trace index has other checksums");
+        }
         let Some(fanout) = self.keep(Fanout::decode(head)) else { return };
         expected.sort_unstable();
         let same = index::entries(rest).eq(expected.iter().map(|(_, entry)| *entry));
@@ -188,7 +217,7 @@ impl Check<'_> {
         }
         for (at, (hash, _)) in expected.iter().enumerate() {
             let place = head.len() + at * ENTRY_BYTES;
-            if !fanout.bucket(*hash).contains(&place) {
+            if !fanout.place(fanout.bucket(*hash)).contains(&place) {
                 return self.tell("the trace index has an entry where none looks for it");
             }
         }

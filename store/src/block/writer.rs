@@ -252,6 +252,7 @@ impl<S: Sink> Writer<S> {
         // Read in buckets: it stays as it is. The last one, so that whoever looks for a trace reads
         // it together with the directory.
         let traces = trace_index::encode(&mut self.traces);
+        self.raw_section(Id::TraceSums, 0, &trace_index::sums(&traces)?)?;
         self.raw_section(Id::TraceIndex, 0, &traces)?;
         let directory = Directory {
             header: self.header.clone(),

@@ -75,6 +75,21 @@ pub fn encoded_len(traces: u64) -> u64 {
     8 + fanout + traces.saturating_mul(ENTRY_BYTES as u64)
 }
 
+/// The checksums of the buckets of an encoded index, crc32c, in their order: a look-up reads one bucket,
+/// and the checksum of all of it would not tell whether that is what was written.
+///
+/// # Errors
+/// `Corrupt` when it is no index.
+pub fn sums(encoded: &[u8]) -> Result<Vec<u8>, Error> {
+    let fanout = Fanout::decode(encoded)?;
+    let mut out = Vec::with_capacity(4 * fanout.buckets());
+    for bucket in 0..fanout.buckets() {
+        let bytes = encoded.get(fanout.place(bucket)).unwrap_or_default();
+        out.extend_from_slice(&crc32c::crc32c(bytes).to_le_bytes());
+    }
+    Ok(out)
+}
+
 fn bits_for(entries: usize) -> u32 {
     (entries / BUCKET).max(1).next_power_of_two().trailing_zeros()
 }
@@ -119,10 +134,21 @@ impl Fanout {
         Ok(Self { bits, starts })
     }
 
-    /// Where the bucket of a hash stands, in bytes from the begin of the index.
+    /// The number of the bucket of a hash.
     #[must_use]
-    pub fn bucket(&self, hash: u64) -> Range<usize> {
-        let at = bucket_of(hash, self.bits);
+    pub fn bucket(&self, hash: u64) -> usize {
+        bucket_of(hash, self.bits)
+    }
+
+    /// How many buckets there are.
+    #[must_use]
+    pub const fn buckets(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// Where a bucket stands, in bytes from the begin of the index.
+    #[must_use]
+    pub fn place(&self, at: usize) -> Range<usize> {
         let start = |at: usize| self.starts.get(at).map_or(0, |start| *start as usize);
         let head = 8 + 4 * self.starts.len();
         head + start(at) * ENTRY_BYTES..head + start(at + 1) * ENTRY_BYTES

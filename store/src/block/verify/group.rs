@@ -51,7 +51,11 @@ pub(super) fn check(
                 let column = Column { here, leaf, place: count(place), row_group };
                 services = column.check(check, &tables, values, told).or(services);
             }
-            Err(error) => check.tell(format_args!("{here}: {error}")),
+            Err(error) => {
+                let kind = error.kind();
+                let named = Error::new(kind, format!("{here}: {error}"));
+                check.keep::<()>(Err(named));
+            }
         }
     }
     let Some(summary) = check.keep(reader.summary(row_group)) else { return Ok(found) };

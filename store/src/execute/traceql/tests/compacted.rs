@@ -1,7 +1,7 @@
 //! Blocks that were compacted answer as they did before.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use model::{Nanos, TimeRange};
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ impl World {
             stats: &stats,
             writer: 1,
             now: Nanos(NOW),
-            number: &|| NEXT.fetch_add(1, Ordering::Relaxed),
+            next_block: &NEXT,
             spans_max,
             bytes_max: 1 << 20,
             queried: Vec::new(),

@@ -87,19 +87,4 @@ impl File for Fragile {
             false => self.0.read_at(buffer, offset),
         }
     }
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn sync(&self) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-    fn lock(&self) -> io::Result<bool> {
-        unreachable!("it is only read")
-    }
 }
