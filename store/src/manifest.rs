@@ -41,6 +41,8 @@ const ENTRY_BYTES_MAX: u64 = 256 << 20;
 
 /// Where the entries of all tenants are.
 pub const ROOT: &str = "manifest";
+/// Where it says which entries are gone: not among them, as those are listed again and again.
+pub const FLOOR: &str = "floor";
 
 /// The manifest of all tenants.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub struct Manifest {
     every: u64,
     /// States of at most so many parts are written in every entry.
     small: usize,
+    /// Whether other processes may write it.
+    has_rivals: bool,
     /// Commits that another writer was faster than.
     pub conflicts: Counter,
 }
@@ -80,13 +84,15 @@ impl Manifest {
     /// The manifest in this place.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, every: CHECKPOINT_EVERY, small: 0, conflicts: Counter::new() }
+        let (every, small, has_rivals) = (CHECKPOINT_EVERY, 0, false);
+        Self { backend, every, small, has_rivals, conflicts: Counter::new() }
     }
 
-    /// The manifest in a bucket, where each entry that is read takes some ten milliseconds.
+    /// The manifest in a bucket: each entry that is read takes some ten milliseconds, and other
+    /// processes may write it.
     #[must_use]
     pub fn remote(backend: Arc<dyn Backend>) -> Self {
-        Self { small: SMALL, ..Self::new(backend) }
+        Self { small: SMALL, has_rivals: true, ..Self::new(backend) }
     }
 
     /// Reads what every tenant has, so many tenants at a time.
@@ -328,7 +334,10 @@ impl Manifest {
     /// Whether entries of about this sequence are of no use any more: this process stood still while
     /// others went on, so that an entry which could be made may be none.
     fn is_late(&self, tenant: &TenantId, sequence: u64) -> Result<Created, Error> {
-        let closed = self.backend.has(&closed_name(tenant, sequence / self.every));
+        if !self.has_rivals {
+            return Ok(Created::Ours);
+        }
+        let closed = self.backend.has(&floor_name(tenant, sequence / self.every));
         if !closed.map_err(|fault| unknown(&fault))? {
             return Ok(Created::Ours);
         }
@@ -346,8 +355,8 @@ impl Manifest {
         self.backend.settle(&format!("{ROOT}/{}", tenant_dir(tenant)))
     }
 
-    /// Removes the entries before `sequence`, as many together as have one name that says so: it is
-    /// there before they go. What cannot be removed is tried again after the next checkpoint.
+    /// Removes the entries before `sequence`, as many together as have one name that says so (where
+    /// there are rivals): it is there before they go. What cannot be removed is tried again after the next checkpoint.
     fn trim(&self, tenant: &TenantId, sequence: u64, now: Nanos) {
         let dir = format!("{ROOT}/{}", tenant_dir(tenant));
         let before = sequence / self.every;
@@ -358,12 +367,14 @@ impl Manifest {
             due.sort_unstable();
             for group in due.chunk_by(|a, b| of(a) == of(b)) {
                 let Some(first) = group.first() else { continue };
-                self.backend.create(&closed_name(tenant, of(first)), &now.0.to_le_bytes())?;
+                if self.has_rivals {
+                    self.backend.create(&floor_name(tenant, of(first)), &now.0.to_le_bytes())?;
+                }
                 for sequence in group {
                     self.backend.remove(&entry_name(tenant, *sequence))?;
                 }
             }
-            self.forget_closed(&dir, &names, now)
+            if self.has_rivals { self.forget_floor(tenant, now) } else { Ok(()) }
         });
         if let Err(error) = outcome {
             warn!(%tenant, %error, "cannot remove old entries of the manifest");
@@ -371,22 +382,18 @@ impl Manifest {
     }
 
     /// Removes the oldest of the names that tell which entries are gone, when it is old enough.
-    fn forget_closed(&self, dir: &str, names: &[String], now: Nanos) -> Result<(), Error> {
-        let Some(oldest) = names.iter().find(|name| name.starts_with(CLOSED)) else {
-            return Ok(());
-        };
+    fn forget_floor(&self, tenant: &TenantId, now: Nanos) -> Result<(), Error> {
+        let dir = format!("{FLOOR}/{}", tenant_dir(tenant));
+        let names = self.backend.list(&dir)?;
+        let Some(oldest) = names.first() else { return Ok(()) };
         let name = format!("{dir}/{oldest}");
-        let bytes = self.backend.read(&name, 8)?;
-        let at = bytes.try_into().map_or(0, u64::from_le_bytes);
+        let at = self.backend.read(&name, 8)?.try_into().map_or(0, u64::from_le_bytes);
         if now.minus(Nanos(at)) > CLOSED_FOR { self.backend.remove(&name) } else { Ok(()) }
     }
 }
 
-/// What names begin with that tell which entries are gone.
-const CLOSED: &str = "closed-";
-
-fn closed_name(tenant: &TenantId, group: u64) -> String {
-    format!("{ROOT}/{}/{CLOSED}{group:020}", tenant_dir(tenant))
+fn floor_name(tenant: &TenantId, group: u64) -> String {
+    format!("{FLOOR}/{}/{group:020}", tenant_dir(tenant))
 }
 
 /// What came of making an entry.
@@ -415,7 +422,7 @@ enum WhenMissing {
 }
 
 /// The sequence of an entry's name.
-pub(crate) fn sequence_of(name: &str) -> Option<u64> {
+fn sequence_of(name: &str) -> Option<u64> {
     (name.len() == 20).then(|| name.parse().ok()).flatten()
 }
 

@@ -91,11 +91,8 @@ impl State {
     /// Whether an entry with this change is among those that this is the sum of, as far as that can be
     /// told: it adds something, and what it adds is known.
     pub(super) fn reflects(&self, change: &Change) -> bool {
-        let is_known = |block: &BlockMeta| {
-            self.blocks.iter().any(|known| known.id == block.id)
-                || self.markers.iter().any(|marker| marker.id == block.id)
-        };
-        change.added.iter().any(is_known) || change.consumed.iter().any(|l0| self.has_consumed(*l0))
+        change.added.iter().any(|block| self.knows(block.id))
+            || change.consumed.iter().any(|l0| self.has_consumed(*l0))
     }
 
     /// Takes over what an entry changes that was made at this time.

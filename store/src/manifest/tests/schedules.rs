@@ -164,7 +164,7 @@ fn play(first: &Change, writers: &[Vec<Change>], deviations: &[Deviation]) -> Ru
     let manifest = |actor| {
         let turns = Turns { world: Arc::clone(&world), actor };
         // An entry with the whole state, and entries that go, as often as can be.
-        Manifest { every: 2, ..Manifest::new(Arc::new(turns)) }
+        Manifest { every: 2, small: 0, ..Manifest::remote(Arc::new(turns)) }
     };
     let begun = manifest(None).commit(&tenant(), &State::default(), first, Nanos(1)).unwrap();
     let mut steps: Vec<(usize, Fault, Vec<usize>)> = Vec::new();
