@@ -53,6 +53,10 @@ pub trait Backend: Send + Sync + fmt::Debug {
         self.open(name)
     }
 
+    /// Forgets what is kept of an object of so many bytes: it was not what was written. The next read
+    /// asks whoever has it.
+    fn forget(&self, _name: &str, _len: u64) {}
+
     /// How many objects are better read at a time: one where they are on this machine.
     fn reads_at_once(&self, _name: &str) -> usize {
         1
@@ -230,6 +234,10 @@ impl Backend for Split {
 
     fn open_known(&self, name: &str, len: u64, at: Nanos) -> Result<Arc<dyn File>, Error> {
         self.of(name).open_known(name, len, at)
+    }
+
+    fn forget(&self, name: &str, len: u64) {
+        self.of(name).forget(name, len);
     }
 
     fn reads_at_once(&self, name: &str) -> usize {

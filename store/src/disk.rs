@@ -85,16 +85,31 @@ pub trait File: Send + Sync + fmt::Debug {
         0
     }
     /// Writes all of `bytes` at `offset`.
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    fn write_at(&self, _bytes: &[u8], _offset: u64) -> io::Result<()> {
+        Err(only_read())
+    }
     /// Grows the file to `len` bytes with its blocks reserved: later writes below that cannot
     /// meet a full disk.
-    fn allocate(&self, len: u64) -> io::Result<()>;
+    fn allocate(&self, _len: u64) -> io::Result<()> {
+        Err(only_read())
+    }
     /// Cuts or extends the file to `len` bytes.
-    fn set_len(&self, len: u64) -> io::Result<()>;
+    fn set_len(&self, _len: u64) -> io::Result<()> {
+        Err(only_read())
+    }
     /// Makes the content and the length durable.
-    fn sync(&self) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()> {
+        Err(only_read())
+    }
     /// Takes the lock of the file for as long as it is open; `false` where another process has it.
-    fn lock(&self) -> io::Result<bool>;
+    fn lock(&self) -> io::Result<bool> {
+        Err(only_read())
+    }
+}
+
+/// Objects, and whatever else is never changed, need say no more about writing.
+fn only_read() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "it is only read")
 }
 
 /// One range of a file, as far as the file goes.

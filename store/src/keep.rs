@@ -14,7 +14,7 @@ mod open;
 mod reserve;
 pub(crate) mod threads;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +68,10 @@ pub(crate) struct Keep {
     /// Parts whose bytes are damaged, still to be set aside.
     damaged: Mutex<Vec<(Part, TenantId, String)>>,
     queried: Mutex<BTreeSet<String>>,
+    /// Blocks that were found damaged and are well where they lie, and how often.
+    misread: Mutex<BTreeMap<BlockId, u32>>,
+    /// Tenants whose blocks could not be compacted, and since when: others come first.
+    resting: Mutex<BTreeMap<TenantId, Nanos>>,
     /// Marked blocks that are deleted, until the manifest says so.
     deleted: Mutex<BTreeSet<BlockId>>,
     work: Mutex<Work>,
@@ -250,22 +254,7 @@ impl Keep {
         }
         let now = self.clock.now();
         let of: Vec<Input> = inputs.iter().cloned().map(Input::L0).collect();
-        let merge = Merge {
-            tenant,
-            inputs: &of,
-            gathered,
-            blocks: &blocks,
-            backend: &*self.backend,
-            readers: &self.readers,
-            stats: &self.stats,
-            writer: self.writer,
-            now,
-            number: &|| self.next_block.fetch_add(1, Ordering::Relaxed),
-            spans_max: self.compaction.spans_max,
-            bytes_max: self.config.merge_bytes_max.as_usize(),
-            queried: self.queried(),
-            go_on: &|| Ok(()),
-        };
+        let merge = Merge { gathered, ..self.merge_of(tenant, &of, &blocks, &|| Ok(())) };
         let mut change = merge.arrive()?;
         // L0 files of other processes are not here, and may be there.
         let gone = |id: &&L0Id| id.writer == self.writer && !self.shelf.has_l0(**id);
@@ -280,6 +269,32 @@ impl Keep {
                 // Some of the files may be merged by now, and others not.
                 self.merge_tenant(tenant, &inputs, gathered)
             }
+        }
+    }
+
+    /// A merge of these files of a tenant that has these blocks.
+    fn merge_of<'m>(
+        &'m self,
+        tenant: &'m TenantId,
+        inputs: &'m [Input],
+        blocks: &'m Blocks,
+        go_on: &'m dyn Fn() -> Result<(), Error>,
+    ) -> Merge<'m> {
+        Merge {
+            tenant,
+            inputs,
+            gathered: None,
+            blocks,
+            backend: &*self.backend,
+            readers: &self.readers,
+            stats: &self.stats,
+            writer: self.writer,
+            now: self.clock.now(),
+            next_block: &self.next_block,
+            spans_max: self.compaction.spans_max,
+            bytes_max: self.config.merge_bytes_max.as_usize(),
+            queried: self.queried(),
+            go_on,
         }
     }
 

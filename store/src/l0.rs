@@ -106,6 +106,8 @@ pub struct Stats {
     pub stragglers: Counter,
     /// Files that are damaged and were set aside.
     pub quarantined: Counter,
+    /// Blocks that were read wrong and are well where they lie.
+    pub misread: Counter,
     /// Blocks that were removed for their age.
     pub expired: Counter,
     /// Changes of other processes that were taken over, of one tenant each.

@@ -12,6 +12,7 @@ mod input;
 mod sources;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::column::count;
 use model::{Nanos, TenantId, TraceId};
@@ -52,8 +53,8 @@ pub(crate) struct Merge<'m> {
     pub(crate) stats: &'m l0::Stats,
     pub(crate) writer: u64,
     pub(crate) now: Nanos,
-    /// Gives the numbers of new blocks.
-    pub(crate) number: &'m dyn Fn() -> u64,
+    /// The number of the next block.
+    pub(crate) next_block: &'m AtomicU64,
     /// Spans of a block: more make several.
     pub(crate) spans_max: u64,
     /// Heap bytes of rows that are held at a time.
@@ -251,7 +252,7 @@ impl Merge<'_> {
     }
 
     fn begin(&self, sort: Sort, schema: &Schema) -> Result<Output, Error> {
-        let number = (self.number)();
+        let number = self.next_block.fetch_add(1, Ordering::Relaxed);
         let name = block_name(self.tenant, &BlockId { writer: self.writer, number }.to_string());
         let blocks = self.inputs.iter().filter_map(|input| match input {
             Input::L0(_) => None,

@@ -296,3 +296,32 @@ fn what_is_older_than_its_age_goes_and_nothing_else() {
         }
     }
 }
+
+#[test]
+fn bytes_that_are_wrong_on_their_way_cost_one_answer_and_no_block() {
+    let whole = SimDisk::new(1);
+    let mut running = Running::start(&whole).unwrap();
+    send(&mut running, 1, 9);
+    write(&mut running, true);
+    drop(running);
+    let file = files(&whole, "blocks/default").pop().unwrap();
+    let length = whole.bytes(&file).len();
+    let mut told = 0;
+    for at in (4..length).step_by(length / 480) {
+        let disk = whole.fork();
+        let mut running = Running::start(&disk).unwrap();
+        // Open, its index known: what is read from now on is a bucket of that, and pages.
+        assert_eq!(find(&running.store, 2), (0, false));
+        flip(&disk, &file, at);
+        let (spans, is_partial) = find(&running.store, 1);
+        assert!((spans, is_partial) == (9, false) || is_partial, "byte {at}: {spans}");
+        told += usize::from(is_partial);
+        flip(&disk, &file, at);
+        running.settle();
+        running.store.step(Chore::Tidy).unwrap();
+        assert_eq!(find(&running.store, 1), (9, false), "byte {at}");
+        assert!(files(&disk, "quarantine").is_empty(), "byte {at}");
+        assert_eq!(running.store.keep_stats().misread.get(), u64::from(is_partial), "byte {at}");
+    }
+    assert!(told > 4, "{told}");
+}

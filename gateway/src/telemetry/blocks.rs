@@ -187,6 +187,13 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.store.keep_stats().quarantined.get()),
     },
     Metric {
+        name: "traceweir_store_misread_total",
+        kind: Kind::Counter,
+        help: "Blocks that were found damaged and are well where they lie: their bytes were wrong on the way.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.keep_stats().misread.get()),
+    },
+    Metric {
         name: "traceweir_store_expired_blocks_total",
         kind: Kind::Counter,
         help: "Blocks that were removed because they are older than retention.age.",

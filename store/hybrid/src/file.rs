@@ -218,11 +218,6 @@ fn runs(missing: &[u32], is_trace: bool) -> Vec<Range<u32>> {
     runs
 }
 
-/// Nothing is changed in a block.
-fn fixed() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "a block cannot be changed")
-}
-
 impl File for Cached {
     fn len(&self) -> io::Result<u64> {
         Ok(self.len)
@@ -291,26 +286,6 @@ impl File for Cached {
     /// Chunks that are missing are put together here.
     fn gap_bytes(&self) -> u64 {
         0
-    }
-
-    fn write_at(&self, _bytes: &[u8], _offset: u64) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn allocate(&self, _len: u64) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn set_len(&self, _len: u64) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Err(fixed())
-    }
-
-    fn lock(&self) -> io::Result<bool> {
-        Err(fixed())
     }
 }
 

@@ -288,6 +288,18 @@ impl Backend for Hybrid {
         })
     }
 
+    fn forget(&self, name: &str, len: u64) {
+        let Some((writer, number)) = Self::block(name) else { return };
+        let Areas { index, data } = self.shared.areas();
+        let chunks = u32::try_from(len.div_ceil(file::CHUNK_BYTES)).unwrap_or(u32::MAX);
+        for chunk in 0..chunks {
+            let key = Key { writer, number, chunk };
+            index.remove(&key);
+            data.remove(&key);
+        }
+        self.inner.forget(name, len);
+    }
+
     fn reads_at_once(&self, _name: &str) -> usize {
         READS_AT_ONCE
     }

@@ -99,26 +99,6 @@ impl File for Object {
         buffer[..end - begin].copy_from_slice(&bytes[begin..end]);
         Ok(end - begin)
     }
-
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        unreachable!("it is only read")
-    }
-
-    fn lock(&self) -> io::Result<bool> {
-        unreachable!("it is only read")
-    }
 }
 
 /// Bytes that tell where they stand.
@@ -242,6 +222,30 @@ fn what_was_brought_near_is_read_from_there_and_no_hit() {
     check(&*file, Content::Pages, 0..10);
     assert_eq!(world.counts(Content::Pages), [1, 0, 2, 0, 0]);
     assert!(file.prefetch_bytes_max() > 0);
+}
+
+#[test]
+fn what_is_forgotten_is_asked_for_again_also_after_a_restart() {
+    let world = World::new(MEMORY, DISK);
+    let right = world.objects.all.lock().unwrap().get(&name(1)).cloned().unwrap();
+    // Wrong on its way, and kept so.
+    let wrong: Bytes = right.iter().map(|byte| byte ^ 1).collect();
+    world.objects.all.lock().unwrap().insert(name(1), wrong.clone());
+    let mut buffer = [0; 100];
+    for content in [Content::Directory, Content::Pages] {
+        world.file().read_as(content, &mut buffer, 3 * CHUNK_BYTES).unwrap();
+    }
+    world.settle();
+    world.objects.all.lock().unwrap().insert(name(1), right);
+    world.file().read_as(Content::Pages, &mut buffer, 3 * CHUNK_BYTES).unwrap();
+    assert_eq!(buffer, wrong[3 * 65_536..][..100]);
+    world.hybrid.forget(&name(1), LEN);
+    for content in [Content::Directory, Content::Pages] {
+        check(&*world.file(), content, 3 * CHUNK_BYTES..3 * CHUNK_BYTES + 100);
+    }
+    world.settle();
+    let world = world.again(MEMORY, DISK);
+    check(&*world.file(), Content::Pages, 3 * CHUNK_BYTES..3 * CHUNK_BYTES + 100);
 }
 
 #[test]

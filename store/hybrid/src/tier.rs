@@ -228,6 +228,11 @@ impl Tier {
         drop(self.cache.insert_with_properties(key, value, properties));
     }
 
+    /// Forgets it, in memory and on the disk.
+    pub(crate) fn remove(&self, key: &Key) {
+        self.cache.remove(key);
+    }
+
     /// Has it written to the disk, some time, where there is one.
     pub(crate) fn write(&self, key: Key, value: Bytes, stay: Stay) -> Queued {
         let Some(queue) = &self.queue else { return Queued::NoDisk };

@@ -5,7 +5,6 @@
 //! blocks that nobody names, which the next start removes.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use model::{Nanos, TenantId};
 use tracing::{debug, warn};
@@ -17,13 +16,15 @@ use crate::compaction::{self, Choice};
 use crate::error::{Error, Kind};
 use crate::fault;
 use crate::manifest::{Change, Lease};
-use crate::merge::{Input, Merge};
+use crate::merge::Input;
 use crate::shelf::{Block, Blocks, Part};
 
 /// What is kept of the blocks that are compacted, besides the slices of their rows: tables of their
 /// row groups. Not in the cache of queries, which would lose what it has.
 const CACHE_BYTES: usize = 8 << 20;
 
+/// How long a tenant whose blocks could not be compacted waits.
+const REST: Nanos = Nanos::from_secs(60);
 /// How long others leave blocks alone: a compaction takes seconds, or a minute.
 const LEASE: Nanos = Nanos::from_secs(300);
 
@@ -31,12 +32,17 @@ impl Keep {
     /// Joins blocks of the tenant that has most of them to join, if any has.
     pub(crate) fn compact(&self) -> Result<Step, Error> {
         let _one = lock(&self.merging);
-        if !self.compaction.enabled {
+        if !self.compaction.enabled || self.may_compact().is_err() {
             return Ok(Step::Idle);
         }
         let contents = self.shelf.contents();
         let now = self.clock.now();
+        let mut resting = lock(&self.resting);
+        resting.retain(|_, since| now.minus(*since) < REST);
         let choose = |(tenant, blocks): (&TenantId, &Arc<Blocks>)| {
+            if resting.contains_key(tenant) {
+                return None;
+            }
             let age = self.retention.age_of(tenant);
             let mut of = blocks.state.blocks.clone();
             let leased = blocks.state.leased(self.writer, now);
@@ -46,18 +52,22 @@ impl Keep {
         };
         let choices = contents.tenants.iter().filter_map(choose);
         let chosen = choices.max_by_key(|(.., choice)| choice.blocks.len());
-        drop(contents);
+        drop((contents, resting));
         let Some((tenant, blocks, choice)) = chosen else { return Ok(Step::Idle) };
         let of = choice.blocks.iter().filter_map(|id| blocks.find(*id));
         let bytes: u64 = of.map(|block| block.meta.bytes).sum();
         // For a while both are there, the blocks and what they become.
         if self.poll.is_none() && !self.reserve.has_room(bytes) {
-            return Ok(Step::Idle);
+            lock(&self.resting).insert(tenant, now);
+            return Ok(Step::Worked);
         }
         fault::point("compact.begin");
         let started = self.clock.monotonic();
         // Where somebody else was faster, other blocks are chosen.
-        let Some(blocks) = self.lease(&tenant, blocks, &choice)? else { return Ok(Step::Worked) };
+        let leased = self.lease(&tenant, blocks, &choice);
+        let Some(blocks) = leased.inspect_err(|_| self.rest(&tenant))? else {
+            return Ok(Step::Worked);
+        };
         let outcome = self.compact_blocks(&tenant, &blocks, &choice);
         drop(blocks);
         match outcome {
@@ -66,15 +76,24 @@ impl Keep {
                 let took = self.clock.monotonic().minus(started);
                 self.stats.compaction_time.record(took.0);
             }
-            Err(error) => {
+            // It was given up, and is begun anew when there is time.
+            Err(_) if self.may_compact().is_err() => return Ok(Step::Idle),
+            Err(error) if error.kind() == Kind::Corrupt && self.blame(&tenant, &choice, &error) => {
                 self.stats.compaction_failed.inc();
-                if error.kind() != Kind::Corrupt || !self.blame(&tenant, &choice, &error) {
-                    return Err(error);
-                }
+            }
+            Err(error) => {
+                self.rest(&tenant);
+                return Err(error);
             }
         }
         self.clean()?;
         Ok(Step::Worked)
+    }
+
+    /// Notes a failure: other tenants come first for a while.
+    fn rest(&self, tenant: &TenantId) {
+        self.stats.compaction_failed.inc();
+        lock(&self.resting).insert(tenant.clone(), self.clock.now());
     }
 
     /// Tells other processes what is compacted, where there may be some. What the tenant has then;
@@ -117,22 +136,8 @@ impl Keep {
         };
         let inputs: Vec<Input> = chosen.map(open).collect::<Result<_, Error>>()?;
         let now = self.clock.now();
-        let merge = Merge {
-            tenant,
-            inputs: &inputs,
-            gathered: None,
-            blocks,
-            backend: &*self.backend,
-            readers: &self.readers,
-            stats: &self.stats,
-            writer: self.writer,
-            now,
-            number: &|| self.next_block.fetch_add(1, Ordering::Relaxed),
-            spans_max: self.compaction.spans_max,
-            bytes_max: self.config.merge_bytes_max.as_usize(),
-            queried: self.queried(),
-            go_on: &|| self.may_compact(),
-        };
+        let go_on = || self.may_compact();
+        let merge = self.merge_of(tenant, &inputs, blocks, &go_on);
         let mut change = merge.compact(choice.sort)?;
         change.deleted = self.deleted(&blocks.state, now);
         fault::point("compact.written");

@@ -6,12 +6,17 @@ use model::TenantId;
 use tracing::{error, warn};
 
 use super::{Keep, Step, aside, lock};
-use crate::error::Error;
+use crate::block::cache::Cache;
+use crate::block::reader::Reader;
+use crate::block::verify::is_sound;
+use crate::error::{Error, Kind};
 use crate::execute::Problem;
 use crate::l0::L0;
 use crate::manifest::{Change, Removal};
-use crate::shelf::{Damage, Part};
+use crate::shelf::{Block, Damage, Part};
 
+/// How often a block may be found damaged and be well where it lies.
+const MISREAD_MAX: u32 = 8;
 /// Damaged files that wait to be set aside; others are found damaged again.
 const DAMAGED_MAX: usize = 64;
 
@@ -64,6 +69,9 @@ impl Keep {
                     return Ok(());
                 }
                 let id = block.meta.id;
+                if self.is_misread(block)? {
+                    return Ok(());
+                }
                 let to = aside::block(tenant, id);
                 self.backend.set_aside(&block.name, &to)?;
                 self.readers.forget(block);
@@ -86,6 +94,41 @@ impl Keep {
         });
         self.count();
         Ok(())
+    }
+
+    /// Whether a block that was found damaged is well where it lies: its bytes were wrong on their way,
+    /// or in what is kept of it. That is forgotten, so that it is read anew.
+    fn is_misread(&self, block: &Block) -> Result<bool, Error> {
+        let Block { meta, name } = block;
+        let mut misread = lock(&self.misread);
+        let times = misread.get(&meta.id).copied().unwrap_or(0);
+        // What is well again and again, and cannot be read, is of no use.
+        if times >= MISREAD_MAX {
+            return Ok(false);
+        }
+        let file = match self.backend.open(name) {
+            // An attempt before this one has moved it.
+            Err(error) if error.is_not_found() => return Ok(false),
+            opened => opened?,
+        };
+        let reader =
+            Reader::open(Arc::clone(&file), meta.directory, name.clone(), Arc::new(Cache::new(0)));
+        match reader {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
+            opened => drop(opened?),
+        }
+        if !is_sound(&file, name)? {
+            return Ok(false);
+        }
+        if misread.len() >= DAMAGED_MAX {
+            misread.clear();
+        }
+        misread.insert(meta.id, times + 1);
+        self.stats.misread.inc();
+        warn!(file = name, "bytes of a block were wrong on their way: it is well where it lies");
+        self.readers.forget(block);
+        self.backend.forget(name, meta.bytes);
+        Ok(true)
     }
 
     /// After a merge met a damaged input: finds which, and sets it aside.

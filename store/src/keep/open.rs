@@ -30,7 +30,7 @@ const LOADED_AT_ONCE: usize = 16;
 const ATTEMPTS: usize = 4;
 
 /// What is in the object store where there is one; the log and L0 files are this process's own.
-const SHARED: [&str; 2] = [shelf::ROOT, manifest::ROOT];
+const SHARED: [&str; 3] = [shelf::ROOT, manifest::ROOT, manifest::FLOOR];
 
 /// What a keeper goes by.
 #[derive(Debug)]
@@ -112,6 +112,8 @@ impl Keep {
             next_block: AtomicU64::new(next_block),
             damaged: Mutex::default(),
             queried: Mutex::default(),
+            misread: Mutex::default(),
+            resting: Mutex::default(),
             deleted: Mutex::default(),
             work: Mutex::new(Work::default()),
             wake: Condvar::new(),
@@ -270,14 +272,15 @@ impl Start<'_> {
         }
         for (id, path) in orphans {
             // Written for a commit that never was, its spans are in L0 still; or removed by one.
-            self.stats.orphans.inc();
             if self.is_shared {
                 // An entry that names it may be on its way.
                 change.orphaned.push(id);
             } else {
                 self.backend.remove(&path)?;
+                self.stats.orphans.inc();
             }
         }
+        let mut missing = Vec::new();
         for id in known.difference(&there).filter(|id| !replaced.contains(id)) {
             // A list may be late.
             if self.backend.has(&block_name(tenant, &id.to_string()))? {
@@ -288,7 +291,7 @@ impl Start<'_> {
             if self.contents.damage.iter().all(|known| !known.what.starts_with(&aside)) {
                 let what = format!("{dir}/{id}.parquet is missing");
                 error!(%tenant, block = %id, "a block that the manifest names is not there");
-                self.contents.damage.push(Damage { tenant: Some(tenant.clone()), what });
+                missing.push(Damage { tenant: Some(tenant.clone()), what });
             }
             change.removed.push((*id, Removal::Damaged));
         }
@@ -299,6 +302,8 @@ impl Start<'_> {
         change.consumed.retain(|l0| !state.has_consumed(*l0));
         let commit = || self.manifest.commit(tenant, &state, &change, self.now);
         let state = self.reserve.with(commit)?;
+        self.contents.damage.append(&mut missing);
+        self.stats.orphans.add(change.orphaned.len() as u64);
         for entry in damaged {
             self.stats.damaged_entries.inc();
             let to = aside::entry(tenant, entry.sequence);
