@@ -193,6 +193,37 @@ fn cuts(operations: u64, first: u64, every: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
+fn what_was_seen_after_kills_stays_over_a_power_cut() {
+    let script = |seed: u64, cut: Option<u64>, again: u64| {
+        let (mut rng, disk) = (Rng(seed), SimDisk::new(seed ^ 0xd15c));
+        let mut ledger = Ledger::default();
+        if let Some(cut) = cut {
+            disk.crash_after(cut);
+        }
+        process(&disk, &mut ledger, &mut rng, 1, true);
+        // The process is killed there, and the next one while it recovers; the system has what both
+        // wrote.
+        let (made, disk) = (disk.ops(), disk.kill());
+        disk.crash_after(again);
+        drop(Running::start(&disk));
+        let disk = disk.kill();
+        let running = Running::start(&disk).unwrap();
+        ledger.check(&running.store, When::Restarted);
+        drop(running);
+        let running = Running::start(&disk.restart()).unwrap();
+        ledger.check(&running.store, When::Restarted);
+        made
+    };
+    for seed in 0..3 {
+        for cut in cuts(script(seed, None, 0), seed, 7) {
+            for again in 0..12 {
+                script(seed, Some(cut), again);
+            }
+        }
+    }
+}
+
+#[test]
 fn power_cuts_while_recovering_lose_nothing_either() {
     let seed = 7;
     let [first, _] = live(seed, [None; 2]);

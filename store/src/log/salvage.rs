@@ -45,6 +45,10 @@ pub(crate) fn finish(log: &mut Replayed, scanned: Vec<Scanned>) -> Result<(), Er
         } else if !found.ended {
             let len = end(log, &found).map_err(fail)?;
             log.files.insert(number, len);
+        } else if Some(at) == last {
+            // Whoever ended it may have been killed before its sync, and what is seen now must stay.
+            let file = log.disk.open(&segment::path(&log.dir, number)).map_err(fail)?;
+            file.sync().map_err(fail)?;
         }
     }
     Ok(())
