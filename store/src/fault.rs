@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Every point, in the order in which a span passes them.
-pub const POINTS: [&str; 13] = [
+pub const POINTS: [&str; 16] = [
     "seal.begin",
     "seal.written",
     "seal.shown",
@@ -20,6 +20,9 @@ pub const POINTS: [&str; 13] = [
     "compact.written",
     "compact.committed",
     "compact.shown",
+    "catalog.begin",
+    "catalog.written",
+    "catalog.committed",
     "tidy",
 ];
 

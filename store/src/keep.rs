@@ -5,6 +5,7 @@
 //! (`threads`); simulations and `POST /flush` take them by hand.
 
 pub(crate) mod aside;
+mod catalog;
 mod compact;
 mod damage;
 mod delete;
@@ -294,6 +295,7 @@ impl Keep {
             spans_max: self.compaction.spans_max,
             bytes_max: self.config.merge_bytes_max.as_usize(),
             queried: self.queried(),
+            has_catalogs: self.poll.is_some(),
             go_on,
         }
     }

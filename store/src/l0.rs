@@ -92,6 +92,10 @@ pub struct Stats {
     pub compactions: Counter,
     /// Attempts to compact that failed.
     pub compaction_failed: Counter,
+    /// Catalogs of blocks that were written.
+    pub catalogs: Counter,
+    /// Those that could not be.
+    pub catalogs_failed: Counter,
     /// Blocks that went as their spans are in others.
     pub compacted_blocks: Counter,
     /// Spans in the blocks that were written instead.

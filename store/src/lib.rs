@@ -9,6 +9,7 @@ mod append;
 pub mod backend;
 pub mod bare;
 pub mod block;
+pub mod catalog;
 pub mod compaction;
 pub mod disk;
 pub mod error;
@@ -360,6 +361,12 @@ impl Store {
     #[must_use]
     pub fn keep_stats(&self) -> &l0::Stats {
         &self.0.keep.stats
+    }
+
+    /// What catalogs of blocks were asked.
+    #[must_use]
+    pub fn catalogs(&self) -> &catalog::Catalogs {
+        &self.0.keep.readers.catalogs
     }
 
     /// Commits to the manifest that another writer was faster than.

@@ -61,6 +61,8 @@ pub(crate) struct Merge<'m> {
     pub(crate) bytes_max: usize,
     /// Attributes that were asked for.
     pub(crate) queried: Vec<Attribute>,
+    /// Whether blocks are put into catalogs.
+    pub(crate) has_catalogs: bool,
     /// Asked before each row group: an error ends the merge.
     pub(crate) go_on: &'m dyn Fn() -> Result<(), Error>,
 }
@@ -281,7 +283,8 @@ impl Merge<'_> {
             oversized: false,
         };
         let upload = self.backend.begin(&name)?;
-        let block = Writer::new(upload, header, schema.clone(), Options::L1)?;
+        let options = Options { texts: self.has_catalogs, ..Options::L1 };
+        let block = Writer::new(upload, header, schema.clone(), options)?;
         Ok(Output { block, name, rows: 0 })
     }
 

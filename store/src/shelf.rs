@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use model::TenantId;
 
 use crate::backend::Backend;
+use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::head::{Head, Segment};
 use crate::l0::L0;
@@ -126,6 +127,8 @@ pub struct View {
     pub parts: Vec<Part>,
     /// What is damaged and may have spans of this tenant.
     pub damage: Vec<String>,
+    /// What tells which of the blocks may have something.
+    pub catalogs: Vec<Arc<Catalog>>,
 }
 
 /// What there is.
@@ -167,7 +170,8 @@ impl Shelf {
         parts.extend(segments.into_iter().map(|(segment, visible)| Part::Head(segment, visible)));
         let concerns = |damage: &&Damage| damage.tenant.as_ref().is_none_or(|of| of == tenant);
         let damage = contents.damage.iter().filter(concerns).map(|damage| damage.what.clone());
-        Ok(View { parts, damage: damage.collect() })
+        let catalogs = blocks.map(|blocks| blocks.state.catalogs.clone()).unwrap_or_default();
+        Ok(View { parts, damage: damage.collect(), catalogs })
     }
 
     /// Changes what there is, in one step for all readers; what `also` does to the head is part of

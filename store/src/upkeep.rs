@@ -28,6 +28,8 @@ pub enum Chore {
     Merge,
     /// Join blocks of the tenant that has most to join.
     Compact,
+    /// Write a catalog of the blocks of the tenant that has most in none.
+    Catalog,
     /// Remove blocks that are too old.
     Expire,
     /// Remove what nobody needs, set aside what is damaged.
@@ -126,6 +128,7 @@ impl Store {
             Chore::Seal => inner.seal(false),
             Chore::Merge => inner.keep.merge(keep::Due::All),
             Chore::Compact => inner.keep.compact(),
+            Chore::Catalog => inner.keep.catalog(),
             Chore::Expire => inner.keep.expire(),
             Chore::Tidy => inner.keep.tidy().map(|()| Step::Idle),
         }

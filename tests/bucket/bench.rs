@@ -34,13 +34,28 @@ fn main() {
 /// A query: of which block and trace it asks, and what it is called.
 type Ask<'a> = (&'static str, Box<dyn Fn(&World, u64) + 'a>);
 
-#[expect(clippy::print_stdout, reason = "a bench reports")]
+#[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench reports")]
 fn measure(blocks: u64, traces: u64) {
     let (objects, dir) = (objects(), tempfile::tempdir().expect("a directory"));
     let memory = Config { disk_bytes_max: ByteSize(0), ..Config::default() };
     let world = World::open(&objects, dir.path(), Some(&memory));
-    (0..blocks).for_each(|block| world.block(block, traces));
-    let written = world.bucket.written_bytes.get();
+    let (mut written, mut catalogs) = (0, Cost::default());
+    for block in 0..blocks {
+        let before = world.bucket.written_bytes.get();
+        world.block(block, traces);
+        written += world.bucket.written_bytes.get() - before;
+        // As the thread does that merges.
+        let before = (world.bucket.written_bytes.get(), cpu_seconds());
+        world.catalog();
+        catalogs.0 += cpu_seconds() - before.1;
+        catalogs.2 += world.bucket.written_bytes.get() - before.0;
+    }
+    let spans = blocks * traces * SPANS;
+    println!(
+        "\ncatalogs: {:.2} CPU-s per million spans, {:.2} bytes written per span",
+        catalogs.0 / spans as f64 * 1e6,
+        catalogs.2 as f64 / spans as f64,
+    );
     drop(world);
     println!("\n{blocks} blocks of {traces} traces, {} KiB each", (written / blocks) >> 10);
     let place = move |at: u64| (at * 7_919 % blocks, at * 104_729 % traces);

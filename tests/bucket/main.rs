@@ -63,6 +63,60 @@ fn of_many_blocks_each_is_asked_once_for_its_index_and_one_for_pages() {
 }
 
 #[test]
+fn of_many_blocks_a_catalog_tells_which_have_what_is_looked_for() {
+    const BLOCKS: u64 = 40;
+    let (dir, objects) = bucket(&[100; 40]);
+    let cold = || World::open(&objects, dir.path(), Some(&memory()));
+    cold().catalog();
+    let world = cold();
+    // One of the catalog, one of the index, one of pages.
+    let (cold_gets, spans) = world.gets(|store| by_id(store, trace_id(7, 9)));
+    assert_eq!(spans, SPANS);
+    assert!(cold_gets <= 3, "{cold_gets} requests");
+    assert_eq!(world.gets(|store| by_id(store, trace_id(7, 9))), (0, SPANS));
+    let (absent, spans) = world.gets(|store| by_id(store, trace_id(BLOCKS + 1, 1)));
+    assert_eq!(spans, 0);
+    assert!(absent <= 1, "{absent} requests");
+    // The text, the ids, and what one block has.
+    drop(world);
+    let world = cold();
+    let query = format!("{{ span.user.id = \"{}\" }}", user(3, 5));
+    let (needle, found) = world.gets(|store| search(store, &query, 20));
+    assert_eq!(found.traces.len(), 1);
+    assert!(needle <= 8, "{needle} requests");
+    let spared = world.store.catalogs().spared.get();
+    // Two looks at each: of the one that reads ahead, and of the search.
+    assert!(spared >= 2 * BLOCKS * 98 / 100 - 2, "{spared} of {BLOCKS} were not asked");
+    assert_eq!(world.gets(|store| search(store, &query, 20).traces.len()), (0, 1));
+}
+
+#[test]
+fn what_is_in_no_catalog_yet_is_found_and_joined_all_the_same() {
+    let (dir, objects) = bucket(&[50; 20]);
+    let world = World::open(&objects, dir.path(), Some(&memory()));
+    world.catalog();
+    // Written by now: part of a trace that stands in a block of the catalog, and traces of its own.
+    world.block(20, 50);
+    world.more(3, 5, 50);
+    drop(world);
+    let world = World::open(&objects, dir.path(), Some(&memory()));
+    assert_eq!(by_id(&world.store, trace_id(20, 7)), SPANS);
+    assert_eq!(by_id(&world.store, trace_id(3, 5)), SPANS + 1);
+    let query = format!("{{ span.user.id = \"{}\" }} | count() > {SPANS}", user(3, 5));
+    assert_eq!(search(&world.store, &query, 20).traces.len(), 1);
+    // And once more with all of them in one.
+    for block in 21..29 {
+        world.block(block, 3);
+    }
+    world.catalog();
+    drop(world);
+    let world = World::open(&objects, dir.path(), Some(&memory()));
+    assert_eq!(by_id(&world.store, trace_id(3, 5)), SPANS + 1);
+    assert_eq!(search(&world.store, &query, 20).traces.len(), 1);
+    assert!(world.store.catalogs().spared.get() > 0);
+}
+
+#[test]
 fn the_index_of_a_block_is_there_as_soon_as_it_is_written() {
     let (dir, objects) = (tempfile::tempdir().unwrap(), objects());
     let world = World::open(&objects, dir.path(), Some(&memory()));

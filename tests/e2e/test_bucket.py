@@ -150,6 +150,8 @@ def test_what_was_read_of_a_bucket_is_kept_over_a_kill(bucket, new_gateway):
     assert metric(gateway, "traceweir_bucket_gets_total") == asked
     for what in ["dropped", "overflow"]:
         assert metric(gateway, f"traceweir_cache_{what}_total") == 0
+    # What is written to the disk of the cache is written behind what needs it.
+    until("the cache to be written", 30, lambda: metric(gateway, "traceweir_cache_queued_bytes") == 0)
     gateway.kill()
     gateway.start()
     asked = metric(gateway, "traceweir_bucket_gets_total")

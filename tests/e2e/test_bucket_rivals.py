@@ -18,6 +18,7 @@ from harness.wait import until
 KILLS = int(os.environ.get("TRACEWEIR_PROVE_RIVALS", "8"))
 POINTS = ["merge.begin", "merge.written", "merge.committed", "merge.shown", "compact.begin", "compact.written"]
 POINTS += ["compact.committed", "compact.shown", "seal.written", "seal.shown", "l0.buried"]
+POINTS += ["catalog.written", "catalog.committed"]
 TRACES = 5
 
 

@@ -13,9 +13,21 @@ use tests::random::{Arbitrary, Rng};
 use tests::wait::now_nanos;
 
 const LEVELS: [&str; 2] = ["l0", "l1"];
+/// Every version there was; the last one is what this program writes.
+const VERSIONS: [u32; 2] = [1, 2];
 
 fn dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden")
+}
+
+/// A file of a version.
+fn file(version: u32, rest: &str) -> PathBuf {
+    dir().join(format!("version-{version}.{rest}"))
+}
+
+/// A file of the version that this program writes.
+fn newest(rest: &str) -> PathBuf {
+    file(*VERSIONS.last().unwrap(), rest)
 }
 
 fn block(arguments: &[&str]) -> Ended {
@@ -27,10 +39,10 @@ fn write() {
     // Until no trace is so old that it gets a block of its own.
     let gateway = (1..).find_map(filled).unwrap();
     let l1 = only(&gateway.data().join("blocks/default")).unwrap();
-    fs::copy(&l1, dir().join("version-1.l1.parquet")).unwrap();
+    fs::copy(&l1, newest("l1.parquet")).unwrap();
     let told = block(&["cat", l1.to_str().unwrap(), "--limit", "100000"]);
     assert_eq!(told.code, Some(0), "{told:?}");
-    fs::write(dir().join("version-1.jsonl"), told.out).unwrap();
+    fs::write(newest("jsonl"), told.out).unwrap();
 }
 
 /// A gateway with one block; its L0 file is written already.
@@ -42,7 +54,7 @@ fn filled(seed: u64) -> Option<Gateway> {
     }
     gateway.flush("l0");
     let l0 = only(&gateway.data().join("l0"))?;
-    fs::copy(l0, dir().join("version-1.l0.parquet")).unwrap();
+    fs::copy(l0, newest("l0.parquet")).unwrap();
     gateway.flush("l1");
     only(&gateway.data().join("blocks/default")).map(|_| gateway)
 }
@@ -58,10 +70,14 @@ fn files_of_every_version_are_read_as_they_were_written() {
     if std::env::var_os("TRACEWEIR_GOLDEN").is_some_and(|what| what == "write") {
         write();
     }
+    VERSIONS.into_iter().for_each(reads);
+}
+
+fn reads(version: u32) {
     // One segment of the head and one merge of it: the same spans in the same order.
-    let expected = fs::read_to_string(dir().join("version-1.jsonl")).unwrap();
+    let expected = fs::read_to_string(file(version, "jsonl")).unwrap();
     for level in LEVELS {
-        let file = dir().join(format!("version-1.{level}.parquet"));
+        let file = file(version, &format!("{level}.parquet"));
         let file = file.to_str().unwrap();
         let told = block(&["cat", file, "--limit", "100000"]);
         assert_eq!((told.code, told.err.as_str()), (Some(0), ""));

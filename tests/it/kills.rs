@@ -68,7 +68,9 @@ fn a_crash_at_any_named_point_of_sealing_and_merging_loses_nothing() {
     let seed = seed();
     let mut rng = Rng::new(seed);
     for cycle in 0..cycles().div_ceil(store::fault::POINTS.len()) {
-        for point in store::fault::POINTS {
+        // Catalogs are of blocks in a bucket: other tests end there.
+        let points = store::fault::POINTS.into_iter();
+        for point in points.filter(|point| !point.starts_with("catalog")) {
             // The first tidying is at the start, before there is anything to lose.
             let first = 1 + usize::from(point == "tidy");
             // Eight merges make one compaction.

@@ -1,5 +1,6 @@
 //! Spans that are made, and a store that has them in blocks of a bucket in memory, behind the cache.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ use prost::Message as _;
 use store::backend::{Backend, Shared};
 use store::disk::RealDisk;
 use store::execute::traceql::{Budget, MetricsRequest, SearchAnswer, SearchRequest};
-use store::{Append, Level, Store};
+use store::{Append, Chore, Level, Step, Store};
 
 /// When the first block begins.
 pub const BEGIN: Nanos = Nanos::from_secs(1_800_000_000);
@@ -84,10 +85,10 @@ fn int(key: &str, number: u64) -> KeyValue {
 }
 
 /// The request with a trace, spread over a second of the minute of its block.
-fn request(block: u64, trace: u64, of: u64) -> Vec<u8> {
+fn request(block: u64, trace: u64, of: u64, spans: Range<u64>) -> Vec<u8> {
     let begin = BEGIN.0 + block * STEP.0 + trace * (STEP.0 - 2_000_000_000) / of;
     let id = trace_id(block, trace);
-    let spans = (0..SPANS).map(|at| {
+    let spans = spans.map(|at| {
         let number = scattered(block << 40 ^ trace << 8 ^ at);
         let start = begin + at * 3_000_000;
         Span {
@@ -201,7 +202,7 @@ impl World {
             let append = || Append {
                 tenant: TenantId::single(),
                 received_at,
-                body: Bytes::from(request(block, trace, traces)),
+                body: Bytes::from(request(block, trace, traces, 0..SPANS)),
             };
             while let Err(error) = self.store.append(append()) {
                 assert_eq!(error.kind(), store::Kind::Unavailable, "{error}");
@@ -212,9 +213,22 @@ impl World {
         self.clock.0.store(LATER.0, Ordering::Relaxed);
     }
 
+    /// Adds a span more to a trace of a block of so many: it comes to stand in another block.
+    pub fn more(&self, block: u64, trace: u64, traces: u64) {
+        let body = Bytes::from(request(block, trace, traces, SPANS..SPANS + 1));
+        let append = Append { tenant: TenantId::single(), received_at: LATER, body };
+        self.store.append(append).expect("it is taken");
+        self.store.flush(Level::L1).expect("it is merged");
+    }
+
+    /// Has catalogs of the blocks written, as the thread that merges does.
+    pub fn catalog(&self) {
+        while self.store.step(Chore::Catalog).expect("a catalog is written") == Step::Worked {}
+    }
+
     /// Waits until the cache has written what it took for the disk.
     pub fn settle(&self) {
-        while self.cache.as_ref().is_some_and(|cache| !cache.is_settled()) {
+        while self.cache.as_ref().is_some_and(|cache| cache.queued_bytes() > 0) {
             std::thread::yield_now();
         }
     }
@@ -227,12 +241,13 @@ impl World {
     }
 }
 
-/// All spans of a trace.
+/// All spans of a trace; none where there is no such trace.
 pub fn by_id(store: &Store, id: TraceId) -> u64 {
     let found = store.trace(&TenantId::single(), id, TimeRange::ALL).expect("an answer");
-    let found = found.expect("the trace");
-    assert_eq!(found.partial, None);
-    found.spans
+    found.map_or(0, |found| {
+        assert_eq!(found.partial, None);
+        found.spans
+    })
 }
 
 /// Traces of a query over an hour.

@@ -77,6 +77,13 @@ pub(super) const METRICS: &[Metric] = &[
         labels: &[],
         read: |sources, emit| emit.value(value(sources, Hybrid::memory_bytes)),
     },
+    Metric {
+        name: "traceweir_cache_queued_bytes",
+        kind: Kind::Gauge,
+        help: "Bytes that were admitted to the local disk and are not written yet.",
+        labels: &[],
+        read: |sources, emit| emit.value(value(sources, Hybrid::queued_bytes)),
+    },
 ];
 
 /// Nothing where there is no cache.

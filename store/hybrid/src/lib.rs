@@ -25,7 +25,7 @@ use model::{Clock, Nanos};
 use store::backend::{Backend, Upload};
 use store::disk::{Content, File};
 use store::manifest::BlockId;
-use store::{Error, shelf};
+use store::{Error, catalog, shelf};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use config::{Config, DISK_BYTES_MIN};
@@ -198,18 +198,24 @@ impl Hybrid {
         self.shared.areas.get().map_or(0, |of| of.index.overflow() + of.data.overflow())
     }
 
-    /// Whether all that was admitted to the disk is written.
+    /// Bytes that were admitted to the disk and are not written yet.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
-        self.shared.areas.get().is_none_or(|of| of.index.is_settled() && of.data.is_settled())
+    pub fn queued_bytes(&self) -> u64 {
+        self.shared.areas.get().map_or(0, |of| of.index.queued_bytes() + of.data.queued_bytes())
     }
 
-    /// Who wrote a block, and its number, by its name; nothing where it is no block.
+    /// Who wrote a block, or a catalog of blocks, and its number, which no other of both has, by its
+    /// name; nothing where it is neither.
     fn block(name: &str) -> Option<(u64, u64)> {
         let (root, rest) = name.split_once('/')?;
         let (_, file) = rest.rsplit_once('/')?;
-        let id = BlockId::parse(file.strip_suffix(".parquet")?)?;
-        (root == shelf::ROOT).then_some((id.writer, id.number))
+        let suffix = match root {
+            shelf::ROOT => ".parquet",
+            catalog::ROOT => catalog::SUFFIX,
+            _ => return None,
+        };
+        let id = BlockId::parse(file.strip_suffix(suffix)?)?;
+        Some((id.writer, id.number))
     }
 }
 

@@ -157,7 +157,7 @@ impl World {
 
     /// Waits for what is on its way to the disk.
     fn settle(&self) {
-        while !self.hybrid.is_settled() {
+        while self.hybrid.queued_bytes() > 0 {
             std::thread::yield_now();
         }
     }

@@ -255,9 +255,9 @@ impl Tier {
         self.overflow.get()
     }
 
-    /// Whether nothing waits to be written.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.queued.load(Ordering::Acquire) == 0
+    /// Bytes that wait to be written.
+    pub(crate) fn queued_bytes(&self) -> u64 {
+        self.queued.load(Ordering::Acquire) as u64
     }
 }
 

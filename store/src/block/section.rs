@@ -18,7 +18,7 @@ pub mod summary;
 pub mod terms;
 
 /// The version of the format that this program writes, and the newest that it reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Which section, by number; numbers are never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub enum Id {
     RestKeys = 10,
     /// The checksums of the buckets of the trace index.
     TraceSums = 11,
+    /// Hashes of the texts that spans have, for catalogs of many blocks.
+    Texts = 12,
     /// Reserved: counts and sketches per minute, taken before any sampling.
     Rollups = 32,
     /// Reserved: what sampling decided about the traces.
@@ -62,6 +64,7 @@ impl Id {
             Self::TraceIndex | Self::TraceSums | Self::Verdicts => Content::TraceIndex,
             Self::Terms | Self::RestKeys => Content::Terms,
             Self::Filters => Content::Filters,
+            Self::Texts => Content::Once,
             Self::Tenants => Content::Directory,
         }
     }
@@ -80,6 +83,7 @@ pub const SECTIONS: &[(Id, &str)] = &[
     (Id::Tenants, "which rows of an L0 file are whose"),
     (Id::RestKeys, "the keys of attributes that have no column of their own"),
     (Id::TraceSums, "the checksums of the buckets of the trace index"),
+    (Id::Texts, "hashes of the texts that spans have"),
     (Id::Rollups, "reserved: counts and sketches per minute"),
     (Id::Verdicts, "reserved: what sampling decided"),
 ];
@@ -300,7 +304,7 @@ impl Directory {
 }
 
 /// Bytes that are not what was written.
-pub(super) fn damaged(what: impl Into<String>) -> Error {
+pub(crate) fn damaged(what: impl Into<String>) -> Error {
     Error::new(Kind::Corrupt, what)
 }
 

@@ -11,6 +11,7 @@ pub mod promote;
 mod rest;
 mod rows;
 mod shapes;
+mod texts;
 
 use std::ops::Range;
 
@@ -28,6 +29,7 @@ use crate::disk::Content;
 use crate::error::{Error, Kind};
 use index::Index;
 use rows::Rows;
+use texts::Texts;
 
 /// Where the bytes of a block go, in their order.
 pub trait Sink {
@@ -57,6 +59,8 @@ pub struct Options {
     pub page_rows: u32,
     /// Whether terms and filters are written.
     pub terms: Terms,
+    /// Whether hashes of its texts are written, for catalogs of many blocks.
+    pub texts: bool,
 }
 
 /// Whether a block says which row groups hold a value.
@@ -70,9 +74,11 @@ pub enum Terms {
 
 impl Options {
     /// For files that are soon merged: little CPU.
-    pub const L0: Self = Self { level: -5, text_level: -5, page_rows: 16_384, terms: Terms::None };
+    pub const L0: Self =
+        Self { level: -5, text_level: -5, page_rows: 16_384, terms: Terms::None, texts: false };
     /// For blocks that stay.
-    pub const L1: Self = Self { level: 1, text_level: 3, page_rows: 8_192, terms: Terms::Written };
+    pub const L1: Self =
+        Self { level: 1, text_level: 3, page_rows: 8_192, terms: Terms::Written, texts: false };
 }
 
 /// What was written.
@@ -104,6 +110,7 @@ pub struct Writer<S> {
     /// With the hash of each id.
     traces: Vec<(u64, Entry)>,
     index: Index,
+    texts: Option<Texts>,
 }
 
 impl<S> std::fmt::Debug for Writer<S> {
@@ -132,6 +139,7 @@ impl<S: Sink> Writer<S> {
             options,
             header,
             index: Index::new(options.terms, leaves.len()),
+            texts: options.texts.then(Texts::default),
             leaves,
             schema,
             encoder: Encoder::new(options.level, options.text_level)?,
@@ -184,6 +192,9 @@ impl<S: Sink> Writer<S> {
                 (&mut self.buffer, self.offset),
                 &mut noted,
             )?;
+            if let Some(texts) = &mut self.texts {
+                texts.column(leaf, &self.schema, &noted, &chunk);
+            }
             self.index.note(place, number, noted);
             chunks.push(chunk);
         }
@@ -197,6 +208,11 @@ impl<S: Sink> Writer<S> {
         self.section(Id::Shapes, number, &tables.shapes)?;
         self.section(Id::Summary, number, &tables.summary)?;
         self.index.keys(number, group.rest_keys());
+        if let Some(texts) = &mut self.texts {
+            texts.rest(group.rest_keys());
+            texts.resources(group.resources());
+            texts.end_group();
+        }
         self.account(base, rows, traces);
         self.chunks.push((u64::from(self.row_groups.last().map_or(0, |group| group.rows)), chunks));
         Ok(())
@@ -239,6 +255,10 @@ impl<S: Sink> Writer<S> {
         if !self.runs.is_empty() {
             let tenants = encode_tenants(&self.runs);
             self.section(Id::Tenants, 0, &tenants)?;
+        }
+        // No query reads it: away from what they do.
+        if let Some(texts) = self.texts.take().and_then(Texts::finish) {
+            self.raw_section(Id::Texts, 0, &texts)?;
         }
         let index = std::mem::replace(&mut self.index, Index::new(Terms::None, 0));
         for (id, part, bytes) in index.finish() {

@@ -10,6 +10,7 @@ use model::batch::Batch;
 use super::Parts;
 use crate::block::section::Id;
 use crate::block::section::index::{self, Entry};
+use crate::catalog::Of;
 use crate::manifest::BlockId;
 use crate::shelf::Part;
 use crate::shelf::places::{self, Known};
@@ -23,18 +24,23 @@ impl Parts<'_> {
         if far.is_empty() {
             return HashMap::new();
         }
+        let hash = index::short(index::hash(id));
         let parts: Vec<Part> = far.iter().map(|(_, part)| Part::clone(part)).collect();
-        let known = self.known(&parts);
+        let (spared, rest) = self.spared(&parts);
+        let known = self.known(&rest);
         let asked: Vec<(usize, &Part)> = {
             let known = places::read(&known);
-            let found = known.find(index::short(index::hash(id)));
+            let found = known.find(hash);
             // Of what is not known each is asked.
             let may_have = |part: &Part| {
                 let number = known.number(part);
                 let found = found.as_ref().zip(number);
                 found.is_none_or(|(found, number)| found.iter().any(|(of, _)| *of == number))
             };
-            far.iter().copied().filter(|(_, part)| may_have(part)).collect()
+            let asked = far.iter().enumerate().filter(|(at, (_, part))| {
+                if spared.contains(at) { self.may_have_trace(part, hash) } else { may_have(part) }
+            });
+            asked.map(|(_, part)| *part).collect()
         };
         let mut rows: HashMap<usize, Vec<Batch>> =
             far.iter().map(|(at, _)| (*at, Vec::new())).collect();
@@ -42,6 +48,27 @@ impl Parts<'_> {
         let read = self.each(&these, |part| self.trace(part, id));
         rows.extend(asked.iter().map(|(at, _)| *at).zip(read));
         rows
+    }
+
+    /// Those of these parts, by their places, of which a catalog tells what they have and nothing else
+    /// is known; and the others.
+    pub(super) fn spared(&self, parts: &[Part]) -> (Vec<usize>, Vec<Part>) {
+        let covered = |at: &usize| {
+            let id = parts.get(*at).filter(|part| self.is_far(part)).and_then(block_of);
+            id.is_some_and(|id| self.asked.covers(id))
+        };
+        let mut spared = self.readers.places.news(self.tenant, parts);
+        spared.retain(covered);
+        let of = |(at, part): (usize, &Part)| (!spared.contains(&at)).then(|| part.clone());
+        let rest = parts.iter().enumerate().filter_map(of).collect();
+        (spared, rest)
+    }
+
+    /// Whether a part may have a trace with this hash, by catalogs.
+    pub(super) fn may_have_trace(&self, part: &Part, hash: u32) -> bool {
+        let may_have = block_of(part).is_none_or(|id| self.asked.may_have(Of::Traces, &[hash], id));
+        self.readers.catalogs.spared.add(u64::from(!may_have));
+        may_have
     }
 
     /// In which files the traces of these parts stand; those that nobody has asked yet are read.

@@ -10,6 +10,7 @@ use model::{TenantId, TimeRange, TraceId};
 
 use super::answers::Answers;
 use crate::block::reader::{Reader, Wanted};
+use crate::catalog::Asked;
 use crate::error::{Error, Kind};
 use crate::shelf::{Part, Readers, View};
 
@@ -20,6 +21,8 @@ pub(crate) struct Parts<'r> {
     pub(crate) readers: &'r Readers,
     /// What queries have found in files before.
     pub(crate) answers: &'r Answers,
+    /// Which blocks may have something.
+    pub(crate) asked: Asked<'r>,
     /// Those of the view's parts that were opened, by their place.
     opened: Vec<OnceLock<Option<Arc<Reader>>>>,
     problems: Mutex<Vec<Problem>>,
@@ -44,7 +47,8 @@ impl<'r> Parts<'r> {
         answers: &'r Answers,
     ) -> Self {
         let opened = view.parts.iter().map(|_| OnceLock::new()).collect();
-        Self { view, tenant, readers, answers, opened, problems: Mutex::default() }
+        let asked = Asked::new(readers, tenant, &view.catalogs);
+        Self { view, tenant, readers, answers, asked, opened, problems: Mutex::default() }
     }
 
     /// The columns of a part that is a file, unless it cannot be opened.

@@ -4,7 +4,8 @@
 //! of, in one entry; those go when no reader refers to them. A step that is cut off anywhere leaves
 //! blocks that nobody names, which the next start removes.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard};
 
 use model::{Nanos, TenantId};
 use tracing::{debug, warn};
@@ -15,7 +16,7 @@ use crate::block::reader::Reader;
 use crate::compaction::{self, Choice};
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::manifest::{Change, Lease};
+use crate::manifest::{BlockId, Change, Lease};
 use crate::merge::Input;
 use crate::shelf::{Block, Blocks, Part};
 
@@ -37,8 +38,7 @@ impl Keep {
         }
         let contents = self.shelf.contents();
         let now = self.clock.now();
-        let mut resting = lock(&self.resting);
-        resting.retain(|_, since| now.minus(*since) < REST);
+        let resting = self.resting(now);
         let choose = |(tenant, blocks): (&TenantId, &Arc<Blocks>)| {
             if resting.contains_key(tenant) {
                 return None;
@@ -78,7 +78,9 @@ impl Keep {
             }
             // It was given up, and is begun anew when there is time.
             Err(_) if self.may_compact().is_err() => return Ok(Step::Idle),
-            Err(error) if error.kind() == Kind::Corrupt && self.blame(&tenant, &choice, &error) => {
+            Err(error)
+                if error.kind() == Kind::Corrupt && self.blame(&tenant, &choice.blocks, &error) =>
+            {
                 self.stats.compaction_failed.inc();
             }
             Err(error) => {
@@ -88,6 +90,13 @@ impl Keep {
         }
         self.clean()?;
         Ok(Step::Worked)
+    }
+
+    /// Tenants whose blocks could not be worked on a moment ago: others come first.
+    pub(super) fn resting(&self, now: Nanos) -> MutexGuard<'_, BTreeMap<TenantId, Nanos>> {
+        let mut resting = lock(&self.resting);
+        resting.retain(|_, since| now.minus(*since) < REST);
+        resting
     }
 
     /// Notes a failure: other tenants come first for a while.
@@ -164,7 +173,7 @@ impl Keep {
     }
 
     /// Whether a compaction goes on: it leaves memory and the thread to whoever senders wait for.
-    fn may_compact(&self) -> Result<(), Error> {
+    pub(super) fn may_compact(&self) -> Result<(), Error> {
         if self.is_stopped() {
             return Err(Error::new(Kind::Unavailable, "stopping"));
         }
@@ -175,14 +184,14 @@ impl Keep {
     }
 
     /// Notes the block that an error names as damaged; `false` where it names none of them.
-    fn blame(&self, tenant: &TenantId, choice: &Choice, error: &Error) -> bool {
+    pub(super) fn blame(&self, tenant: &TenantId, of: &[BlockId], error: &Error) -> bool {
         let what = error.to_string();
         let contents = self.shelf.contents();
         let blocks = contents.tenants.get(tenant);
         let named = blocks
             .iter()
             .flat_map(|blocks| &blocks.list)
-            .find(|block| choice.blocks.contains(&block.meta.id) && what.contains(&block.name));
+            .find(|block| of.contains(&block.meta.id) && what.contains(&block.name));
         let Some(block) = named else { return false };
         warn!(%tenant, what, "a block cannot be compacted");
         lock(&self.damaged).push((Part::Block(Arc::clone(block)), tenant.clone(), what));

@@ -65,6 +65,7 @@ impl Keep {
     /// Marks blocks that no entry names and that are too old for anybody to name them. For whoever
     /// has the lock of merging.
     pub(super) fn mark_orphans(&self) -> Result<(), Error> {
+        self.remove_catalogs()?;
         for name in self.backend.list(shelf::ROOT)? {
             if let Some(tenant) = tenant_of(&name) {
                 self.mark_orphans_of(&tenant)?;

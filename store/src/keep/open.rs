@@ -14,6 +14,7 @@ use super::{Keep, Work};
 use crate::backend::{Backend, Local, Shared, Split};
 use crate::block::cache::Cache;
 use crate::block::reader::{Reader, read_footer};
+use crate::catalog;
 use crate::compaction;
 use crate::disk::data_dir::DataDir;
 use crate::error::{Error, Kind};
@@ -30,7 +31,7 @@ const LOADED_AT_ONCE: usize = 16;
 const ATTEMPTS: usize = 4;
 
 /// What is in the object store where there is one; the log and L0 files are this process's own.
-const SHARED: [&str; 3] = [shelf::ROOT, manifest::ROOT, manifest::FLOOR];
+const SHARED: [&str; 4] = [shelf::ROOT, manifest::ROOT, manifest::FLOOR, catalog::ROOT];
 
 /// What a keeper goes by.
 #[derive(Debug)]
@@ -192,6 +193,17 @@ impl Start<'_> {
                 continue;
             };
             there.entry(tenant).or_default().push(name.to_owned());
+        }
+        if self.is_shared {
+            // No number is used twice, also where nothing came of it.
+            for name in self.backend.list_tree(catalog::ROOT)? {
+                let id =
+                    name.rsplit('/').next().and_then(|name| name.strip_suffix(catalog::SUFFIX));
+                if let Some(id) = id.and_then(BlockId::parse).filter(|id| id.writer == self.writer)
+                {
+                    self.next_block = self.next_block.max(id.number.saturating_add(1));
+                }
+            }
         }
         for tenant in there.keys() {
             states.entry(tenant.clone()).or_default();

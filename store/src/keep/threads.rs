@@ -68,6 +68,10 @@ fn merge(inner: &Inner) {
         // One at a time: what senders wait for comes first.
         if (has_merged || looks % COMPACT_EVERY == 0) && matches!(step, Ok(Step::Idle)) {
             step = keep.compact();
+            // Whoever compacts writes the catalogs of what comes of it.
+            if keep.compaction.enabled && matches!(step, Ok(Step::Idle)) {
+                step = keep.catalog();
+            }
             has_merged = matches!(step, Ok(Step::Worked));
         }
         match step {

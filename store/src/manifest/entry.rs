@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use crate::block::section::{Header, Location, Sort};
 use crate::block::writer::Written;
+use crate::catalog::Catalog;
 use crate::error::{Error, Kind};
 
 /// What an entry begins with; version and checksum follow, then JSON.
@@ -187,6 +188,10 @@ pub struct Change {
     pub deleted: Vec<BlockId>,
     /// Somebody begins to compact.
     pub lease: Option<Lease>,
+    /// Catalogs that are there from now on.
+    pub catalogs_added: Vec<Catalog>,
+    /// Catalogs that are not any more.
+    pub catalogs_removed: Vec<BlockId>,
     /// Whether it follows on damage: the entry carries the whole state then.
     pub is_repair: bool,
 }

@@ -1,12 +1,13 @@
 //! What a tenant has: the sum of the manifest's entries.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use model::Nanos;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Removal};
+use crate::catalog::Catalog;
 use crate::error::{Error, Kind};
 
 /// Attributes that are promoted for good.
@@ -30,6 +31,9 @@ pub struct State {
     /// Blocks that are in use no more and may still be there.
     #[serde(default)]
     pub markers: Vec<DeleteMarker>,
+    /// Catalogs of its blocks, as far as they are in some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub catalogs: Vec<Arc<Catalog>>,
     /// Who compacts what.
     #[serde(default)]
     pub leases: Vec<Lease>,
@@ -51,7 +55,11 @@ impl State {
     /// How large it is when it is written: blocks, and what is as long as one.
     pub(super) fn parts(&self) -> usize {
         let parts = [self.blocks.len(), self.markers.len(), self.consumed.len()];
-        parts.iter().sum::<usize>() + self.promoted.len() / 4
+        let of = |catalog: &Arc<Catalog>| {
+            catalog.blocks.len() / 4 + (catalog.traces.len() + catalog.texts.len()) / 32
+        };
+        let catalogs: usize = self.catalogs.iter().map(of).sum();
+        parts.iter().sum::<usize>() + self.promoted.len() / 4 + catalogs
     }
 
     /// Whether a block is one of these, or was.
@@ -82,10 +90,19 @@ impl State {
         if let Some(id) = change.orphaned.iter().find(|id| self.knows(**id)) {
             return refuse(format!("block {id} is no orphan"));
         }
+        if let Some(id) = change.catalogs_removed.iter().find(|id| !self.has_catalog(**id)) {
+            return refuse(format!("catalog {id} is gone already"));
+        }
         match change.removed.iter().find(|(id, _)| !known(*id)) {
             Some((id, _)) => refuse(format!("block {id} is gone already")),
             None => Ok(()),
         }
+    }
+
+    /// Whether this is one of its catalogs.
+    #[must_use]
+    pub fn has_catalog(&self, id: BlockId) -> bool {
+        self.catalogs.iter().any(|catalog| catalog.id == id)
     }
 
     /// Whether an entry with this change is among those that this is the sum of, as far as that can be
@@ -93,6 +110,7 @@ impl State {
     pub(super) fn reflects(&self, change: &Change) -> bool {
         change.added.iter().any(|block| self.knows(block.id))
             || change.consumed.iter().any(|l0| self.has_consumed(*l0))
+            || change.catalogs_added.iter().any(|added| self.has_catalog(added.id))
     }
 
     /// Takes over what an entry changes that was made at this time.
@@ -107,7 +125,9 @@ impl State {
         let before = self.blocks.iter().take(place).filter(|block| !change.removes(block.id));
         let place = before.count();
         self.blocks.retain(|block| !change.removes(block.id));
-        for BlockId { writer, number } in change.added.iter().map(|block| block.id) {
+        let catalogs = change.catalogs_added.iter().map(|catalog| catalog.id);
+        for BlockId { writer, number } in change.added.iter().map(|block| block.id).chain(catalogs)
+        {
             let max = self.block_max.entry(writer).or_default();
             *max = number.max(*max);
         }
@@ -115,6 +135,12 @@ impl State {
         let fresh = change.added.iter().filter(|block| !known.contains(&block.id));
         let fresh: Vec<_> = fresh.cloned().map(Arc::new).collect();
         self.blocks.splice(place..place, fresh);
+        self.catalogs.retain(|catalog| !change.catalogs_removed.contains(&catalog.id));
+        self.catalogs.extend(change.catalogs_added.iter().cloned().map(Arc::new));
+        if !self.catalogs.is_empty() {
+            let live: HashSet<BlockId> = self.blocks.iter().map(|block| block.id).collect();
+            self.catalogs.retain(|catalog| catalog.blocks.iter().any(|id| live.contains(id)));
+        }
         for l0 in &change.consumed {
             self.consumed.insert(*l0);
             let max = self.consumed_max.entry(l0.writer).or_default();

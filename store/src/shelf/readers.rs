@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::block::cache::{BlockKey, Cache};
 use crate::block::reader::Reader;
 use crate::block::section::index;
+use crate::catalog::Catalogs;
 use crate::disk::Content;
 use crate::error::Error;
 use crate::lru::Lru;
@@ -29,6 +30,8 @@ pub struct Readers {
     held: Mutex<Lru<BlockId, Arc<Reader>>>,
     /// In how many files traces stand.
     pub(crate) places: Places,
+    /// What tells which blocks may have something.
+    pub catalogs: Catalogs,
     /// Blocks that are open.
     pub open: Gauge,
     /// Times that a block was opened.
@@ -40,6 +43,7 @@ impl Readers {
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, cache: Arc<Cache>) -> Self {
         Self {
+            catalogs: Catalogs::new(Arc::clone(&backend)),
             backend,
             cache,
             held: Mutex::default(),

@@ -40,10 +40,10 @@ struct Values {
 #[derive(Debug, Default)]
 pub(super) struct Noted {
     wanted: bool,
-    terms: Vec<Vec<u8>>,
-    hashes: Vec<u64>,
+    pub(super) terms: Vec<Vec<u8>>,
+    pub(super) hashes: Vec<u64>,
     /// Nothing is told of its values: any may be there.
-    any: bool,
+    pub(super) any: bool,
 }
 
 impl Noted {

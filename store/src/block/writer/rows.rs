@@ -332,6 +332,11 @@ impl<'a> Rows<'a> {
         self.tables.iter().flat_map(|frame| frame.rest.keys.iter().map(Vec::as_slice))
     }
 
+    /// Its distinct resources, as OTLP has them.
+    pub(super) fn resources(&self) -> &[&'a [u8]] {
+        &self.resources.items
+    }
+
     /// The sections of the row group.
     pub(super) fn tables(&self) -> Tables {
         let service = |(source, number): &(usize, u32)| {

@@ -88,7 +88,8 @@ impl<'p> Ahead<'p> {
         for part in &parts.view.parts {
             let Part::Block(block) = part else { continue };
             let at_once = parts.readers.at_once(block);
-            if at_once > 1 && block.meta.starts().overlaps(&during) {
+            let is_asked = at_once > 1 && block.meta.starts().overlaps(&during);
+            if is_asked && prune.may_match_part(parts, part) {
                 threads = at_once;
                 blocks.push(block);
             }

@@ -3,11 +3,11 @@
 use model::attributes::Attributes;
 use model::batch::Batch;
 use model::column::{Column, Interner, Type, Values, count};
-use model::otlp::overflow;
+use model::otlp::{key_value, overflow};
 use traceql::ast::Static;
 
 use super::rows::Rows;
-use super::value::{Test, any_of, key_value, of_any};
+use super::value::{Test, any_of, of_any};
 
 /// What a condition is for each row of a table: whether some value of the row meets it, and
 /// whether one has a type that fits it.

@@ -16,16 +16,47 @@ use crate::shelf::places::{self, Known};
 /// Past so many look-ups in the head, all its traces are gathered.
 const LOOKUPS_MAX: u32 = 256;
 
+/// Past so many look-ups the index of each file is read, so that no more requests are needed.
+const SPARED_MAX: u32 = 8;
+
 /// Which traces stand in more than one place.
 pub(super) struct Elsewhere<'p> {
     parts: &'p Parts<'p>,
-    files: OnceCell<Arc<RwLock<Known>>>,
-    numbers: OnceCell<HashMap<u32, usize>>,
+    /// While few are looked up.
+    few: OnceCell<Files>,
+    all: OnceCell<Files>,
+    looked: Cell<u32>,
     asked: Cell<u32>,
     /// The short hashes of the head's traces.
     heads: OnceCell<HashSet<u32>>,
     /// The segments of the head among the parts.
     head_parts: Vec<usize>,
+}
+
+/// What is known of the files of a view.
+struct Files {
+    known: Arc<RwLock<Known>>,
+    /// The places of those of which nothing is known but by catalogs.
+    spared: Vec<usize>,
+    /// The places of parts of the view that are files, by their numbers.
+    numbers: HashMap<u32, usize>,
+}
+
+impl Files {
+    fn new(parts: &Parts<'_>, may_spare: bool) -> Self {
+        let all = &parts.view.parts;
+        let (spared, rest) = match may_spare {
+            true => parts.spared(all),
+            false => (Vec::new(), all.clone()),
+        };
+        let known = parts.known(&rest);
+        let numbers = {
+            let known = places::read(&known);
+            let number = |(at, part): (usize, &Part)| Some((known.number(part)?, at));
+            all.iter().enumerate().filter_map(number).collect()
+        };
+        Self { known, spared, numbers }
+    }
 }
 
 impl<'p> Elsewhere<'p> {
@@ -35,8 +66,9 @@ impl<'p> Elsewhere<'p> {
         let head_parts = heads.map(|(at, _)| at).collect();
         Self {
             parts,
-            files: OnceCell::new(),
-            numbers: OnceCell::new(),
+            few: OnceCell::new(),
+            all: OnceCell::new(),
+            looked: Cell::new(0),
             asked: Cell::new(0),
             heads: OnceCell::new(),
             head_parts,
@@ -55,11 +87,21 @@ impl<'p> Elsewhere<'p> {
         }
         let hash = index::short(index::hash(id));
         let is_file = !matches!(self.parts.view.parts.get(own), Some(Part::Head(..)));
+        self.looked.set(self.looked.get().saturating_add(1));
+        let files = self.files();
+        let is_spared = files.spared.contains(&own);
         let known = {
-            let files = places::read(self.files());
-            if is_file { files.may_have_more(hash) } else { files.may_have(hash) }
+            let known = places::read(&files.known);
+            if is_file && !is_spared { known.may_have_more(hash) } else { known.may_have(hash) }
         };
-        let is_there = known.unwrap_or_else(|| self.asks_files(own, id));
+        let mut is_there = match known {
+            Some(known) => known || is_spared && self.is_oversized(own),
+            None => self.asks_files(own, id),
+        };
+        if known.is_some() && !is_there {
+            let mut others = files.spared.iter().filter(|at| **at != own);
+            is_there = others.any(|at| self.may_be_spared(*at, hash));
+        }
         if is_there || self.head_parts.is_empty() {
             return Ok(is_there);
         }
@@ -94,11 +136,17 @@ impl<'p> Elsewhere<'p> {
         Ok(batch.trace_rows(self.parts.tenant, id).any(|row| row < *visible))
     }
 
-    fn files(&self) -> &RwLock<Known> {
-        self.files.get_or_init(|| {
-            let parts = self.parts;
-            parts.known(&parts.view.parts)
-        })
+    fn files(&self) -> &Files {
+        if self.looked.get() <= SPARED_MAX && self.all.get().is_none() {
+            return self.few.get_or_init(|| Files::new(self.parts, true));
+        }
+        self.all.get_or_init(|| Files::new(self.parts, false))
+    }
+
+    /// Whether a part that is spared may have a trace with this hash.
+    fn may_be_spared(&self, at: usize, hash: u32) -> bool {
+        let part = self.parts.view.parts.get(at);
+        part.is_some_and(|part| self.parts.may_have_trace(part, hash))
     }
 
     /// The traces of all segments of the head, none of which may be held.
@@ -117,40 +165,44 @@ impl<'p> Elsewhere<'p> {
         Ok(self.heads.get_or_init(|| heads))
     }
 
-    /// The places of parts of the view that are files, by their numbers.
-    fn numbers(&self) -> &HashMap<u32, usize> {
-        self.numbers.get_or_init(|| {
-            let files = places::read(self.files());
-            let parts = self.parts.view.parts.iter().enumerate();
-            parts.filter_map(|(at, part)| Some((files.number(part)?, at))).collect()
-        })
-    }
-
     /// Where rows of traces with this id's hash stand in files: the part, the row group and the
     /// rows in it.
     pub(super) fn find(&self, id: TraceId) -> Vec<(usize, u32, Range<u32>)> {
         let mut found = Vec::new();
-        let numbers = self.numbers();
-        let files = places::read(self.files());
-        if let Some(known) = files.find(index::short(index::hash(id))) {
-            for (number, entries) in known {
+        let hash = index::short(index::hash(id));
+        let files = self.files();
+        let known = places::read(&files.known);
+        if let Some(entries) = known.find(hash) {
+            for (number, entries) in entries {
                 // What is known may be of files that this view has not.
-                let Some(part) = numbers.get(&number) else { continue };
+                let Some(part) = files.numbers.get(&number) else { continue };
                 let Some(reader) = self.parts.reader_at(*part) else { continue };
                 let place = |entry: &Entry| reader.place(entry.first_row, u32::from(entry.rows));
                 let places = entries.iter().filter_map(place);
                 found.extend(places.map(|(group, rows)| (*part, group, rows)));
             }
+            drop(known);
+            for at in files.spared.iter().filter(|at| self.may_be_spared(**at, hash)) {
+                self.find_in(*at, id, &mut found);
+            }
             found.sort_unstable_by_key(|(part, group, rows)| (*part, *group, rows.start));
+            // Somebody else may have come to know a file meanwhile.
+            found.dedup();
             return found;
         }
-        drop(files);
-        for (at, part) in self.parts.view.parts.iter().enumerate() {
-            let Some(reader) = self.parts.reader_at(at) else { continue };
-            let places = self.parts.note(part, reader.find(id)).unwrap_or_default();
-            found.extend(places.into_iter().map(|(group, rows)| (at, group, rows)));
-        }
+        drop(known);
+        (0..self.parts.view.parts.len()).for_each(|at| self.find_in(at, id, &mut found));
         found
+    }
+
+    /// The same in one part, by its own index.
+    fn find_in(&self, at: usize, id: TraceId, found: &mut Vec<(usize, u32, Range<u32>)>) {
+        let Some((part, reader)) = self.parts.view.parts.get(at).zip(self.parts.reader_at(at))
+        else {
+            return;
+        };
+        let places = self.parts.note(part, reader.find(id)).unwrap_or_default();
+        found.extend(places.into_iter().map(|(group, rows)| (at, group, rows)));
     }
 
     fn is_oversized(&self, own: usize) -> bool {

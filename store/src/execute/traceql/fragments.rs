@@ -1,9 +1,10 @@
 //! Values of resources and scopes, which are kept as OTLP has them.
 
 use model::column::Interner;
+use model::otlp::{fields, key_value};
 use traceql::ast::Static;
 
-use super::value::{fields, key_value, of_any};
+use super::value::of_any;
 
 /// The values of an attribute in each resource or scope: the attributes are fields of this number
 /// in field 1 of a fragment. Of a key that is there twice the first counts.

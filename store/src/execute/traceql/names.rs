@@ -6,7 +6,7 @@ use model::Clock;
 use model::attributes::Attributes;
 use model::batch::Batch;
 use model::column::{Type, Values, count};
-use model::otlp::overflow;
+use model::otlp::{fields, key_value, overflow};
 use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status};
 
 use super::ahead::ahead;
@@ -19,7 +19,6 @@ use super::request::NamesRequest;
 use super::rows::Rows;
 use super::traces::Traces;
 use super::units::{Limits, Loaded, Queue, base, load};
-use super::value::{fields, key_value};
 use super::want::Want;
 use crate::error::Error;
 use crate::execute::Parts;

@@ -18,8 +18,10 @@ use crate::block::reader::Reader;
 use crate::block::schema::{Id as Column, Source, Table};
 use crate::block::section::terms::{self, decode, decode_filters, hash};
 use crate::block::section::{Id, Level};
+use crate::catalog::{Of, Owner};
 use crate::disk::Content;
 use crate::execute::Parts;
+use crate::shelf::Part;
 
 /// What a row group must have for something of a query to match in it.
 pub(super) struct Prune {
@@ -31,7 +33,7 @@ pub(super) struct Prune {
     groups: Vec<Vec<usize>>,
     /// Whether a trace never stands in several row groups.
     is_alone: bool,
-    known: Mutex<HashMap<Of, Place>>,
+    known: Mutex<HashMap<ColumnOf, Place>>,
 }
 
 /// Texts of which a field must have one.
@@ -39,9 +41,34 @@ struct Sought {
     field: Field,
     test: Test,
     texts: Vec<String>,
+    /// What catalogs have of them; nothing where they tell nothing of the field.
+    hashes: Option<Vec<u32>>,
 }
 
 impl Sought {
+    fn new(field: Field, test: Test) -> Option<Self> {
+        let texts: Vec<String> = test.texts()?.into_iter().map(str::to_owned).collect();
+        let owners = match &field.key {
+            Key::Intrinsic(Intrinsic::Name) => vec![Owner::Name],
+            Key::Attribute { scope, name } => match scope {
+                Scope::Span => vec![Owner::Span(name.as_bytes())],
+                Scope::Resource => vec![Owner::Resource(name.as_bytes())],
+                Scope::Unscoped => {
+                    vec![Owner::Span(name.as_bytes()), Owner::Resource(name.as_bytes())]
+                }
+                _ => Vec::new(),
+            },
+            Key::Intrinsic(_) => Vec::new(),
+        };
+        let of = |owner: &Owner<'_>| {
+            let text = |text: &String| owner.text(hash(text.as_bytes()));
+            let texts = texts.iter().map(text);
+            texts.chain([owner.untold()]).collect::<Vec<u32>>()
+        };
+        let hashes = (!owners.is_empty()).then(|| owners.iter().flat_map(of).collect());
+        Some(Self { field, test, texts, hashes })
+    }
+
     /// The name of the attribute.
     fn name(&self) -> Option<&[u8]> {
         match &self.field.key {
@@ -55,7 +82,7 @@ impl Sought {
 const REST: u32 = u32::MAX;
 
 /// The writer and number of a block, and the place of a column.
-type Of = (u64, u64, u32);
+type ColumnOf = (u64, u64, u32);
 /// What is known of a column, once somebody has read it.
 type Place = Arc<OnceLock<Option<Known>>>;
 
@@ -92,6 +119,24 @@ impl Prune {
         }
         // Another filter may be true for a span of the trace that stands elsewhere.
         filters.iter().any(may)
+    }
+
+    /// Whether a span of a part may matter, by catalogs: before anything is read of it.
+    pub(super) fn may_match_part(&self, parts: &Parts<'_>, part: &Part) -> bool {
+        let (Some(filters), Part::Block(block)) = (&self.filters, part) else { return true };
+        let id = block.meta.id;
+        if !parts.asked.covers(id) {
+            return true;
+        }
+        let has = |sought: &Sought| {
+            let hashes = sought.hashes.as_ref();
+            hashes.is_none_or(|hashes| parts.asked.may_have(Of::Texts, hashes, id))
+        };
+        let may = |clauses: &Vec<Vec<Sought>>| clauses.iter().all(|any| any.iter().any(has));
+        // Another filter may be true for a span of the trace that stands elsewhere.
+        let may_match = filters.iter().any(may);
+        parts.readers.catalogs.spared.add(u64::from(!may_match));
+        may_match
     }
 
     fn has(&self, reader: &Reader, group: u32, sought: &Sought) -> bool {
@@ -206,8 +251,7 @@ fn clauses(filter: &FieldExpr) -> Vec<Vec<Sought>> {
         let Planned::Compare(op, value) = &condition.test else { return None };
         let is_told = condition.field.whose == Whose::Own && !is_id(&condition.field);
         let test = Test::new(*op, value, false).filter(|_| is_told)?;
-        let texts = test.texts()?.into_iter().map(str::to_owned).collect();
-        Some(Sought { field: condition.field.clone(), test, texts })
+        Sought::new(condition.field.clone(), test)
     };
     let all = implied(filter);
     // A clause of which one condition is not told says nothing.

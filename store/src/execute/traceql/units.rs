@@ -80,6 +80,11 @@ impl<'p> Queue<'p> {
 
     fn open(&mut self, at: usize, prune: &Prune, ahead: &Ahead<'_>) {
         let Some(part) = self.parts.view.parts.get(at) else { return };
+        if !prune.may_match_part(self.parts, part) {
+            // How many row groups it has would have to be asked for.
+            self.total += 1;
+            return;
+        }
         ahead.reach(part);
         let Some(reader) = self.parts.reader(part) else { return };
         for (number, group) in (0..).zip(&reader.directory().row_groups) {

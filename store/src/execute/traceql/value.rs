@@ -96,33 +96,6 @@ fn elements(array: &[u8], out: &mut Vec<Static>) {
     }
 }
 
-/// Key and value of an encoded `KeyValue`; the value is an encoded `AnyValue`.
-pub(super) fn key_value(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    let mut reader = Reader::new(bytes);
-    while let Ok(Some(field)) = reader.next() {
-        match (field.number, field.value) {
-            (1, Wire::Bytes(bytes)) => key = bytes,
-            (2, Wire::Bytes(bytes)) => value = bytes,
-            _ => {}
-        }
-    }
-    (key, value)
-}
-
-/// The length-delimited fields of this number.
-pub(super) fn fields(bytes: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
-    let mut reader = Reader::new(bytes);
-    std::iter::from_fn(move || {
-        while let Ok(Some(field)) = reader.next() {
-            if let (true, Wire::Bytes(bytes)) = (field.number == number, field.value) {
-                return Some(bytes);
-            }
-        }
-        None
-    })
-}
-
 /// A comparison with a literal, compiled. `!=` and `!~` are kept as what they negate.
 #[derive(Clone, Debug)]
 pub(super) struct Test {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use model::attributes::Attributes;
 use model::batch::Batch;
 use model::column::Values;
-use model::otlp::overflow;
+use model::otlp::{fields, key_value, overflow};
 use traceql::ast::{Compare, Static};
 
 use super::table::Row;
-use crate::execute::traceql::value::{fields, key_value, of_any};
+use crate::execute::traceql::value::of_any;
 
 /// Most values times intervals.
 const CELLS_MAX: usize = 4 << 20;

@@ -46,6 +46,7 @@ impl World {
             spans_max,
             bytes_max: 1 << 20,
             queried: Vec::new(),
+            has_catalogs: true,
             go_on: &|| Ok(()),
         };
         let change = merge.compact(sort).unwrap();
@@ -88,6 +89,7 @@ proptest! {
         chosen in prop::collection::vec(0usize..4, 1..4),
         spans_max in prop_oneof![Just(3u64), Just(1 << 20)],
         again in any::<bool>(),
+        cataloged in prop::collection::vec(0usize..4, 0..4),
     ) {
         for (_, place, _) in &mut spans {
             if *place == Where::L0 {
@@ -97,6 +99,9 @@ proptest! {
         let mut world = World::new(spans);
         let request = SearchRequest { during, ..ask(&query, limit) };
         same(&world, &request)?;
+        world.catalog(&cataloged);
+        same(&world, &request)?;
+        world.view.catalogs.clear();
         world.compact(&chosen, Sort::Normal, spans_max);
         same(&world, &request)?;
         same(&world, &SearchRequest { during: TimeRange::ALL, ..request.clone() })?;
@@ -104,5 +109,7 @@ proptest! {
             world.compact(&[0, 1, 2], Sort::Straggler, 1 << 20);
             same(&world, &request)?;
         }
+        world.catalog(&cataloged);
+        same(&world, &request)?;
     }
 }

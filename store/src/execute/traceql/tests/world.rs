@@ -3,7 +3,7 @@
 mod memory;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::batch::{Batch, Limits};
 use model::{Clock, Nanos, TenantId, TraceId};
@@ -25,11 +25,12 @@ use crate::block::section::{Header, Level, Sort};
 use crate::block::tests::Bytes;
 use crate::block::writer::promote::Candidates;
 use crate::block::writer::{Options, Writer, cut};
+use crate::catalog::build;
 use crate::execute::Parts;
 use crate::execute::answers::Answers;
 use crate::head::{Config, Head};
 use crate::l0::L0;
-use crate::manifest::BlockMeta;
+use crate::manifest::{BlockId, BlockMeta};
 use crate::shelf::{Block, Part, Readers, View};
 pub(super) use memory::Memory;
 
@@ -205,7 +206,7 @@ impl Clock for Still {
 
 /// A view of spans, and what is needed to read it.
 pub(super) struct World {
-    view: View,
+    pub(super) view: View,
     /// All parts that there are, each with its spans.
     pub(super) all: Vec<(Part, Vec<S>)>,
     pub(super) tenant: TenantId,
@@ -244,7 +245,8 @@ fn file(spans: &[S], number: u64, level: Level, group_rows: u32) -> (Vec<u8>, Bl
         received: (NOW, NOW),
         oversized: false,
     };
-    let options = if level == Level::L1 { Options::L1 } else { Options::L0 };
+    let far = Options { texts: true, ..Options::L1 };
+    let options = if level == Level::L1 { far } else { Options::L0 };
     let mut writer = Writer::new(Vec::new(), header, candidates.choose(), options).unwrap();
     for group in cut(&ordered.traces, group_rows) {
         writer.row_group(&[&batch], &ordered, group).unwrap();
@@ -308,11 +310,27 @@ impl World {
         }
         let readers = Readers::new(Arc::clone(&files) as Arc<dyn Backend>, cache);
         let is_broken = Arc::clone(&files.is_broken);
-        let view = View { parts: Vec::new(), damage: Vec::new() };
+        let view = View { parts: Vec::new(), damage: Vec::new(), catalogs: Vec::new() };
         let (answers, spans) = (Answers::default(), Vec::new());
         let mut world = Self { view, all, tenant, files, readers, answers, spans, is_broken };
         world.see(0..usize::MAX);
         world
+    }
+
+    /// From now on blocks are as if in a bucket, and some of them in a catalog.
+    pub(super) fn catalog(&mut self, chosen: &[usize]) {
+        let blocks = self.all.iter().filter_map(|(part, _)| match part {
+            Part::Block(block) => Some(block),
+            _ => None,
+        });
+        let chosen = (0..).zip(blocks).filter(|(at, _)| chosen.contains(at));
+        let fresh: Vec<_> =
+            chosen.map(|(_, block)| (block.meta.id, self.readers.open(block).unwrap())).collect();
+        let is_live = fresh.iter().map(|(id, _)| *id).collect();
+        let id = BlockId { writer: 1, number: 1 << 40 };
+        let catalog = build(&*self.files, &self.tenant, id, &fresh, &[], &is_live).unwrap();
+        self.view.catalogs = vec![Arc::new(catalog)];
+        self.files.is_far.store(true, Ordering::Relaxed);
     }
 
     /// From now on only some parts are in the view.

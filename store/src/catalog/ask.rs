@@ -1,0 +1,182 @@
+//! Which blocks may have something, by the catalogs of a view, for the time of a query.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::{Nanos, TenantId};
+use tracing::warn;
+
+use super::{Catalog, Of, build::shared_of, catalog_name, partition, set};
+use crate::backend::Backend;
+use crate::block::section::damaged;
+use crate::error::Error;
+use crate::manifest::BlockId;
+use crate::shelf::Readers;
+
+/// Answers that are kept: past it, questions are asked again.
+const KEPT_MAX: usize = 4 << 10;
+
+/// The blocks that may have something, by what it is.
+type Answers = HashMap<(Of, u32), Arc<HashSet<BlockId>>>;
+
+/// See the module.
+pub(crate) struct Asked<'c> {
+    readers: &'c Readers,
+    tenant: &'c TenantId,
+    catalogs: &'c [Arc<Catalog>],
+    /// The blocks that some catalog has.
+    covered: HashSet<BlockId>,
+    kept: Mutex<Answers>,
+}
+
+impl<'c> Asked<'c> {
+    pub(crate) fn new(
+        readers: &'c Readers,
+        tenant: &'c TenantId,
+        catalogs: &'c [Arc<Catalog>],
+    ) -> Self {
+        let covered = catalogs.iter().flat_map(|catalog| &catalog.blocks).copied().collect();
+        Self { readers, tenant, catalogs, covered, kept: Mutex::default() }
+    }
+
+    /// Whether some catalog has a block.
+    pub(crate) fn covers(&self, block: BlockId) -> bool {
+        self.covered.contains(&block)
+    }
+
+    /// Whether a block may have one of these; yes where no catalog has the block.
+    pub(crate) fn may_have(&self, of: Of, hashes: &[u32], block: BlockId) -> bool {
+        !self.covers(block) || hashes.iter().any(|hash| self.blocks(of, *hash).contains(&block))
+    }
+
+    /// The blocks that may have this, of all that catalogs have.
+    fn blocks(&self, of: Of, hash: u32) -> Arc<HashSet<BlockId>> {
+        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&(of, hash)) {
+            return Arc::clone(known);
+        }
+        let found = Arc::new(self.ask(of, hash));
+        let mut kept = lock();
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert((of, hash), Arc::clone(&found));
+        found
+    }
+
+    /// Asks all catalogs, at a time: each takes as long as a request.
+    fn ask(&self, of: Of, hash: u32) -> HashSet<BlockId> {
+        let one = |catalog: &Arc<Catalog>| -> Vec<BlockId> {
+            self.read(catalog, of, hash).unwrap_or_else(|error| {
+                // It only narrows.
+                self.readers.catalogs.failed.inc();
+                warn!(tenant = %self.tenant, %error, "a catalog cannot be read, its blocks are asked");
+                self.readers.catalogs.note(catalog.id);
+                catalog.blocks.clone()
+            })
+        };
+        self.readers.catalogs.asked.add(self.catalogs.len() as u64);
+        let (first, rest) = match self.catalogs {
+            [] => return HashSet::new(),
+            [first, rest @ ..] => (first, rest),
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = rest
+                .iter()
+                .map(|catalog| {
+                    let thread = std::thread::Builder::new().name("catalog".to_owned());
+                    (catalog, thread.spawn_scoped(scope, move || one(catalog)))
+                })
+                .collect();
+            let mut found: HashSet<BlockId> = one(first).into_iter().collect();
+            for (catalog, thread) in threads {
+                let of = match thread.map(std::thread::ScopedJoinHandle::join) {
+                    Ok(Ok(of)) => of,
+                    // No thread could be had, or it panicked.
+                    _ => one(catalog),
+                };
+                found.extend(of);
+            }
+            found
+        })
+    }
+
+    fn read(&self, catalog: &Catalog, of: Of, hash: u32) -> Result<Vec<BlockId>, Error> {
+        let (lengths, begin) = catalog.partitions(of);
+        let shared = shared_of(lengths);
+        let number = u64::from(hash) >> (set::HASH_BITS - shared);
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let fault = || damaged(format!("catalog {} has no such partition", catalog.id));
+        let before = lengths.get(..number).ok_or_else(fault)?;
+        let len = *lengths.get(number).ok_or_else(fault)? as usize;
+        let offset = begin + before.iter().map(|len| u64::from(*len)).sum::<u64>();
+        let name = catalog_name(self.tenant, catalog.id);
+        let file = self.readers.catalogs.backend.open_known(&name, catalog.bytes(), Nanos(0))?;
+        let mut bytes = vec![0; len];
+        let read = file.read_as(of.content(), &mut bytes, offset);
+        if read.map_err(|fault| Error::io(format!("read {name}"), fault))? < len {
+            return Err(damaged(format!("{name} ends early")));
+        }
+        let mut found = Vec::new();
+        let looked = partition::read(&bytes, catalog.blocks.len(), |block, record| {
+            let may_have = match record.set {
+                None => true,
+                Some(set) => set.has(hash, shared)?,
+            };
+            found.extend(catalog.blocks.get(block).filter(|_| may_have));
+            Ok(())
+        });
+        match looked {
+            Ok(()) => Ok(found),
+            Err(error) => {
+                // What is kept of it may be wrong, and what was on its way.
+                self.readers.catalogs.backend.forget(&name, catalog.bytes());
+                Err(Error::new(error.kind(), format!("{name}: {error}")))
+            }
+        }
+    }
+}
+
+/// What queries and whoever writes catalogs share.
+#[derive(Debug)]
+pub struct Catalogs {
+    backend: Arc<dyn Backend>,
+    /// Catalogs that could not be read: they are made anew.
+    bad: Mutex<HashSet<BlockId>>,
+    /// Partitions that were looked at.
+    pub asked: model::metric::Counter,
+    /// Those that could not be read.
+    pub failed: model::metric::Counter,
+    /// Blocks that were not asked, as a catalog told that they do not have what was looked for.
+    pub spared: model::metric::Counter,
+}
+
+impl Catalogs {
+    pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
+        let counter = model::metric::Counter::new;
+        let (asked, failed, spared) = (counter(), counter(), counter());
+        Self { backend, bad: Mutex::default(), asked, failed, spared }
+    }
+
+    fn bad(&self) -> std::sync::MutexGuard<'_, HashSet<BlockId>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes one that could not be read.
+    pub(crate) fn note(&self, id: BlockId) {
+        let mut bad = self.bad();
+        if bad.len() < KEPT_MAX {
+            bad.insert(id);
+        }
+    }
+
+    /// Whether a catalog could not be read.
+    pub(crate) fn is_bad(&self, id: BlockId) -> bool {
+        self.bad().contains(&id)
+    }
+
+    /// Forgets one that is made anew.
+    pub(crate) fn forget(&self, id: BlockId) {
+        self.bad().remove(&id);
+    }
+}
