@@ -24,6 +24,7 @@ mod llm;
 mod names;
 pub(crate) mod pb;
 mod prune;
+mod redact;
 mod routes;
 mod search;
 mod series;
@@ -233,9 +234,13 @@ impl Api {
         listener: Listener,
     ) -> Result<(usize, &'static Route, Call), Fault> {
         let path = call::Path::of(head.uri.path(), &self.config.base_path);
-        let mut allowed = None;
+        let (mut allowed, mut is_named) = (Vec::new(), false);
         for (place, route) in ROUTES.iter().enumerate() {
             if !route.listeners.contains(&listener) {
+                continue;
+            }
+            // What is named is no `{id}` of another row.
+            if is_named && route.path.contains('{') {
                 continue;
             }
             let Some(id) = path.matches(route.path) else { continue };
@@ -244,15 +249,13 @@ impl Api {
                 let budget = self.config.budget(self.parts.clock.monotonic(), None);
                 return Ok((place, route, Call::new(head, id, path.tenant, budget)));
             }
-            allowed = Some(&route.method);
-            // What is named is no `{id}` of another row.
-            if !route.path.contains('{') {
-                break;
-            }
+            allowed.push(route.method.as_str());
+            is_named |= !route.path.contains('{');
         }
-        Err(match allowed {
-            Some(method) => Fault::method(method),
-            None => Fault::not_found(format!("nothing lives at {}", head.uri.path())),
+        Err(if allowed.is_empty() {
+            Fault::not_found(format!("nothing lives at {}", head.uri.path()))
+        } else {
+            Fault::method(&allowed.join(", "))
         })
     }
 

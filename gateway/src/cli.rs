@@ -3,12 +3,14 @@
 //! Each command is a module with `Args` and `run(args) -> Exit`. A command is added by its module
 //! and one row in [`Command`] and [`run`].
 
+mod admin;
 mod args;
 mod block;
 mod completion;
 mod config;
 mod demo;
 mod query;
+mod redact;
 mod serve;
 mod status;
 mod table;
@@ -72,6 +74,8 @@ enum Command {
     Query(query::Args),
     /// Show what a running server does: WAL, head, budgets, lag.
     Status(status::Args),
+    /// Hide traces from everybody at once, and take them out of blocks.
+    Redact(redact::Args),
     /// Look at files of spans: list, inspect, verify, print.
     Block(block::Args),
     /// Check or print the configuration.
@@ -91,6 +95,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Serve(args) => serve::run(args),
         Command::Query(args) => query::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Redact(args) => redact::run(&args),
         Command::Block(args) => block::run(&args),
         Command::Config(args) => config::run(args),
         Command::Demo(args) => demo::run(&args),

@@ -12,6 +12,7 @@ mod delete;
 mod follow;
 mod markers;
 mod open;
+pub(crate) mod redact;
 mod reserve;
 pub(crate) mod threads;
 
@@ -71,6 +72,10 @@ pub(crate) struct Keep {
     queried: Mutex<BTreeSet<String>>,
     /// Blocks that were found damaged and are well where they lie, and how often.
     misread: Mutex<BTreeMap<BlockId, u32>>,
+    /// Blocks that have no traces of a redaction.
+    checked: Mutex<redact::Checked>,
+    /// How many wait for whoever compacts.
+    urgent: AtomicU64,
     /// Tenants whose blocks could not be compacted, and since when: others come first.
     resting: Mutex<BTreeMap<TenantId, Nanos>>,
     /// Marked blocks that are deleted, until the manifest says so.

@@ -92,6 +92,8 @@ pub struct Stats {
     pub compactions: Counter,
     /// Attempts to compact that failed.
     pub compaction_failed: Counter,
+    /// Spans of redacted traces that were left out of blocks.
+    pub redacted_spans: Counter,
     /// Catalogs of blocks that were written.
     pub catalogs: Counter,
     /// Those that could not be.

@@ -53,6 +53,7 @@ pub use execute::{SpanKey, Trace};
 use head::Head;
 use keep::Keep;
 pub use keep::Step;
+pub use keep::redact::{Redacted, TRACES_MAX as REDACTED_MAX};
 use log::LocalWal;
 use log::edit::Edits;
 use log::replay::Replay;
@@ -343,6 +344,9 @@ impl Store {
         let inner = &self.0;
         let view = inner.keep.shelf.view(&inner.head, tenant)?;
         let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.answers);
+        if view.hidden.has(id) {
+            return Ok(None);
+        }
         let found = execute::trace(&parts, id, during, after, bytes_max)?;
         let partial = inner.partial(tenant, &view, parts.into_problems());
         let Some((mut trace, duplicates, conflicts)) = found else {

@@ -21,7 +21,9 @@ use tracing::warn;
 use crate::backend::Backend;
 use crate::error::{Error, Kind};
 
-pub use entry::{BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Removal};
+pub use entry::{
+    BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Redaction, Removal,
+};
 pub use state::State;
 
 use entry::Entry;

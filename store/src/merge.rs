@@ -108,7 +108,7 @@ impl Merge<'_> {
     /// removes them.
     pub(crate) fn arrive(&self) -> Result<Change, Error> {
         let all = input::pieces(self.inputs, self.gathered, self.tenant, self.bytes_max)?;
-        let mut traces = traces(&all.pieces);
+        let mut traces = self.shown(traces(&all.pieces));
         let first_received = self.received().0;
         let old_before = Nanos(first_received).minus(OLD_AFTER).0;
         traces.sort_unstable_by_key(|trace| (trace.start, trace.id));
@@ -138,7 +138,7 @@ impl Merge<'_> {
     /// or removes them.
     pub(crate) fn compact(&self, sort: Sort) -> Result<Change, Error> {
         let all = input::pieces(self.inputs, None, self.tenant, self.bytes_max)?;
-        let mut traces = traces(&all.pieces);
+        let mut traces = self.shown(traces(&all.pieces));
         traces.sort_unstable_by_key(|trace| (trace.start, trace.id));
         let schema = self.candidates()?.choose();
         let removed = self.replaced().into_iter().map(|id| (id, Removal::Compacted)).collect();
@@ -147,6 +147,18 @@ impl Merge<'_> {
         self.blocks_of(&traces, &all, (sort, &schema), &mut change, None)
             .inspect_err(|_| self.discard(&change.added))?;
         Ok(change)
+    }
+
+    /// Those that are not redacted.
+    fn shown(&self, mut traces: Vec<Trace>) -> Vec<Trace> {
+        let hidden = &self.blocks.hidden;
+        if !hidden.is_empty() {
+            let rows = |traces: &[Trace]| traces.iter().map(|trace| trace.rows).sum::<u64>();
+            let before = rows(&traces);
+            traces.retain(|trace| !hidden.has(trace.id));
+            self.stats.redacted_spans.add(before - rows(&traces));
+        }
+        traces
     }
 
     /// The blocks that are compacted.

@@ -4,6 +4,7 @@
 //! ([`Shelf::change`]), so that no reader sees them twice or not at all. What a view refers to is
 //! not removed: files that nobody needs wait in the graveyard until the last view is gone.
 
+mod hidden;
 pub(crate) mod places;
 mod readers;
 
@@ -19,6 +20,7 @@ use crate::head::{Head, Segment};
 use crate::l0::L0;
 use crate::manifest::{BlockId, BlockMeta, L0Id, State, tenant_dir};
 
+pub use hidden::Hidden;
 pub use readers::Readers;
 
 /// Where blocks are.
@@ -55,6 +57,8 @@ pub struct Blocks {
     pub state: State,
     /// The blocks of it, in the order in which they were added.
     pub list: Vec<Arc<Block>>,
+    /// Traces that nobody sees.
+    pub hidden: Arc<Hidden>,
 }
 
 impl Blocks {
@@ -73,7 +77,8 @@ impl Blocks {
             None => Arc::new(Block::new(tenant, Arc::clone(meta))),
         };
         let list = state.blocks.iter().map(block).collect();
-        Self { state, list }
+        let hidden = Hidden::of(&state);
+        Self { state, list, hidden }
     }
 }
 
@@ -129,6 +134,8 @@ pub struct View {
     pub damage: Vec<String>,
     /// What tells which of the blocks may have something.
     pub catalogs: Vec<Arc<Catalog>>,
+    /// Traces that nobody sees.
+    pub hidden: Arc<Hidden>,
 }
 
 /// What there is.
@@ -171,7 +178,8 @@ impl Shelf {
         let concerns = |damage: &&Damage| damage.tenant.as_ref().is_none_or(|of| of == tenant);
         let damage = contents.damage.iter().filter(concerns).map(|damage| damage.what.clone());
         let catalogs = blocks.map(|blocks| blocks.state.catalogs.clone()).unwrap_or_default();
-        Ok(View { parts, damage: damage.collect(), catalogs })
+        let hidden = blocks.map(|blocks| Arc::clone(&blocks.hidden)).unwrap_or_default();
+        Ok(View { parts, damage: damage.collect(), catalogs, hidden })
     }
 
     /// Changes what there is, in one step for all readers; what `also` does to the head is part of
@@ -209,7 +217,10 @@ impl Shelf {
         let mut due = due.into_iter();
         while let Some(grave) = due.next() {
             match &grave {
-                Grave::Block(block) => readers.forget(block),
+                Grave::Block(block) => {
+                    readers.forget(block);
+                    backend.forget(&block.name, block.meta.bytes);
+                }
                 Grave::L0(l0) => {
                     if let Err(error) = backend.remove(&L0::name(l0.id.number)) {
                         self.graves().extend(due.chain([grave]));

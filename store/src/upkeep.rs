@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use model::{Nanos, TenantId};
+use model::{Nanos, TenantId, TraceId};
 use serde::Serialize;
 
 use crate::block::section::Level;
 use crate::error::{Error, Kind};
 use crate::head::Turn;
+use crate::keep::redact::Redacted;
 use crate::keep::{self, Step};
 use crate::log::LocalWal;
+use crate::manifest::BlockId;
 use crate::{Inner, Store};
 
 /// How often, and how far apart, a flush asks the log for a new segment.
@@ -30,6 +32,8 @@ pub enum Chore {
     Compact,
     /// Write a catalog of the blocks of the tenant that has most in none.
     Catalog,
+    /// Take redacted traces out of a block.
+    TakeOut,
     /// Remove blocks that are too old.
     Expire,
     /// Remove what nobody needs, set aside what is damaged.
@@ -117,6 +121,24 @@ impl Store {
         Ok(Deleted { blocks, spans })
     }
 
+    /// Hides traces of a tenant: nobody sees them when this returns, whatever comes of them within a
+    /// day after the last is gone. They are taken out of files behind it: [`Self::redactions`] tells
+    /// how far that is. The id of the redaction. Blocking.
+    ///
+    /// # Errors
+    /// `Invalid` where there are none, or more than [`crate::REDACTED_MAX`]; `Unavailable` while replaying, or
+    /// while too many are under way; `Io`. `Fatal` where nobody knows whether they are hidden.
+    pub fn redact(&self, tenant: &TenantId, traces: Vec<TraceId>) -> Result<BlockId, Error> {
+        self.ready()?;
+        self.0.keep.redact(tenant, traces)
+    }
+
+    /// How far the redactions of all tenants are.
+    #[must_use]
+    pub fn redactions(&self) -> Vec<Redacted> {
+        self.0.keep.redactions()
+    }
+
     /// Takes one step of what the store's threads do: for simulations, which have none.
     ///
     /// # Errors
@@ -129,6 +151,7 @@ impl Store {
             Chore::Merge => inner.keep.merge(keep::Due::All),
             Chore::Compact => inner.keep.compact(),
             Chore::Catalog => inner.keep.catalog(),
+            Chore::TakeOut => inner.keep.take_out(&inner.head),
             Chore::Expire => inner.keep.expire(),
             Chore::Tidy => inner.keep.tidy().map(|()| Step::Idle),
         }

@@ -31,6 +31,7 @@ mod kills;
 mod logs;
 mod ports;
 mod query_cli;
+mod redact;
 mod refusals;
 mod roundtrip;
 mod tenancy;

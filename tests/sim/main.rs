@@ -2,7 +2,7 @@
 //!
 //! `disk` is the simulated disk, `log` crashes the log at every operation and `damage` its files;
 //! `store` does the same to the whole store, `keep` and `faults` to what it keeps in files,
-//! `compaction` to how those become fewer, and `arbitrary` sends it whatever OTLP allows.
+//! `compaction` to how those become fewer, `redact` to how traces are taken out of them, and `arbitrary` sends it whatever OTLP allows.
 
 #[cfg(test)]
 mod arbitrary;
@@ -20,6 +20,8 @@ mod keep;
 mod ledger;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod redact;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

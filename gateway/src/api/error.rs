@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use http::{Method, StatusCode, header};
+use http::{StatusCode, header};
 use model::id::IdFault;
 
 use super::answer::Answer;
@@ -18,7 +18,7 @@ pub(super) struct Fault {
     status: StatusCode,
     message: String,
     /// `Allow`, where the method is wrong.
-    allow: Option<&'static Method>,
+    allow: Option<String>,
 }
 
 impl Fault {
@@ -83,10 +83,10 @@ impl Fault {
         (code, &self.message)
     }
 
-    /// The path is known, but not with this method.
-    pub(super) fn method(allowed: &'static Method) -> Self {
+    /// The path is known, but not with this method: these are.
+    pub(super) fn method(allowed: &str) -> Self {
         let message = format!("only {allowed} is served here");
-        Self { allow: Some(allowed), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
+        Self { allow: Some(allowed.to_owned()), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
     }
 }
 
@@ -169,7 +169,7 @@ impl From<Fault> for Answer {
     fn from(fault: Fault) -> Self {
         let answer = Self::text(fault.status, format!("{fault}\n"));
         match (fault.allow, fault.status) {
-            (Some(method), _) => answer.with(header::ALLOW, method.as_str()),
+            (Some(allowed), _) => answer.with(header::ALLOW, &allowed),
             // It passes: the client may ask again.
             (_, StatusCode::SERVICE_UNAVAILABLE) => answer.with(header::RETRY_AFTER, "1"),
             _ => answer,

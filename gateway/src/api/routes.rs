@@ -7,7 +7,7 @@ use http::Method;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
-use super::{Api, admin, diff, names, search, series, tempo};
+use super::{Api, admin, diff, names, redact, search, series, tempo};
 use crate::compute::Weight;
 
 /// The port that a request came in by.
@@ -230,6 +230,27 @@ pub const ROUTES: &[Route] = &[
         body_bytes_max: 0,
         weight: Weight::Blocking,
         handler: admin::delete_tenant,
+    },
+    Route {
+        method: Method::POST,
+        path: "/redactions",
+        doc: "Hides traces of a tenant from everybody, at once and for good, and takes them out of blocks \
+              behind it: a JSON object with `tenant`, and `traces` (ids) or `query` (with `start` and \
+              `end` in seconds).",
+        listeners: ADMIN,
+        body_bytes_max: redact::REQUEST_BYTES_MAX,
+        weight: Weight::Blocking,
+        handler: redact::begin,
+    },
+    Route {
+        method: Method::GET,
+        path: "/redactions",
+        doc: "How far redactions are: the blocks that may still have some of the traces, and those that \
+              are replaced and not deleted yet.",
+        listeners: ADMIN,
+        body_bytes_max: 0,
+        weight: Weight::Heavy,
+        handler: redact::list,
     },
     Route {
         method: Method::GET,

@@ -79,6 +79,19 @@ pub trait Traces: Send + Sync {
     /// # Errors
     /// As [`store::Store::delete_tenant`].
     fn delete_tenant(&self, tenant: &TenantId) -> Result<store::Deleted, store::Error>;
+
+    /// Hides traces. Blocks.
+    ///
+    /// # Errors
+    /// As [`store::Store::redact`].
+    fn redact(
+        &self,
+        tenant: &TenantId,
+        traces: Vec<TraceId>,
+    ) -> Result<store::manifest::BlockId, store::Error>;
+
+    /// How far redactions are.
+    fn redactions(&self) -> Vec<store::Redacted>;
 }
 
 impl Traces for store::Store {
@@ -134,5 +147,17 @@ impl Traces for store::Store {
 
     fn delete_tenant(&self, tenant: &TenantId) -> Result<store::Deleted, store::Error> {
         Self::delete_tenant(self, tenant)
+    }
+
+    fn redact(
+        &self,
+        tenant: &TenantId,
+        traces: Vec<TraceId>,
+    ) -> Result<store::manifest::BlockId, store::Error> {
+        Self::redact(self, tenant, traces)
+    }
+
+    fn redactions(&self) -> Vec<store::Redacted> {
+        Self::redactions(self)
     }
 }

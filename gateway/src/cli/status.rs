@@ -1,19 +1,15 @@
 //! `traceweir status`: asks a running server and prints what it says as a table.
 
 use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use model::ByteSize;
 use serde_json::Value;
 
-use super::{Exit, complain, print};
+use super::{Exit, admin, complain, print};
 
 /// How long a server may take to answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
-/// A longer answer is not one of ours.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Show what a running server does: WAL, head, budgets, lag.
 #[derive(Debug, clap::Args)]
@@ -53,10 +49,10 @@ pub(super) fn run(args: &Args) -> Exit {
         Some(Check::Live) => "/live",
         None => "/status",
     };
-    let (code, body) = match get(&args.admin, path) {
+    let (code, body) = match admin::ask(&args.admin, ("GET", path), "", ANSWER_WAIT) {
         Ok(answer) => answer,
         Err(fault) => {
-            complain(&format!("no server answers at {}: {fault}", args.admin));
+            complain(&fault);
             return Exit::Failed;
         }
     };
@@ -75,34 +71,6 @@ pub(super) fn run(args: &Args) -> Exit {
             Exit::Failed
         }
     }
-}
-
-/// One GET over HTTP/1.1; status and body.
-fn get(address: &str, path: &str) -> Result<(u16, String), String> {
-    let address = address.trim_start_matches("http://").trim_end_matches('/');
-    let told = |fault: std::io::Error| fault.to_string();
-    let addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(told)?.collect();
-    let mut stream = Err("the name has no address".to_owned());
-    for addr in addresses {
-        stream = TcpStream::connect_timeout(&addr, ANSWER_WAIT).map_err(told);
-        if stream.is_ok() {
-            break;
-        }
-    }
-    let mut stream = stream?;
-    stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(told)?;
-    stream.set_write_timeout(Some(ANSWER_WAIT)).map_err(told)?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(told)?;
-    let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).map_err(told)?;
-    parse(&answer).ok_or_else(|| "the answer is no HTTP".to_owned())
-}
-
-fn parse(answer: &str) -> Option<(u16, String)> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let code = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some((code, body.to_owned()))
 }
 
 /// Lines of `name  value`, with bars for what has a bound.
@@ -240,15 +208,6 @@ fn wait(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn answers_are_split_and_nonsense_is_refused() {
-        let answer = "HTTP/1.1 503 Service Unavailable\r\na: b\r\n\r\nreplaying\n";
-        assert_eq!(parse(answer), Some((503, "replaying\n".to_owned())));
-        for wrong in ["", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1\r\n\r\n"] {
-            assert_eq!(parse(wrong), None, "{wrong:?}");
-        }
-    }
 
     #[test]
     fn the_table_reads_what_is_there_and_says_what_is_not() {

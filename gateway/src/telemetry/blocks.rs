@@ -278,6 +278,13 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.store.query_caches().traces_placed),
     },
     Metric {
+        name: "traceweir_store_redacted_spans_total",
+        kind: Kind::Counter,
+        help: "Spans of redacted traces that were left out of blocks.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.keep_stats().redacted_spans.get()),
+    },
+    Metric {
         name: "traceweir_store_catalogs_total",
         kind: Kind::Counter,
         help: "Catalogs of blocks of a bucket that were written.",

@@ -5,6 +5,7 @@
 //! blocks that nobody names, which the next start removes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use model::{Nanos, TenantId};
@@ -16,7 +17,7 @@ use crate::block::reader::Reader;
 use crate::compaction::{self, Choice};
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::manifest::{BlockId, Change, Lease};
+use crate::manifest::{BlockId, Change, Lease, Removal};
 use crate::merge::Input;
 use crate::shelf::{Block, Blocks, Part};
 
@@ -68,7 +69,7 @@ impl Keep {
         let Some(blocks) = leased.inspect_err(|_| self.rest(&tenant))? else {
             return Ok(Step::Worked);
         };
-        let outcome = self.compact_blocks(&tenant, &blocks, &choice);
+        let outcome = self.compact_blocks(&tenant, &blocks, &choice, Removal::Compacted);
         drop(blocks);
         match outcome {
             Ok(()) => {
@@ -129,11 +130,13 @@ impl Keep {
         Ok((is_ours && are_there).then_some(blocks))
     }
 
-    fn compact_blocks(
+    /// Writes blocks in place of these; `why` they go.
+    pub(super) fn compact_blocks(
         &self,
         tenant: &TenantId,
         blocks: &Blocks,
         choice: &Choice,
+        why: Removal,
     ) -> Result<(), Error> {
         let cache = Arc::new(Cache::new(CACHE_BYTES));
         let chosen = choice.blocks.iter().filter_map(|id| blocks.find(*id));
@@ -148,6 +151,7 @@ impl Keep {
         let go_on = || self.may_compact();
         let merge = self.merge_of(tenant, &inputs, blocks, &go_on);
         let mut change = merge.compact(choice.sort)?;
+        change.removed.iter_mut().for_each(|(_, of)| *of = why);
         change.deleted = self.deleted(&blocks.state, now);
         fault::point("compact.written");
         let spans: u64 = change.added.iter().map(|block| block.rows).sum();
@@ -176,6 +180,9 @@ impl Keep {
     pub(super) fn may_compact(&self) -> Result<(), Error> {
         if self.is_stopped() {
             return Err(Error::new(Kind::Unavailable, "stopping"));
+        }
+        if self.urgent.load(Ordering::Acquire) > 0 {
+            return Err(Error::new(Kind::Unavailable, "somebody waits for it"));
         }
         if self.stats.l0_bytes.get() >= self.config.bytes_max.0 / 2 {
             return Err(Error::new(Kind::Unavailable, "L0 is to be merged first"));

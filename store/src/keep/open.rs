@@ -115,6 +115,8 @@ impl Keep {
             queried: Mutex::default(),
             misread: Mutex::default(),
             resting: Mutex::default(),
+            checked: Mutex::default(),
+            urgent: AtomicU64::new(0),
             deleted: Mutex::default(),
             work: Mutex::new(Work::default()),
             wake: Condvar::new(),

@@ -65,6 +65,9 @@ fn merge(inner: &Inner) {
         if looks % EXPIRE_EVERY == 0 && matches!(step, Ok(Step::Idle)) {
             step = keep.expire();
         }
+        if matches!(step, Ok(Step::Idle)) {
+            step = keep.take_out(&inner.head);
+        }
         // One at a time: what senders wait for comes first.
         if (has_merged || looks % COMPACT_EVERY == 0) && matches!(step, Ok(Step::Idle)) {
             step = keep.compact();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Nanos, TenantId, TimeRange};
+use model::{Nanos, TenantId, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 /// What an entry begins with; version and checksum follow, then JSON.
 const MAGIC: &[u8; 4] = b"TWMF";
 /// The version of the format that this program writes, and the newest that it reads.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A block's name for good: who wrote it, and its number among theirs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -131,6 +131,8 @@ pub enum Removal {
     Compacted,
     /// Its tenant was deleted.
     Tenant,
+    /// What is left of its spans, without redacted traces, is in blocks that the same entry adds.
+    Redacted,
 }
 
 /// An attribute that has a column in the tenant's blocks for good.
@@ -168,6 +170,37 @@ pub struct Lease {
     pub until: u64,
 }
 
+/// Traces that nobody sees any more, whatever comes of them, and that are taken out of blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    /// Its id, among those of blocks.
+    pub id: BlockId,
+    /// Since when, in nanoseconds.
+    pub at: u64,
+    /// The traces.
+    #[serde(with = "hex")]
+    pub traces: Vec<TraceId>,
+    /// When no block had any of them any more, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<u64>,
+}
+
+/// Ids of traces as texts.
+mod hex {
+    use model::TraceId;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(ids: &[TraceId], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(ids.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(of: D) -> Result<Vec<TraceId>, D::Error> {
+        let texts = Vec::<String>::deserialize(of)?;
+        let parse = |text: &String| TraceId::parse(text).map_err(de::Error::custom);
+        texts.iter().map(parse).collect()
+    }
+}
+
 /// What an entry changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -192,6 +225,12 @@ pub struct Change {
     pub catalogs_added: Vec<Catalog>,
     /// Catalogs that are not any more.
     pub catalogs_removed: Vec<BlockId>,
+    /// Traces are hidden from now on.
+    pub redacted: Option<Redaction>,
+    /// Redactions whose traces are in no block any more.
+    pub redactions_done: Vec<BlockId>,
+    /// Redactions that nobody needs to know of any more.
+    pub redactions_over: Vec<BlockId>,
     /// Whether it follows on damage: the entry carries the whole state then.
     pub is_repair: bool,
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use model::Nanos;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Removal};
+use super::entry::{
+    BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Redaction, Removal,
+};
 use crate::catalog::Catalog;
 use crate::error::{Error, Kind};
 
@@ -34,6 +36,9 @@ pub struct State {
     /// Catalogs of its blocks, as far as they are in some.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub catalogs: Vec<Arc<Catalog>>,
+    /// Traces that nobody sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redactions: Vec<Arc<Redaction>>,
     /// Who compacts what.
     #[serde(default)]
     pub leases: Vec<Lease>,
@@ -59,7 +64,8 @@ impl State {
             catalog.blocks.len() / 4 + (catalog.traces.len() + catalog.texts.len()) / 32
         };
         let catalogs: usize = self.catalogs.iter().map(of).sum();
-        parts.iter().sum::<usize>() + self.promoted.len() / 4 + catalogs
+        let redacted: usize = self.redactions.iter().map(|of| 1 + of.traces.len() / 8).sum();
+        parts.iter().sum::<usize>() + self.promoted.len() / 4 + catalogs + redacted
     }
 
     /// Whether a block is one of these, or was.
@@ -93,6 +99,10 @@ impl State {
         if let Some(id) = change.catalogs_removed.iter().find(|id| !self.has_catalog(**id)) {
             return refuse(format!("catalog {id} is gone already"));
         }
+        let ended = change.redactions_done.iter().chain(&change.redactions_over);
+        if let Some(id) = ended.copied().find(|id| !self.has_redaction(*id)) {
+            return refuse(format!("redaction {id} is over already"));
+        }
         match change.removed.iter().find(|(id, _)| !known(*id)) {
             Some((id, _)) => refuse(format!("block {id} is gone already")),
             None => Ok(()),
@@ -105,12 +115,19 @@ impl State {
         self.catalogs.iter().any(|catalog| catalog.id == id)
     }
 
+    /// Whether this is one of its redactions.
+    #[must_use]
+    pub fn has_redaction(&self, id: BlockId) -> bool {
+        self.redactions.iter().any(|redaction| redaction.id == id)
+    }
+
     /// Whether an entry with this change is among those that this is the sum of, as far as that can be
     /// told: it adds something, and what it adds is known.
     pub(super) fn reflects(&self, change: &Change) -> bool {
         change.added.iter().any(|block| self.knows(block.id))
             || change.consumed.iter().any(|l0| self.has_consumed(*l0))
             || change.catalogs_added.iter().any(|added| self.has_catalog(added.id))
+            || change.redacted.iter().any(|of| self.has_redaction(of.id))
     }
 
     /// Takes over what an entry changes that was made at this time.
@@ -118,7 +135,8 @@ impl State {
         self.sequence = sequence;
         self.mark(at, change);
         let is_compacted = |block: &Arc<BlockMeta>| {
-            change.removed.iter().any(|(id, why)| *id == block.id && *why == Removal::Compacted)
+            let replaced = [Removal::Compacted, Removal::Redacted];
+            change.removed.iter().any(|(id, why)| *id == block.id && replaced.contains(why))
         };
         // What takes the place of others has spans that arrived before those of later blocks.
         let place = self.blocks.iter().position(is_compacted).unwrap_or(self.blocks.len());
@@ -126,6 +144,7 @@ impl State {
         let place = before.count();
         self.blocks.retain(|block| !change.removes(block.id));
         let catalogs = change.catalogs_added.iter().map(|catalog| catalog.id);
+        let catalogs = catalogs.chain(change.redacted.iter().map(|redaction| redaction.id));
         for BlockId { writer, number } in change.added.iter().map(|block| block.id).chain(catalogs)
         {
             let max = self.block_max.entry(writer).or_default();
@@ -141,6 +160,7 @@ impl State {
             let live: HashSet<BlockId> = self.blocks.iter().map(|block| block.id).collect();
             self.catalogs.retain(|catalog| catalog.blocks.iter().any(|id| live.contains(id)));
         }
+        self.redact(at, change);
         for l0 in &change.consumed {
             self.consumed.insert(*l0);
             let max = self.consumed_max.entry(l0.writer).or_default();
@@ -151,6 +171,19 @@ impl State {
         }
         let room = PROMOTED_MAX.saturating_sub(self.promoted.len());
         self.promoted.extend(change.promoted.iter().take(room).cloned());
+    }
+
+    /// Redactions: new ones, done ones, and those that are over.
+    fn redact(&mut self, at: u64, change: &Change) {
+        self.redactions.retain(|redaction| !change.redactions_over.contains(&redaction.id));
+        for redaction in &mut self.redactions {
+            if redaction.done_at.is_none() && change.redactions_done.contains(&redaction.id) {
+                Arc::make_mut(redaction).done_at = Some(at);
+            }
+        }
+        let known = |id: BlockId| self.redactions.iter().any(|redaction| redaction.id == id);
+        let fresh = change.redacted.clone().filter(|redaction| !known(redaction.id));
+        self.redactions.extend(fresh.map(Arc::new));
     }
 
     /// Delete markers and leases.

@@ -218,6 +218,7 @@ fn each<'r>(
             limits.read(batch);
             let traces = Traces::new(parts, &loaded, base(parts, unit));
             let mut within = traces.all();
+            traces.hide(&parts.view.hidden, &mut within);
             if matches!(loaded, Loaded::Head(..)) || request.filter.is_some() {
                 let during = request.during;
                 within = within.filter(|row| during.contains(super::judge::effective(batch, row)));

@@ -154,7 +154,7 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let mut unplaced = Vec::new();
-        for trace in scan.traces_of(&candidates(program, scan.piece())) {
+        for trace in scan.traces_of(&candidates(&scan, &parts.view.hidden)) {
             if self.limits.is_over_at_trace() {
                 break;
             }

@@ -11,6 +11,7 @@ use super::rows::Rows;
 use super::units::Loaded;
 use crate::block::section::summary::{Summary, Trace};
 use crate::execute::Parts;
+use crate::shelf::Hidden;
 
 /// The traces of a unit, by number.
 #[derive(Debug)]
@@ -134,6 +135,17 @@ impl Traces {
         match self {
             Self::Head(_) => None,
             Self::File(file) => file.traces().get(trace as usize),
+        }
+    }
+
+    /// Takes the rows of traces out that nobody sees.
+    pub(super) fn hide(&self, hidden: &Hidden, rows: &mut Rows) {
+        if hidden.is_empty() {
+            return;
+        }
+        let is_hidden = |trace: &u32| self.id(*trace).is_some_and(|id| hidden.has(id));
+        for trace in (0..self.len()).filter(is_hidden) {
+            self.rows(trace).for_each(|row| rows.clear(row..row + 1));
         }
     }
 

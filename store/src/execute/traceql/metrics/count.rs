@@ -106,7 +106,7 @@ impl Count<'_> {
         let traces = Traces::new(parts, &loaded, base);
         let pieces = [Piece::new(program, batch, &traces.all())];
         let scan = Scan::new(unit, &loaded, base, &traces, &pieces, program);
-        let mut candidates = candidates(program, scan.piece());
+        let mut candidates = candidates(&scan, &parts.view.hidden);
         let (mut picked, mut left) = (Vec::new(), Left::default());
         let is_plain = program.is_plain && self.is_local;
         if !these.is_empty() {

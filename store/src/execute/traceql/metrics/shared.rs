@@ -124,7 +124,8 @@ impl Count<'_> {
     /// What is asked, without when.
     fn asked(&self) -> Vec<u8> {
         let Self { parts, query, series_max, exemplars, .. } = self;
-        format!("{} {query} {series_max} {exemplars} ", parts.tenant).into_bytes()
+        let hidden = parts.view.hidden.mark();
+        format!("{} {hidden} {query} {series_max} {exemplars} ", parts.tenant).into_bytes()
     }
 
     /// Counts something apart from everything else, in intervals of its own.

@@ -202,6 +202,7 @@ impl Run<'_> {
     /// What is asked, without when.
     fn asked(&self, what: &str) -> Vec<u8> {
         let (tenant, request) = (self.parts.tenant, self.request);
-        format!("{what} {tenant} {} {} ", request.limit, request.query).into_bytes()
+        let hidden = self.parts.view.hidden.mark();
+        format!("{what} {tenant} {hidden} {} {} ", request.limit, request.query).into_bytes()
     }
 }

@@ -7,11 +7,11 @@ use model::column::count;
 use model::{Nanos, TimeRange, TraceId};
 
 use crate::execute::traceql::gather::{Fragment, Spots};
-use crate::execute::traceql::judge::{Piece, Place, Set, TraceSpans, effective};
-use crate::execute::traceql::program::Program;
+use crate::execute::traceql::judge::{Place, Set, TraceSpans, effective};
 use crate::execute::traceql::rows::Rows;
 use crate::execute::traceql::scan::Scan;
 use crate::execute::traceql::value::Value;
+use crate::shelf::Hidden;
 
 /// A trace that matches, before it is looked at in detail.
 #[derive(Clone, Debug)]
@@ -146,12 +146,16 @@ fn judged(
     Some(Found { id, start, fragments, sets: sets.into_iter().map(set).collect() })
 }
 
-/// The rows that make their traces worth a look.
-pub(in crate::execute::traceql) fn candidates(program: &Program, piece: &Piece<'_>) -> Rows {
+/// The rows that make their traces worth a look, as far as these are seen.
+pub(in crate::execute::traceql) fn candidates(scan: &Scan<'_>, hidden: &Hidden) -> Rows {
+    let (program, piece) = (scan.program, scan.piece());
     let len = count(piece.bound.batch.len());
     let union = |rows: Rows, more: &Rows| rows.or(more);
-    piece.narrow.iter().fold(Rows::none(len), union).or(&match program.groups.is_empty() {
-        true => Rows::all(len),
-        false => Rows::none(len),
-    })
+    let mut rows =
+        piece.narrow.iter().fold(Rows::none(len), union).or(&match program.groups.is_empty() {
+            true => Rows::all(len),
+            false => Rows::none(len),
+        });
+    scan.traces.hide(hidden, &mut rows);
+    rows
 }

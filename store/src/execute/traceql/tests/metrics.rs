@@ -228,7 +228,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_series_are_as_the_plain_sums(spans in scattered(), query in query()) {
+    fn any_series_are_as_the_plain_sums(
+        spans in scattered(),
+        query in query(),
+        hidden in 1u8..5,
+    ) {
         let world = World::new(spans.clone());
         let request = ask(&query);
         let answer = run(&world, &request);
@@ -239,7 +243,8 @@ proptest! {
         let other = MetricsRequest { step: request.step.map(|step| Nanos(step.0 / 3)), ..request.clone() };
         let alone = run(&World::new(spans), &other);
         prop_assert_eq!(told(&run(&world, &other)), told(&alone), "{}", query);
-        let (found, mut expected) = (table(&answer), expected(&world, &request.query));
+        let same = |world: &World, answer: &MetricsAnswer| -> Result<(), TestCaseError> {
+        let (found, mut expected) = (table(answer), expected(world, &request.query));
         let mut shown = found;
         // What has no sample is as good as not there.
         expected.retain(|_, samples| !samples.is_empty());
@@ -258,6 +263,12 @@ proptest! {
                     query, labels, shown[at], value);
             }
         }
+            Ok(())
+        };
+        same(&world, &answer)?;
+        let mut world = world;
+        world.hide(hidden);
+        same(&world, &run(&world, &request))?;
     }
 }
 

@@ -60,6 +60,26 @@ fn names_come_by_scope_and_filter() {
 }
 
 #[test]
+fn what_is_hidden_has_no_names_and_no_values() {
+    for place in [Where::Block, Where::L0, Where::Head] {
+        let mut world = world(place);
+        world.hide(2);
+        let found = world.look(|parts| names(parts, &Still, Some(Scope::Span), &ask(""))).unwrap();
+        let names: Vec<_> = found.names.into_iter().map(|name| name.name).collect();
+        assert_eq!(names, ["a", "list", "n"], "{place:?}");
+        for (field, expected) in [
+            ("span.a", &["\"x\""][..]),
+            ("resource.service.name", &["\"shop\""]),
+            ("name", &["\"x\""]),
+            ("rootName", &["\"x\""]),
+            ("trace:id", &["\"00000000000000000000000000000701\""]),
+        ] {
+            assert_eq!(values_of(&world, field, ""), expected, "{place:?} {field}");
+        }
+    }
+}
+
+#[test]
 fn values_come_typed_and_filtered() {
     for place in [Where::Block, Where::L0, Where::Head] {
         let world = world(place);

@@ -303,11 +303,15 @@ proptest! {
         query in query(),
         limit in prop_oneof![Just(1usize), Just(10)],
         during in during(),
+        hidden in 1u8..5,
     ) {
-        let world = World::new(spans);
+        let mut world = World::new(spans);
         let request = SearchRequest { during, ..ask(&query, limit) };
-        // And again, of what is known by then.
-        for _ in 0..2 {
+        // And again, of what is known by then; and once more without one of the traces.
+        for times in 0..4 {
+            if times == 2 {
+                world.hide(hidden);
+            }
             let answer = run(&world, &request);
             prop_assert_eq!(&answer.partial, &None);
             prop_assert_eq!(told(&answer), expected(&world, &request), "{} {:?}", query, during);

@@ -30,8 +30,8 @@ use crate::execute::Parts;
 use crate::execute::answers::Answers;
 use crate::head::{Config, Head};
 use crate::l0::L0;
-use crate::manifest::{BlockId, BlockMeta};
-use crate::shelf::{Block, Part, Readers, View};
+use crate::manifest::{BlockId, BlockMeta, Redaction, State};
+use crate::shelf::{Block, Hidden, Part, Readers, View};
 pub(super) use memory::Memory;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -310,7 +310,12 @@ impl World {
         }
         let readers = Readers::new(Arc::clone(&files) as Arc<dyn Backend>, cache);
         let is_broken = Arc::clone(&files.is_broken);
-        let view = View { parts: Vec::new(), damage: Vec::new(), catalogs: Vec::new() };
+        let view = View {
+            parts: Vec::new(),
+            damage: Vec::new(),
+            catalogs: Vec::new(),
+            hidden: Arc::default(),
+        };
         let (answers, spans) = (Answers::default(), Vec::new());
         let mut world = Self { view, all, tenant, files, readers, answers, spans, is_broken };
         world.see(0..usize::MAX);
@@ -331,6 +336,15 @@ impl World {
         let catalog = build(&*self.files, &self.tenant, id, &fresh, &[], &is_live).unwrap();
         self.view.catalogs = vec![Arc::new(catalog)];
         self.files.is_far.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on nobody sees a trace.
+    pub(super) fn hide(&mut self, trace: u8) {
+        let id = BlockId { writer: 1, number: 1 << 41 };
+        let redaction = Redaction { id, at: NOW, traces: vec![trace_id(trace)], done_at: None };
+        let redactions = vec![Arc::new(redaction)];
+        self.view.hidden = Hidden::of(&State { redactions, ..State::default() });
+        self.spans.retain(|span| span.trace != trace);
     }
 
     /// From now on only some parts are in the view.
