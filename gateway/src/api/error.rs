@@ -86,7 +86,10 @@ impl Fault {
     /// The path is known, but not with this method: these are.
     pub(super) fn method(allowed: &str) -> Self {
         let message = format!("only {allowed} is served here");
-        Self { allow: Some(allowed.to_owned()), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
+        Self {
+            allow: Some(allowed.to_owned()),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message)
+        }
     }
 }
 

@@ -49,6 +49,11 @@ impl<'c> Asked<'c> {
         !self.covers(block) || hashes.iter().any(|hash| self.blocks(of, *hash).contains(&block))
     }
 
+    /// Has the answer ready when it is asked for.
+    pub(crate) fn prepare(&self, of: Of, hash: u32) {
+        drop(self.blocks(of, hash));
+    }
+
     /// The blocks that may have this, of all that catalogs have.
     fn blocks(&self, of: Of, hash: u32) -> Arc<HashSet<BlockId>> {
         let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);

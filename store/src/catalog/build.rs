@@ -154,6 +154,8 @@ impl Input<'_> {
         });
         let bytes: u64 = fresh.chain(live).sum();
         let wanted = (bytes / PARTITION_BYTES).max(1).next_power_of_two().trailing_zeros();
+        // In steps, as sets are copied as they are while the number stays.
+        let wanted = wanted.next_multiple_of(2);
         // Partitions are divided and never put together again: it is of no use to anybody.
         let before = others().map(|catalog| shared_of(catalog.partitions(of).0)).max();
         wanted.min(SHARED_MAX).max(before.unwrap_or(0))

@@ -27,7 +27,15 @@ impl Parts<'_> {
         let hash = index::short(index::hash(id));
         let parts: Vec<Part> = far.iter().map(|(_, part)| Part::clone(part)).collect();
         let (spared, rest) = self.spared(&parts);
-        let known = self.known(&rest);
+        // Catalogs are asked while the index of what is in none is read.
+        let known = std::thread::scope(|scope| {
+            if !spared.is_empty() && !rest.is_empty() {
+                let thread = std::thread::Builder::new().name("catalog".to_owned());
+                // Without it they are asked afterwards.
+                drop(thread.spawn_scoped(scope, || self.asked.prepare(Of::Traces, hash)));
+            }
+            self.known(&rest)
+        });
         let asked: Vec<(usize, &Part)> = {
             let known = places::read(&known);
             let found = known.find(hash);

@@ -16,8 +16,11 @@ use crate::shelf::places::{self, Known};
 /// Past so many look-ups in the head, all its traces are gathered.
 const LOOKUPS_MAX: u32 = 256;
 
-/// Past so many look-ups the index of each file is read, so that no more requests are needed.
-const SPARED_MAX: u32 = 8;
+/// Past so many look-ups the index of each file is read, so that no more requests are needed: each
+/// takes one of a catalog.
+const SPARED_MAX: u32 = 4;
+/// So many rows of a unit are of a few traces.
+const ROWS_FEW: u32 = 64;
 
 /// Which traces stand in more than one place.
 pub(super) struct Elsewhere<'p> {
@@ -72,6 +75,13 @@ impl<'p> Elsewhere<'p> {
             asked: Cell::new(0),
             heads: OnceCell::new(),
             head_parts,
+        }
+    }
+
+    /// Tells that the traces of so many rows will be looked up.
+    pub(super) fn expect(&self, rows: u32) {
+        if rows > ROWS_FEW {
+            self.looked.set(u32::MAX);
         }
     }
 

@@ -125,6 +125,11 @@ impl Rows {
         self.words.iter().all(|word| *word == 0)
     }
 
+    /// How many rows there are in it.
+    pub(super) fn count(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
     /// The first row from `row` on.
     pub(super) fn next_from(&self, row: u32) -> Option<u32> {
         let mut at = row as usize / 64;

@@ -154,7 +154,9 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let mut unplaced = Vec::new();
-        for trace in scan.traces_of(&candidates(&scan, &parts.view.hidden)) {
+        let candidates = candidates(&scan, &parts.view.hidden);
+        self.elsewhere.expect(candidates.count());
+        for trace in scan.traces_of(&candidates) {
             if self.limits.is_over_at_trace() {
                 break;
             }

@@ -107,6 +107,7 @@ impl Count<'_> {
         let pieces = [Piece::new(program, batch, &traces.all())];
         let scan = Scan::new(unit, &loaded, base, &traces, &pieces, program);
         let mut candidates = candidates(&scan, &parts.view.hidden);
+        self.elsewhere.expect(candidates.count());
         let (mut picked, mut left) = (Vec::new(), Left::default());
         let is_plain = program.is_plain && self.is_local;
         if !these.is_empty() {
