@@ -1,7 +1,7 @@
 //! Which blocks may have something, by the catalogs of a view, for the time of a query.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{Nanos, TenantId};
 use tracing::warn;
@@ -46,27 +46,44 @@ impl<'c> Asked<'c> {
 
     /// Whether a block may have one of these; yes where no catalog has the block.
     pub(crate) fn may_have(&self, of: Of, hashes: &[u32], block: BlockId) -> bool {
-        !self.covers(block) || hashes.iter().any(|hash| self.blocks(of, *hash).contains(&block))
+        if !self.covers(block) {
+            return true;
+        }
+        self.prepare(of, hashes);
+        hashes.iter().any(|hash| self.blocks(of, *hash).contains(&block))
     }
 
-    /// Has the answer ready when it is asked for.
-    pub(crate) fn prepare(&self, of: Of, hash: u32) {
-        drop(self.blocks(of, hash));
+    /// Has answers ready when they are asked for: each takes as long as a request.
+    pub(crate) fn prepare(&self, of: Of, hashes: &[u32]) {
+        let is_new = |hash: &&u32| !self.kept().contains_key(&(of, **hash));
+        let mut news: Vec<u32> = hashes.iter().filter(is_new).copied().collect();
+        let Some(last) = news.pop() else { return };
+        std::thread::scope(|scope| {
+            for hash in news {
+                let thread = std::thread::Builder::new().name("catalog".to_owned());
+                // Without it the answer is waited for when it is asked for.
+                drop(thread.spawn_scoped(scope, move || drop(self.blocks(of, hash))));
+            }
+            drop(self.blocks(of, last));
+        });
     }
 
     /// The blocks that may have this, of all that catalogs have.
     fn blocks(&self, of: Of, hash: u32) -> Arc<HashSet<BlockId>> {
-        let lock = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&(of, hash)) {
+        if let Some(known) = self.kept().get(&(of, hash)) {
             return Arc::clone(known);
         }
         let found = Arc::new(self.ask(of, hash));
-        let mut kept = lock();
+        let mut kept = self.kept();
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }
         kept.insert((of, hash), Arc::clone(&found));
         found
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Answers> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks all catalogs, at a time: each takes as long as a request.
@@ -163,7 +180,7 @@ impl Catalogs {
         Self { backend, bad: Mutex::default(), asked, failed, spared }
     }
 
-    fn bad(&self) -> std::sync::MutexGuard<'_, HashSet<BlockId>> {
+    fn bad(&self) -> MutexGuard<'_, HashSet<BlockId>> {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

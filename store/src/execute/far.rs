@@ -32,7 +32,7 @@ impl Parts<'_> {
             if !spared.is_empty() && !rest.is_empty() {
                 let thread = std::thread::Builder::new().name("catalog".to_owned());
                 // Without it they are asked afterwards.
-                drop(thread.spawn_scoped(scope, || self.asked.prepare(Of::Traces, hash)));
+                drop(thread.spawn_scoped(scope, || self.asked.prepare(Of::Traces, &[hash])));
             }
             self.known(&rest)
         });

@@ -29,6 +29,12 @@ impl Tables {
         &self.resources
     }
 
+    /// The distinct scopes, as [`model::Batch::columns`] has them.
+    #[must_use]
+    pub fn scopes(&self) -> &Interner {
+        &self.scopes
+    }
+
     /// Heap bytes held.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

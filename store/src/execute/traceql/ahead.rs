@@ -103,6 +103,11 @@ impl<'p> Ahead<'p> {
         Self { parts, during, prune, wants, blocks, threads, state, moved }
     }
 
+    /// How many blocks of a bucket may be read.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
     /// Tells that the evaluation has come to the next of the blocks.
     pub(super) fn reach(&self, part: &Part) {
         if self.threads > 0 && matches!(part, Part::Block(_)) {

@@ -21,6 +21,8 @@ const LOOKUPS_MAX: u32 = 256;
 const SPARED_MAX: u32 = 4;
 /// So many rows of a unit are of a few traces.
 const ROWS_FEW: u32 = 64;
+/// So many blocks have a needle, and a few that seem to.
+const BLOCKS_FEW: usize = 4;
 
 /// Which traces stand in more than one place.
 pub(super) struct Elsewhere<'p> {
@@ -75,6 +77,13 @@ impl<'p> Elsewhere<'p> {
             asked: Cell::new(0),
             heads: OnceCell::new(),
             head_parts,
+        }
+    }
+
+    /// Tells how many blocks of a bucket may be read: of many there is no needle.
+    pub(super) fn expect_blocks(&self, blocks: usize) {
+        if blocks > BLOCKS_FEW {
+            self.looked.set(u32::MAX);
         }
     }
 

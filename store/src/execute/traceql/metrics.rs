@@ -221,6 +221,7 @@ impl Run<'_> {
         let prune = Prune::new(&program, self.parts);
         let mut queue = Queue::new(self.parts, self.grid.during());
         ahead(self.parts, self.grid.during(), &prune, [&wants.timed; 2], |ahead| {
+            elsewhere.expect_blocks(ahead.blocks());
             while !self.limits.is_over()
                 && let Some(unit) = queue.next(&prune, ahead)
             {

@@ -1,5 +1,6 @@
 //! The names of attributes, and their values.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Clock;
@@ -18,8 +19,11 @@ use super::prune::Prune;
 use super::request::NamesRequest;
 use super::rows::Rows;
 use super::traces::Traces;
-use super::units::{Limits, Loaded, Queue, base, load};
+use super::units::{Limits, Loaded, Queue, Unit, base, load};
 use super::want::Want;
+use crate::block::schema::{Source, Table};
+use crate::block::section::terms::decode;
+use crate::block::section::{Id, Level};
 use crate::error::Error;
 use crate::execute::Parts;
 
@@ -34,21 +38,80 @@ pub(crate) fn names(
     request: &NamesRequest,
 ) -> Result<AttributeNames, Error> {
     let program = Program::of_filter(request.filter.as_ref());
-    let mut found: BTreeSet<AttributeName> = BTreeSet::new();
-    let limits =
-        each(parts, clock, request, &program, &Want::everything(), |piece, rows, _, _| {
-            let batch = piece.bound.batch;
-            let mut put = |of: Scope, name: &[u8]| {
-                if scope.is_none_or(|scope| scope == of) && !name.is_empty() {
-                    let name = String::from_utf8_lossy(name).into_owned();
-                    found.insert(AttributeName { scope: of, name });
-                }
-            };
-            batch_names(batch, rows, &mut put);
-            found.len() < request.limit
-        })?;
-    let names = found.into_iter().take(request.limit).collect();
+    let found: RefCell<BTreeSet<AttributeName>> = RefCell::default();
+    let mut put = |of: Scope, name: &[u8]| {
+        if scope.is_none_or(|scope| scope == of) && !name.is_empty() {
+            let name = String::from_utf8_lossy(name).into_owned();
+            found.borrow_mut().insert(AttributeName { scope: of, name });
+        }
+    };
+    let is_all = request.filter.is_none() && parts.view.hidden.is_empty();
+    let want = Want::everything();
+    let limits = each(parts, clock, request, (&program, &want, is_all), |read| {
+        match read {
+            Read::Unit(unit) => match unit_names(parts, unit).filter(|_| is_all) {
+                Some(names) => names.iter().for_each(|(of, name)| put(*of, name)),
+                None => return Next::Rows,
+            },
+            Read::Rows(piece, rows, ..) => batch_names(piece.bound.batch, rows, &mut put),
+        }
+        if found.borrow().len() < request.limit { Next::Unit } else { Next::Nothing }
+    })?;
+    let names = found.into_inner().into_iter().take(request.limit).collect();
     Ok(AttributeNames { names, partial: limits.ended, inspected: limits.inspected })
+}
+
+/// The names of what a row group of a block has, by its tables and nothing else; nothing where they
+/// do not tell all, or cannot be read: whoever reads the rows says why.
+fn unit_names(parts: &Parts<'_>, unit: Unit) -> Option<Vec<(Scope, Vec<u8>)>> {
+    let (reader, group) = parts.reader_at(unit.part).zip(unit.group)?;
+    let directory = reader.directory();
+    // An L0 file has rows of others.
+    if directory.header.level != Level::L1 {
+        return None;
+    }
+    let tables = reader.tables(group).ok()?;
+    // Of what has no column it is not told whether a span has it, or an event.
+    let rest = reader.section(Id::RestKeys, 0).ok()??;
+    let mut is_rest = false;
+    let is_here = |groups: &[u32]| groups.contains(&group);
+    decode(&rest, |_, groups| {
+        is_rest |= is_here(groups);
+        !is_rest
+    })
+    .ok()?;
+    if is_rest {
+        return None;
+    }
+    let mut names = Vec::new();
+    for (leaf, chunk) in reader.leaves().iter().zip(&tables.chunks) {
+        let Source::Attribute(table, place) = leaf.source else { continue };
+        let of = match table {
+            Table::Span => Scope::Span,
+            Table::Event => Scope::Event,
+            Table::Link => Scope::Link,
+        };
+        if chunk.values > 0 {
+            let (attribute, _) = directory.schema.of(table).nth(place as usize)?;
+            names.push((of, attribute.key.clone().into_bytes()));
+        }
+    }
+    let mut put = |of: Scope, name: &[u8]| names.push((of, name.to_vec()));
+    fragment_names(tables.resources().values(), 1, Scope::Resource, &mut put);
+    fragment_names(tables.scopes().values(), 3, Scope::Instrumentation, &mut put);
+    Some(names)
+}
+
+/// The names in resources or scopes, as OTLP has them: their attributes are fields of this number.
+fn fragment_names<'f, F: Iterator<Item = &'f [u8]>>(
+    fragments: F,
+    number: u32,
+    of: Scope,
+    put: &mut dyn FnMut(Scope, &[u8]),
+) {
+    for inner in fragments.flat_map(|fragment| fields(fragment, 1)) {
+        fields(inner, number).for_each(|kv| put(of, key_value(kv).0));
+    }
 }
 
 /// The names of what the rows have.
@@ -72,12 +135,7 @@ fn batch_names(batch: &Batch, rows: &Rows, put: &mut dyn FnMut(Scope, &[u8])) {
         (resources, columns.resources, 1, Scope::Resource),
         (scopes, columns.scopes, 3, Scope::Instrumentation),
     ] {
-        for code in codes {
-            let inner = fields(of.get(code), 1);
-            inner
-                .flat_map(|inner| fields(inner, number))
-                .for_each(|kv| put(scope, key_value(kv).0));
-        }
+        fragment_names(codes.into_iter().map(|code| of.get(code)), number, scope, put);
     }
 }
 
@@ -132,7 +190,8 @@ pub(crate) fn values(
         false => Want::judging(&program).joined().shown(),
     };
     let mut found: BTreeMap<Sorted, Static> = BTreeMap::new();
-    let limits = each(parts, clock, request, &program, &want, |piece, rows, traces, with| {
+    let limits = each(parts, clock, request, (&program, &want, false), |read| {
+        let Read::Rows(piece, rows, traces, with) = read else { return Next::Rows };
         let mut values = Vec::new();
         let mut put = |values: &mut Vec<Static>| {
             for value in values.drain(..) {
@@ -169,7 +228,7 @@ pub(crate) fn values(
                 });
             }
         }
-        found.len() < request.limit
+        if found.len() < request.limit { Next::Unit } else { Next::Nothing }
     })?;
     let values = found.into_values().take(request.limit).collect();
     Ok(TagValues { values, partial: limits.ended, inspected: limits.inspected })
@@ -197,22 +256,51 @@ fn sorted(value: &Static) -> Option<Sorted> {
 /// Calls a function with the spans of a trace, by its number in the unit.
 type With<'w> = &'w dyn Fn(u32, &mut dyn FnMut(&TraceSpans<'_>));
 
-/// Calls `visit` with each unit and its rows that are asked for, while it returns true.
+/// What is visited.
+enum Read<'u> {
+    /// A unit that is not read.
+    Unit(Unit),
+    /// Its rows that are asked for.
+    Rows(&'u Piece<'u>, &'u Rows, &'u Traces, With<'u>),
+}
+
+/// What is visited next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The rows of the same unit.
+    Rows,
+    /// The next unit.
+    Unit,
+    /// Nothing more.
+    Nothing,
+}
+
+/// Calls `visit` with each unit, and with its rows that are asked for where it wants them. Where most
+/// units do without (`is_told`), nothing of their columns is read ahead.
 fn each<'r>(
     parts: &'r Parts<'r>,
     clock: &'r dyn Clock,
     request: &'r NamesRequest,
-    program: &Program,
-    want: &Want,
-    mut visit: impl FnMut(&Piece<'_>, &Rows, &Traces, With<'_>) -> bool,
+    (program, want, is_told): (&Program, &Want, bool),
+    mut visit: impl FnMut(Read<'_>) -> Next,
 ) -> Result<Limits<'r>, Error> {
     let mut limits = Limits::new(clock, &request.budget);
     let prune = Prune::new(program, parts);
     let mut queue = Queue::new(parts, request.during);
-    ahead(parts, request.during, &prune, [want, want], |ahead| {
+    let nothing = Want::default();
+    let near = if is_told { &nothing } else { want };
+    ahead(parts, request.during, &prune, [near, near], |ahead| {
         while !limits.is_over()
             && let Some(unit) = queue.next(&prune, ahead)
         {
+            match visit(Read::Unit(unit)) {
+                Next::Rows => {}
+                Next::Unit => {
+                    limits.inspected.units += 1;
+                    continue;
+                }
+                Next::Nothing => break,
+            }
             let Some(loaded) = load(parts, unit, want)? else { continue };
             let batch = loaded.batch();
             limits.read(batch);
@@ -230,7 +318,7 @@ fn each<'r>(
                 let places = traces.rows(trace).map(|row| Place { piece: 0, row }).collect();
                 each(&TraceSpans::new(program, &pieces, places));
             };
-            if !visit(piece, &rows, &traces, &with) {
+            if visit(Read::Rows(piece, &rows, &traces, &with)) == Next::Nothing {
                 break;
             }
         }

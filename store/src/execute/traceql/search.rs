@@ -56,6 +56,7 @@ pub(crate) fn search(
     let mut queue = Queue::new(parts, request.during);
     let mut traces = Vec::new();
     ahead(parts, request.during, &prune, [&wants.lean, &wants.timed], |ahead| {
+        elsewhere.expect_blocks(ahead.blocks());
         while run.told < request.limit && !run.limits.is_over() {
             let Some(unit) = queue.next(&prune, ahead) else { break };
             run.unit(unit)?;
