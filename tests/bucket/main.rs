@@ -77,7 +77,7 @@ fn of_many_blocks_a_catalog_tells_which_have_what_is_looked_for() {
     let (absent, spans) = world.gets(|store| by_id(store, trace_id(BLOCKS + 1, 1)));
     assert_eq!(spans, 0);
     assert!(absent <= 1, "{absent} requests");
-    // The text, the ids, and what one block has.
+    // Texts, ids, and what one block has.
     drop(world);
     let world = cold();
     let query = format!("{{ span.user.id = \"{}\" }}", user(3, 5));

@@ -21,8 +21,10 @@ const LOOKUPS_MAX: u32 = 256;
 const SPARED_MAX: u32 = 4;
 /// So many rows of a unit are of a few traces.
 const ROWS_FEW: u32 = 64;
-/// So many blocks have a needle, and a few that seem to.
+/// So many blocks have a needle.
 const BLOCKS_FEW: usize = 4;
+/// And one of so many seems to: one of 512 by each hash, and there are a few for a text.
+const SEEMING: usize = 64;
 
 /// Which traces stand in more than one place.
 pub(super) struct Elsewhere<'p> {
@@ -82,7 +84,8 @@ impl<'p> Elsewhere<'p> {
 
     /// Tells how many blocks of a bucket may be read: of many there is no needle.
     pub(super) fn expect_blocks(&self, blocks: usize) {
-        if blocks > BLOCKS_FEW {
+        let all = self.parts.view.parts.len();
+        if blocks > BLOCKS_FEW + all / SEEMING {
             self.looked.set(u32::MAX);
         }
     }
