@@ -393,7 +393,10 @@ fn fill_budget(tree: &mut Tree, config: &Config, detect: &dyn Fn(&Path) -> Budge
     let cache = ByteSize(((memory.0 / 10) >> 20) << 20).min(config.query.cache_bytes_max);
     // Beside a bucket the directory has the log and L0 files only: a quarter of it each.
     let near = ByteSize(((memory.0 / 16) >> 20) << 20).min(config.cache.memory_bytes_max);
-    let near_disk = ByteSize(((disk.0 / 4) >> 20) << 20).min(config.cache.disk_bytes_max);
+    // A cache of another size is begun anew: what others take of the disk must not change it at each
+    // start.
+    let near_disk = ByteSize((disk.0 / 4).checked_ilog2().map_or(0, |power| 1 << power));
+    let near_disk = near_disk.min(config.cache.disk_bytes_max);
     let near_disk = if near_disk < hybrid::DISK_BYTES_MIN { ByteSize(0) } else { near_disk };
     let size = |bytes: ByteSize| Value::from(bytes.to_string());
     for (key, value) in [

@@ -133,6 +133,20 @@ fn a_small_machine_gets_settings_that_hold_and_follow_what_was_said() {
 }
 
 #[test]
+fn the_cache_keeps_its_size_while_others_take_of_the_disk() {
+    let size = |mib: u64| {
+        let detect = move |_: &Path| Budget {
+            cores: 1.0,
+            memory: ByteSize::mib(1024),
+            disk: ByteSize::mib(mib),
+        };
+        Config::load(&Sources::default(), &detect).unwrap().config.cache.disk_bytes_max
+    };
+    assert_eq!([15_364, 14_000, 9_001].map(size), [ByteSize::mib(2_048); 3]);
+    assert_eq!([1_023, 1_024, 1 << 20].map(size), [0, 256, 4_096].map(ByteSize::mib));
+}
+
+#[test]
 fn a_file_that_is_none_is_told_by_its_name() {
     let told = faults("log: [unclosed\n", &[], &[]);
     assert!(told[0].starts_with("traceweir.yaml: "), "{told:?}");
