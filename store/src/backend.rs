@@ -244,6 +244,10 @@ impl Backend for Split {
         self.of(name).reads_at_once(name)
     }
 
+    fn read(&self, name: &str, max: u64) -> Result<Vec<u8>, Error> {
+        self.of(name).read(name, max)
+    }
+
     fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
         if prefix != self.both {
             return self.of(prefix).list(prefix);

@@ -71,7 +71,7 @@ impl File for Object {
 }
 
 /// Insists on as many bytes as were asked for: an answer that is cut short is no end of the object.
-fn whole(range: &Range<u64>, bytes: &Bytes) -> io::Result<()> {
+pub(super) fn whole(range: &Range<u64>, bytes: &Bytes) -> io::Result<()> {
     let asked = range.end - range.start;
     if bytes.len() as u64 == asked {
         return Ok(());
