@@ -19,8 +19,8 @@ SHARES = {
     "cut": 0.02,  # what is read: the connection is cut within the body
     "short": 0.006,  # objects: a part of the body, whose length is told as if it were all
     "flipped": 0.01,  # objects: one bit is another
-    "old list": 0.2,  # lists: as they were some seconds ago
-    "late list": 0.2,  # lists: without the names of the last seconds
+    "old list": 0.3,  # lists: as they were some seconds ago
+    "late list": 0.3,  # lists: without the names of the last seconds
 }
 # How old a list may be.
 OLD_SECONDS = 3
