@@ -46,7 +46,7 @@ impl Parts<'_> {
                 found.is_none_or(|(found, number)| found.iter().any(|(of, _)| *of == number))
             };
             let asked = far.iter().enumerate().filter(|(at, (_, part))| {
-                if spared.contains(at) { self.may_have_trace(part, hash) } else { may_have(part) }
+                if spared.binary_search(at).is_ok() { self.may_have_trace(part, hash) } else { may_have(part) }
             });
             asked.map(|(_, part)| *part).collect()
         };
@@ -58,7 +58,7 @@ impl Parts<'_> {
         rows
     }
 
-    /// Those of these parts, by their places, of which a catalog tells what they have and nothing else
+    /// Those of these parts, by their places in order, of which a catalog tells what they have and nothing else
     /// is known; and the others.
     pub(super) fn spared(&self, parts: &[Part]) -> (Vec<usize>, Vec<Part>) {
         let covered = |at: &usize| {
@@ -67,7 +67,7 @@ impl Parts<'_> {
         };
         let mut spared = self.readers.places.news(self.tenant, parts);
         spared.retain(covered);
-        let of = |(at, part): (usize, &Part)| (!spared.contains(&at)).then(|| part.clone());
+        let of = |(at, part): (usize, &Part)| (spared.binary_search(&at).is_err()).then(|| part.clone());
         let rest = parts.iter().enumerate().filter_map(of).collect();
         (spared, rest)
     }

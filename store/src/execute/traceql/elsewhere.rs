@@ -111,7 +111,7 @@ impl<'p> Elsewhere<'p> {
         let is_file = !matches!(self.parts.view.parts.get(own), Some(Part::Head(..)));
         self.looked.set(self.looked.get().saturating_add(1));
         let files = self.files();
-        let is_spared = files.spared.contains(&own);
+        let is_spared = files.spared.binary_search(&own).is_ok();
         let known = {
             let known = places::read(&files.known);
             if is_file && !is_spared { known.may_have_more(hash) } else { known.may_have(hash) }
