@@ -46,7 +46,11 @@ impl Parts<'_> {
                 found.is_none_or(|(found, number)| found.iter().any(|(of, _)| *of == number))
             };
             let asked = far.iter().enumerate().filter(|(at, (_, part))| {
-                if spared.binary_search(at).is_ok() { self.may_have_trace(part, hash) } else { may_have(part) }
+                if spared.binary_search(at).is_ok() {
+                    self.may_have_trace(part, hash)
+                } else {
+                    may_have(part)
+                }
             });
             asked.map(|(_, part)| *part).collect()
         };
@@ -67,7 +71,8 @@ impl Parts<'_> {
         };
         let mut spared = self.readers.places.news(self.tenant, parts);
         spared.retain(covered);
-        let of = |(at, part): (usize, &Part)| (spared.binary_search(&at).is_err()).then(|| part.clone());
+        let of =
+            |(at, part): (usize, &Part)| spared.binary_search(&at).is_err().then(|| part.clone());
         let rest = parts.iter().enumerate().filter_map(of).collect();
         (spared, rest)
     }
