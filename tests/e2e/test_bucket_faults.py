@@ -229,7 +229,7 @@ def stress(processes, way, over):
             def is_enough():
                 return ended or any(one.done() for one in running) or all_met(processes, way)
 
-            until(f"each kind of fault: {way.counts}", 120, is_enough)
+            until(f"each kind of fault, and a block that is read wrong ({way.counts})", 120, is_enough)
         finally:
             over.set()
         for one in running:
@@ -301,7 +301,7 @@ def test_faults_of_a_bucket_lose_nothing_and_make_no_answer_wrong(kind, request,
             "head.seal.age": "1s",
         }
         # The second one asks the bucket for most of what it reads.
-        bytes_max = "16MiB" if IS_LONG else "4MiB"
+        bytes_max = "16MiB" if IS_LONG else "8MiB"
         little = {"cache.memory_bytes_max": bytes_max, "cache.disk_bytes_max": "0B", "query.cache_bytes_max": "1MiB"}
         made = [new_gateway(**settings, **cache) for cache in ({}, little)]
         processes = [Process(number, gateway, ledger, over) for number, gateway in enumerate(made)]

@@ -14,11 +14,11 @@ from .proxy import refusal
 SHARES = {
     "slow": 0.2,  # all: 5 to 200 ms more
     "busy": 0.05,  # all: 503 SlowDown, and nothing is done
-    "hung": 0.006,  # all: done, and no answer until the client gives up
+    "hung": 0.01,  # all: done, and no answer until the client gives up
     "lost": 0.08,  # what writes or removes: done, and the connection is cut
     "cut": 0.02,  # what is read: the connection is cut within the body
-    "short": 0.006,  # objects: a part of the body, whose length is told as if it were all
-    "flipped": 0.01,  # objects: one bit is another
+    "short": 0.01,  # objects: a part of the body, whose length is told as if it were all
+    "flipped": 0.03,  # objects: one bit is another
     "old list": 0.3,  # lists: as they were some seconds ago
     "late list": 0.3,  # lists: without the names of the last seconds
 }
