@@ -182,7 +182,11 @@ impl Manifest {
         when: WhenMissing,
     ) -> Result<Option<Loaded>, Error> {
         let oldest = sequences.iter().min().copied().unwrap_or(1);
-        let newest = sequences.iter().max().copied().unwrap_or(0);
+        let mut newest = sequences.iter().max().copied().unwrap_or(0);
+        // Lists may be late: whether there are newer ones is asked of those.
+        while self.has_rivals && self.backend.has(&entry_name(tenant, newest + 1))? {
+            newest += 1;
+        }
         let mut damaged = Vec::new();
         let mut entries = Vec::new();
         let mut base = None;
@@ -326,8 +330,13 @@ impl Manifest {
                 (_, None) => Err(unknown(&Error::new(Kind::Io, format!("{name} is gone")))),
             };
         }
-        if self.backend.read(name, ENTRY_BYTES_MAX).map_err(is_unknown)? != bytes {
-            return Ok(Created::Theirs);
+        let there = self.backend.read(name, ENTRY_BYTES_MAX).map_err(is_unknown)?;
+        if there != bytes {
+            // Bytes that are no entry were wrong on their way: nobody knows whose it is.
+            return match Entry::decode(&there, tenant, sequence) {
+                Err(fault) if fault.kind() == Kind::Corrupt => Err(unknown(&fault)),
+                _ => Ok(Created::Theirs),
+            };
         }
         self.settle(tenant).map_err(is_unknown)?;
         self.is_late(tenant, sequence)

@@ -25,9 +25,11 @@ const PARTIAL: u64 = 1;
 pub(super) fn trace_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let trace = find(api, call)?;
     if trace.spans == 0 {
-        // Its form has no way to say that this may not be all.
-        let why = trace.partial.unwrap_or_default();
-        return Err(Fault::not_found(format!("the trace is not where could be looked: {why}")));
+        // Its form has no way to say that this may not be all: status and header do.
+        let why = trace.partial.as_deref();
+        let words =
+            format!("the trace is not where could be looked: {}\n", why.unwrap_or_default());
+        return Ok(Answer::text(StatusCode::NOT_FOUND, words).with_partial(why));
     }
     let (left_out, damage, next) = (trace.left_out, trace.partial.clone(), trace.next);
     let answer = match call.form() {

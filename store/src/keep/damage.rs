@@ -1,7 +1,9 @@
 //! What is found damaged is set aside: named, counted, and never read again.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use model::TenantId;
 use tracing::{error, warn};
 
@@ -9,6 +11,7 @@ use super::{Keep, Step, aside, lock};
 use crate::block::cache::Cache;
 use crate::block::reader::Reader;
 use crate::block::verify::is_sound;
+use crate::disk::File;
 use crate::error::{Error, Kind};
 use crate::execute::Problem;
 use crate::l0::L0;
@@ -17,6 +20,9 @@ use crate::shelf::{Block, Damage, Part};
 
 /// How often a block may be found damaged and be well where it lies.
 const MISREAD_MAX: u32 = 8;
+/// How much of a file is held while it is read again, and how often each piece of it is asked for.
+const PIECE_BYTES: u64 = 8 << 20;
+const ASKED_MAX: usize = 4;
 /// Damaged files that wait to be set aside; others are found damaged again.
 const DAMAGED_MAX: usize = 64;
 
@@ -50,7 +56,7 @@ impl Keep {
         tenant: &TenantId,
         what: &str,
     ) -> Result<(), Error> {
-        let (tenant, to) = match part {
+        let to = match part {
             Part::Head(..) => return Ok(()),
             Part::L0(l0) => {
                 if self.shelf.contents().l0.iter().all(|other| other.id != l0.id) {
@@ -59,8 +65,11 @@ impl Keep {
                 let to = aside::l0(l0.id.number);
                 self.backend.set_aside(&L0::name(l0.id.number), &to)?;
                 l0.reader.forget();
-                self.shelf.change(|contents| contents.l0.retain(|other| other.id != l0.id));
-                (None, to)
+                self.shelf.change(|contents| {
+                    contents.l0.retain(|other| other.id != l0.id);
+                    tell(&mut contents.damage, None, &to, what);
+                });
+                to
             }
             Part::Block(block) => {
                 let contents = self.shelf.contents();
@@ -78,20 +87,17 @@ impl Keep {
                 let removed = vec![(id, Removal::Damaged)];
                 let state =
                     self.commit(tenant, blocks, &Change { removed, ..Change::default() })?;
+                // Its spans are missing, and that is told, in one step for readers.
                 self.shelf.change(|contents| {
                     let after = blocks.follow(tenant, state);
                     contents.tenants.insert(tenant.clone(), Arc::new(after));
+                    tell(&mut contents.damage, Some(tenant), &to, what);
                 });
-                (Some(tenant.clone()), to)
+                to
             }
         };
         self.stats.quarantined.inc();
         error!(file = to, what, "a damaged file is set aside, its spans are missing");
-        self.shelf.change(|contents| {
-            // A start may have found it with both names.
-            contents.damage.retain(|known| !known.what.starts_with(&to));
-            contents.damage.push(Damage { tenant, what: format!("{to} is damaged: {what}") });
-        });
         self.count();
         Ok(())
     }
@@ -111,6 +117,8 @@ impl Keep {
             Err(error) if error.is_not_found() => return Ok(false),
             opened => opened?,
         };
+        let len = file.len().map_err(|fault| Error::io(format!("read {name}"), fault))?;
+        let file: Arc<dyn File> = Arc::new(Agreed { inner: file, len, last: Mutex::default() });
         let reader =
             Reader::open(Arc::clone(&file), meta.directory, name.clone(), Arc::new(Cache::new(0)));
         match reader {
@@ -145,5 +153,70 @@ impl Keep {
             }
         }
         if found { Ok(Step::Worked) } else { Err(Error::new(error.kind(), error.to_string())) }
+    }
+}
+
+/// Notes whose spans are missing, and why.
+fn tell(damage: &mut Vec<Damage>, tenant: Option<&TenantId>, to: &str, what: &str) {
+    // A start may have found it with both names.
+    damage.retain(|known| !known.what.starts_with(to));
+    damage.push(Damage { tenant: tenant.cloned(), what: format!("{to} is damaged: {what}") });
+}
+
+/// A file as it lies there: read in large pieces, each until it is the same twice, as what goes wrong on
+/// the way does not go wrong in the same way. Page by page would be hundreds of requests.
+#[derive(Debug)]
+struct Agreed {
+    inner: Arc<dyn File>,
+    len: u64,
+    /// The piece that was read last, and its number.
+    last: Mutex<Option<(u64, Bytes)>>,
+}
+
+impl Agreed {
+    fn piece(&self, number: u64) -> io::Result<Bytes> {
+        let mut last = lock(&self.last);
+        if let Some((_, bytes)) = last.as_ref().filter(|(of, _)| *of == number) {
+            return Ok(bytes.clone());
+        }
+        let start = number * PIECE_BYTES;
+        let range = start..(start + PIECE_BYTES).min(self.len);
+        let ask = || -> io::Result<Bytes> {
+            let mut parts = self.inner.read_ranges(std::slice::from_ref(&range))?;
+            parts.pop().ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+        };
+        let mut before = ask()?;
+        for _ in 1..ASKED_MAX {
+            let now = ask()?;
+            if now == before {
+                *last = Some((number, now.clone()));
+                return Ok(now);
+            }
+            before = now;
+        }
+        Err(io::Error::other("it is something else each time"))
+    }
+}
+
+impl File for Agreed {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.len)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let (mut rest, mut at) = (buffer, offset);
+        while !rest.is_empty() && at < self.len {
+            let piece = self.piece(at / PIECE_BYTES)?;
+            let from = usize::try_from(at % PIECE_BYTES).map_err(io::Error::other)?;
+            let part = piece.get(from..).unwrap_or_default();
+            let count = part.len().min(rest.len());
+            if count == 0 {
+                break;
+            }
+            let (to, after) = rest.split_at_mut(count);
+            to.copy_from_slice(part.get(..count).unwrap_or_default());
+            (rest, at) = (after, at + count as u64);
+        }
+        usize::try_from(at - offset).map_err(io::Error::other)
     }
 }

@@ -156,6 +156,9 @@ pub struct DeleteMarker {
     /// Whether no entry ever named it: whoever wrote it may still try to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_orphan: bool,
+    /// Whether it was damaged and set aside: its spans are missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_damaged: bool,
 }
 
 /// Somebody compacts some blocks: others choose others until then. Without it nothing would go wrong,

@@ -190,10 +190,19 @@ impl State {
     fn mark(&mut self, at: u64, change: &Change) {
         let markers = &mut self.markers;
         markers.retain(|marker| !change.deleted.contains(&marker.id));
-        let used =
-            change.removed.iter().map(|(id, _)| DeleteMarker { id: *id, at, is_orphan: false });
+        let used = change.removed.iter().map(|(id, why)| DeleteMarker {
+            id: *id,
+            at,
+            is_orphan: false,
+            is_damaged: *why == Removal::Damaged,
+        });
         markers.extend(used);
-        let unused = change.orphaned.iter().map(|id| DeleteMarker { id: *id, at, is_orphan: true });
+        let unused = change.orphaned.iter().map(|id| DeleteMarker {
+            id: *id,
+            at,
+            is_orphan: true,
+            is_damaged: false,
+        });
         markers.extend(unused);
         self.leases.retain(|lease| {
             let is_over = lease.until <= at || lease.blocks.iter().any(|id| change.removes(*id));
