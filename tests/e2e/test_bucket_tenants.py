@@ -78,7 +78,7 @@ def test_many_small_tenants_stay_cheap(s3, new_gateway):
     gateway.start()
     after = measured(gateway)
     told("a start", after)
-    assert after["gets"] <= TENANTS + 4 and after["lists"] <= 8 + TENANTS * ROUNDS // 250, after
+    assert after["gets"] <= 2 * TENANTS + 4 and after["lists"] <= 8 + TENANTS * ROUNDS // 250, after
     for tenant, _ in tenants[:: max(1, TENANTS // 20)]:
         assert [spans_of(gateway, tenant, trace) for trace in traces[tenant]] == [SPANS_PER_TRACE] * ROUNDS, tenant
     ready = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"ready"' in line]
