@@ -9,7 +9,6 @@ mod append;
 pub mod backend;
 pub mod bare;
 pub mod block;
-pub mod catalog;
 pub mod compaction;
 pub mod disk;
 pub mod error;
@@ -369,7 +368,7 @@ impl Store {
 
     /// What catalogs of blocks were asked.
     #[must_use]
-    pub fn catalogs(&self) -> &catalog::Catalogs {
+    pub fn catalogs(&self) -> &shelf::catalog::Catalogs {
         &self.0.keep.readers.catalogs
     }
 

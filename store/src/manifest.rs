@@ -22,7 +22,7 @@ use crate::backend::Backend;
 use crate::error::{Error, Kind};
 
 pub use entry::{
-    BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Redaction, Removal,
+    BlockId, BlockMeta, Catalog, Change, DeleteMarker, L0Id, Lease, Promoted, Redaction, Removal,
 };
 pub use state::State;
 

@@ -4,6 +4,7 @@
 //! ([`Shelf::change`]), so that no reader sees them twice or not at all. What a view refers to is
 //! not removed: files that nobody needs wait in the graveyard until the last view is gone.
 
+pub mod catalog;
 mod hidden;
 pub(crate) mod places;
 mod readers;
@@ -14,11 +15,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use model::TenantId;
 
 use crate::backend::Backend;
-use crate::catalog::Catalog;
 use crate::error::Error;
 use crate::head::{Head, Segment};
 use crate::l0::L0;
-use crate::manifest::{BlockId, BlockMeta, L0Id, State, tenant_dir};
+use crate::manifest::{BlockId, BlockMeta, Catalog, L0Id, State, tenant_dir};
 
 pub use hidden::Hidden;
 pub use readers::Readers;

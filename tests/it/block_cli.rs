@@ -323,7 +323,7 @@ fn make_newer(bytes: &mut [u8]) {
     let parts: Vec<&str> = value.split(':').collect();
     let start: usize = parts[0].parse().unwrap();
     let directory: Range<usize> = start..start + parts[1].parse::<usize>().unwrap();
-    let old = br#""version":1,"#;
+    let old = br#""version":2,"#;
     let at = bytes[directory.clone()].windows(old.len()).position(|window| window == old).unwrap();
     bytes[start + at + old.len() - 2] = b'9';
     let crc = format!("{:08x}", crc32c::crc32c(&bytes[directory.clone()]));

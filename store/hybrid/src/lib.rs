@@ -22,10 +22,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use model::{Clock, Nanos};
+use store::Error;
 use store::backend::{Backend, Upload};
 use store::disk::{Content, File};
 use store::manifest::BlockId;
-use store::{Error, catalog, shelf};
+use store::shelf::{self, catalog};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 pub use config::{Config, DISK_BYTES_MIN};

@@ -12,6 +12,7 @@ use super::schema::{Attribute, Schema, Table, Why, type_code, type_of};
 use crate::disk::Content;
 use crate::error::{Error, Kind};
 
+pub(crate) mod hashes;
 pub mod index;
 pub mod lists;
 pub mod summary;

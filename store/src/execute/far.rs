@@ -10,9 +10,9 @@ use model::batch::Batch;
 use super::Parts;
 use crate::block::section::Id;
 use crate::block::section::index::{self, Entry};
-use crate::catalog::Of;
 use crate::manifest::BlockId;
 use crate::shelf::Part;
+use crate::shelf::catalog::Of;
 use crate::shelf::places::{self, Known};
 
 impl Parts<'_> {

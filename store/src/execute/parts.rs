@@ -10,8 +10,8 @@ use model::{TenantId, TimeRange, TraceId};
 
 use super::answers::Answers;
 use crate::block::reader::{Reader, Wanted};
-use crate::catalog::Asked;
 use crate::error::{Error, Kind};
+use crate::shelf::catalog::Asked;
 use crate::shelf::{Part, Readers, View};
 
 /// A view, and what is needed to read it.

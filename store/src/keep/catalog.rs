@@ -13,11 +13,11 @@ use tracing::{debug, warn};
 use super::{Keep, Step, lock};
 use crate::block::cache::Cache;
 use crate::block::reader::Reader;
-use crate::catalog::{self, Catalog, SUFFIX, catalog_name};
 use crate::error::{Error, Kind};
 use crate::fault;
-use crate::manifest::{BlockId, Change, State, tenant_dir, tenant_of};
+use crate::manifest::{BlockId, Catalog, Change, State, tenant_dir, tenant_of};
 use crate::shelf::Blocks;
+use crate::shelf::catalog::{self, SUFFIX, catalog_name};
 
 /// So many blocks that are in no catalog are asked one by one.
 const FRESH_MIN: usize = 8;

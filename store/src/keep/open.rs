@@ -14,7 +14,6 @@ use super::{Keep, Work};
 use crate::backend::{Backend, Local, Shared, Split};
 use crate::block::cache::Cache;
 use crate::block::reader::{Reader, read_footer};
-use crate::catalog;
 use crate::compaction;
 use crate::disk::data_dir::DataDir;
 use crate::error::{Error, Kind};
@@ -23,6 +22,7 @@ use crate::manifest::{
     self, BlockId, BlockMeta, Change, L0Id, Loaded, Manifest, Removal, State, tenant_dir, tenant_of,
 };
 use crate::retention;
+use crate::shelf::catalog;
 use crate::shelf::{self, Blocks, Contents, Damage, Readers, Shelf, block_name};
 
 /// Tenants whose entries are read from a bucket at a time: each takes some ten milliseconds.

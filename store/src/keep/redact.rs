@@ -17,11 +17,11 @@ use tracing::info;
 use super::{Keep, Step, lock};
 use crate::block::reader::Reader;
 use crate::block::section::index;
-use crate::catalog::{Asked, Of};
 use crate::compaction::Choice;
 use crate::error::{Error, Kind};
 use crate::head::Head;
 use crate::manifest::{BlockId, Change, Redaction, Removal};
+use crate::shelf::catalog::{Asked, Of};
 use crate::shelf::{Block, Blocks};
 
 /// Most traces of one redaction.

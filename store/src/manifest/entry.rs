@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use crate::block::section::{Header, Location, Sort};
 use crate::block::writer::Written;
-use crate::catalog::Catalog;
 use crate::error::{Error, Kind};
 
 /// What an entry begins with; version and checksum follow, then JSON.
@@ -171,6 +170,27 @@ pub struct Lease {
     pub blocks: Vec<BlockId>,
     /// Until when, in nanoseconds.
     pub until: u64,
+}
+
+/// What the manifest knows of a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Its id, among those of blocks.
+    pub id: BlockId,
+    /// Its blocks, in the order of what a partition has of each.
+    pub blocks: Vec<BlockId>,
+    /// The lengths of the partitions of ids of traces, a power of two of them.
+    pub traces: Vec<u32>,
+    /// The lengths of the partitions of texts, which stand behind the others; a power of two as well.
+    pub texts: Vec<u32>,
+}
+
+impl Catalog {
+    /// The length of the object.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.traces.iter().chain(&self.texts).map(|len| u64::from(*len)).sum()
+    }
 }
 
 /// Traces that nobody sees any more, whatever comes of them, and that are taken out of blocks.

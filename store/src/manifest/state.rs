@@ -7,9 +7,8 @@ use model::Nanos;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{
-    BlockId, BlockMeta, Change, DeleteMarker, L0Id, Lease, Promoted, Redaction, Removal,
+    BlockId, BlockMeta, Catalog, Change, DeleteMarker, L0Id, Lease, Promoted, Redaction, Removal,
 };
-use crate::catalog::Catalog;
 use crate::error::{Error, Kind};
 
 /// Attributes that are promoted for good.

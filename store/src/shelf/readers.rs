@@ -8,12 +8,12 @@ use model::Nanos;
 use model::metric::{Counter, Gauge};
 
 use super::Block;
+use super::catalog::Catalogs;
 use super::places::Places;
 use crate::backend::Backend;
 use crate::block::cache::{BlockKey, Cache};
 use crate::block::reader::Reader;
 use crate::block::section::index;
-use crate::catalog::Catalogs;
 use crate::disk::Content;
 use crate::error::Error;
 use crate::lru::Lru;

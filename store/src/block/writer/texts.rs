@@ -11,8 +11,8 @@ use model::wire::{Reader, Value, put_varint};
 use super::index::Noted;
 use crate::block::page::ChunkMeta;
 use crate::block::schema::{self, Leaf, Logical, Schema, Source, Table};
+use crate::block::section::hashes::{self as set, Owner};
 use crate::block::section::terms;
-use crate::catalog::{Owner, set};
 
 /// Most hashes of the row groups of a block, 32 MB about; past it the block tells nothing.
 const HASHES_MAX: usize = 16 << 20;

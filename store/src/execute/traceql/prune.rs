@@ -16,12 +16,13 @@ use super::program::{Filter, Program};
 use super::value::{Test, any_of};
 use crate::block::reader::Reader;
 use crate::block::schema::{Id as Column, Source, Table};
+use crate::block::section::hashes::Owner;
 use crate::block::section::terms::{self, decode, decode_filters, hash};
 use crate::block::section::{Id, Level};
-use crate::catalog::{Of, Owner};
 use crate::disk::Content;
 use crate::execute::Parts;
 use crate::shelf::Part;
+use crate::shelf::catalog::Of;
 
 /// What a row group must have for something of a query to match in it.
 pub(super) struct Prune {

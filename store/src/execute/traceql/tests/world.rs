@@ -25,12 +25,12 @@ use crate::block::section::{Header, Level, Sort};
 use crate::block::tests::Bytes;
 use crate::block::writer::promote::Candidates;
 use crate::block::writer::{Options, Writer, cut};
-use crate::catalog::build;
 use crate::execute::Parts;
 use crate::execute::answers::Answers;
 use crate::head::{Config, Head};
 use crate::l0::L0;
 use crate::manifest::{BlockId, BlockMeta, Redaction, State};
+use crate::shelf::catalog::build;
 use crate::shelf::{Block, Hidden, Part, Readers, View};
 pub(super) use memory::Memory;
 

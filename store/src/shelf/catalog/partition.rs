@@ -5,8 +5,8 @@
 
 use model::wire::{put_varint, take_varint};
 
-use super::set::{self, Hashes};
 use crate::block::section::damaged;
+use crate::block::section::hashes::{self as set, Hashes};
 use crate::error::Error;
 
 /// Bytes of the checksum.

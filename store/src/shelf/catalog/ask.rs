@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::{Nanos, TenantId};
 use tracing::warn;
 
-use super::{Catalog, Of, build::shared_of, catalog_name, partition, set};
+use super::{Of, build::shared_of, catalog_name, partition, partitions};
 use crate::backend::Backend;
 use crate::block::section::damaged;
+use crate::block::section::hashes as set;
 use crate::error::Error;
-use crate::manifest::BlockId;
+use crate::manifest::{BlockId, Catalog};
 use crate::shelf::Readers;
 
 /// Answers that are kept: past it, questions are asked again.
@@ -124,7 +125,7 @@ impl<'c> Asked<'c> {
     }
 
     fn read(&self, catalog: &Catalog, of: Of, hash: u32) -> Result<Vec<BlockId>, Error> {
-        let (lengths, begin) = catalog.partitions(of);
+        let (lengths, begin) = partitions(catalog, of);
         let shared = shared_of(lengths);
         let number = u64::from(hash) >> (set::HASH_BITS - shared);
         let number = usize::try_from(number).unwrap_or(usize::MAX);

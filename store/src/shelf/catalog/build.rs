@@ -9,14 +9,14 @@ use model::{Nanos, TenantId};
 use tracing::warn;
 
 use super::partition::{self, Record};
-use super::set::{self, Hashes};
-use super::{Catalog, Of, catalog_name};
+use super::{Of, catalog_name, partitions};
 use crate::backend::{Backend, Upload};
 use crate::block::reader::Reader;
+use crate::block::section::hashes::{self as set, Hashes};
 use crate::block::section::{Id, damaged, index};
 use crate::disk::{Content, File};
 use crate::error::{Error, Kind};
-use crate::manifest::BlockId;
+use crate::manifest::{BlockId, Catalog};
 
 /// A partition is about as large: a request for it takes hardly longer than one for a byte.
 const PARTITION_BYTES: u64 = 64 << 10;
@@ -147,7 +147,7 @@ impl Input<'_> {
         });
         let others = || self.others.iter().map(|(catalog, _)| catalog);
         let live = others().map(|catalog| {
-            let (lengths, _) = catalog.partitions(of);
+            let (lengths, _) = partitions(catalog, of);
             let bytes: u64 = lengths.iter().map(|len| u64::from(*len)).sum();
             let live = catalog.blocks.iter().filter(|id| self.is_live.contains(id)).count() as u64;
             bytes / (catalog.blocks.len() as u64).max(1) * live
@@ -157,7 +157,7 @@ impl Input<'_> {
         // In steps, as sets are copied as they are while the number stays.
         let wanted = wanted.next_multiple_of(2);
         // Partitions are divided and never put together again: it is of no use to anybody.
-        let before = others().map(|catalog| shared_of(catalog.partitions(of).0)).max();
+        let before = others().map(|catalog| shared_of(partitions(catalog, of).0)).max();
         wanted.min(SHARED_MAX).max(before.unwrap_or(0))
     }
 
@@ -237,7 +237,7 @@ struct Other<'c> {
 
 impl<'c> Other<'c> {
     fn new(catalog: &'c Catalog, file: &'c Arc<dyn File>, of: Of) -> Self {
-        let (lengths, offset) = catalog.partitions(of);
+        let (lengths, offset) = partitions(catalog, of);
         let shared = shared_of(lengths);
         Self { catalog, file, lengths, shared, offset, first: 0, read: Vec::new() }
     }
@@ -311,9 +311,10 @@ mod tests {
 
     use super::*;
     use crate::backend::Local;
-    use crate::catalog::{Asked, high, mixed};
+    use crate::block::section::hashes::{high, mixed};
     use crate::disk::RealDisk;
     use crate::shelf::Readers;
+    use crate::shelf::catalog::Asked;
 
     fn id(number: u64) -> BlockId {
         BlockId { writer: 1, number }

@@ -2,7 +2,9 @@
 //! many hashes that are told apart by nine bits more than it takes to number them, each takes ten and a
 //! half; one in five hundred that is not there seems to be.
 
-use crate::block::section::damaged;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::damaged;
 use crate::error::Error;
 
 /// Bits of a hash.
@@ -10,7 +12,7 @@ pub(crate) const HASH_BITS: u32 = 32;
 /// Bits by which a hash is told apart, more than it takes to number all.
 const MORE_BITS: u32 = 9;
 /// At least so many are kept, so that what is left behind the number of a partition tells enough.
-pub(super) const BITS_MIN: u32 = 20;
+pub(crate) const BITS_MIN: u32 = 20;
 
 /// How many bits of each hash of a block are kept where there are so many.
 pub(crate) fn bits_for(count: usize) -> u32 {
@@ -18,7 +20,7 @@ pub(crate) fn bits_for(count: usize) -> u32 {
 }
 
 /// How many bits tell so many apart.
-pub(super) fn needed(count: usize) -> u32 {
+pub(crate) fn needed(count: usize) -> u32 {
     log2(count) + MORE_BITS
 }
 
@@ -152,6 +154,49 @@ impl Iterator for Hashes<'_> {
     }
 }
 
+/// What a text is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner<'k> {
+    /// The name of a span.
+    Name,
+    /// An attribute of a span.
+    Span(&'k [u8]),
+    /// An attribute of a resource.
+    Resource(&'k [u8]),
+}
+
+impl Owner<'_> {
+    fn seed(self) -> u64 {
+        let (number, key): (u64, &[u8]) = match self {
+            Self::Name => (1, b""),
+            Self::Span(key) => (2, key),
+            Self::Resource(key) => (3, key),
+        };
+        mixed(xxh3_64(key) ^ number)
+    }
+
+    /// The hash of a text, by the one that filters of blocks go by.
+    pub(crate) fn text(self, hash: u64) -> u32 {
+        high(mixed(self.seed() ^ hash))
+    }
+
+    /// The hash which says that texts are there that are not told.
+    pub(crate) fn untold(self) -> u32 {
+        high(mixed(!self.seed()))
+    }
+}
+
+/// The last step of `SplitMix64`, by which each bit depends on all (doi.org/10.1145/2660193.2660195).
+pub(crate) const fn mixed(mut bits: u64) -> u64 {
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+pub(crate) const fn high(bits: u64) -> u32 {
+    (bits >> 32) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -195,9 +240,8 @@ mod tests {
     fn a_hash_takes_ten_and_a_half_bits() {
         let count = 100_000usize;
         let bits = bits_for(count);
-        let mut hashes: Vec<u32> = (0..count as u64)
-            .map(|at| super::super::high(super::super::mixed(at)) >> (32 - bits))
-            .collect();
+        let mut hashes: Vec<u32> =
+            (0..count as u64).map(|at| high(mixed(at)) >> (32 - bits)).collect();
         hashes.sort_unstable();
         hashes.dedup();
         let mut bytes = Vec::new();
