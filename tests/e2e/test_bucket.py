@@ -4,25 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import urllib.parse
-import urllib.request
 
 from harness.known import SPANS_PER_TRACE, Known
 from harness.proxy import Proxy
+from harness.talk import TRACES, search, send
 from harness.wait import until
-
-TRACES = 40
-
-
-def send(gateway, known):
-    gateway.post("otlp_http", "/v1/traces", known.request(TRACES, "custom.key").SerializeToString())
-
-
-def search(gateway):
-    """How many traces there are, and why some may be missing."""
-    query = urllib.parse.urlencode({"q": "{ }", "limit": 5000})
-    with urllib.request.urlopen(f"http://{gateway.addresses['http']}/api/search?{query}", timeout=60) as answer:
-        return len(json.load(answer)["traces"]), answer.headers.get("x-traceweir-partial")
 
 
 def whole(gateway, known):

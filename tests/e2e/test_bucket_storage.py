@@ -1,27 +1,12 @@
 """What docs/guide/storage.md promises of a bucket: long outages, restore from a copy, readers of the objects."""
 
-import json
 import urllib.error
-import urllib.parse
-import urllib.request
 
 import pyarrow.dataset
 import pyarrow.fs
 from harness.known import Known
+from harness.talk import TRACES, search, send
 from harness.wait import until
-
-TRACES = 40
-
-
-def send(gateway, known, traces=TRACES):
-    gateway.post("otlp_http", "/v1/traces", known.request(traces, "custom.key").SerializeToString())
-
-
-def search(gateway):
-    """How many traces there are, and why some may be missing."""
-    query = urllib.parse.urlencode({"q": "{ }", "limit": 5000})
-    with urllib.request.urlopen(f"http://{gateway.addresses['http']}/api/search?{query}", timeout=60) as answer:
-        return len(json.load(answer)["traces"]), answer.headers.get("x-traceweir-partial")
 
 
 def test_an_outage_past_the_budget_pushes_back_and_all_catches_up(bucket, new_gateway):
