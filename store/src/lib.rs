@@ -360,49 +360,6 @@ impl Store {
         Ok(Some(trace))
     }
 
-    /// What sealing, merging and keeping count.
-    #[must_use]
-    pub fn keep_stats(&self) -> &l0::Stats {
-        &self.0.keep.stats
-    }
-
-    /// What catalogs of blocks were asked.
-    #[must_use]
-    pub fn catalogs(&self) -> &shelf::catalog::Catalogs {
-        &self.0.keep.readers.catalogs
-    }
-
-    /// Commits to the manifest that another writer was faster than.
-    #[must_use]
-    pub fn manifest_conflicts(&self) -> u64 {
-        self.0.keep.manifest.conflicts.get()
-    }
-
-    /// The cache of what is read of row groups.
-    #[must_use]
-    pub fn cache(&self) -> &block::cache::Cache {
-        self.0.keep.readers.cache()
-    }
-
-    /// What queries keep between them.
-    #[must_use]
-    pub fn query_caches(&self) -> QueryCaches {
-        let readers = &self.0.keep.readers;
-        let answers = &self.0.answers;
-        QueryCaches {
-            answer_hits: answers.hits.get(),
-            answer_misses: answers.misses.get(),
-            answer_bytes: answers.bytes.get(),
-            traces_placed: readers.places.traces(),
-        }
-    }
-
-    /// The blocks that are open.
-    #[must_use]
-    pub fn readers(&self) -> &shelf::Readers {
-        &self.0.keep.readers
-    }
-
     /// Refuses new appends, waits for those under way, closes the log clean. Blocking. Before
     /// the end of the replay it only has that end so, and nothing is waited for.
     ///

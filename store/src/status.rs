@@ -131,6 +131,49 @@ pub struct Wal {
 }
 
 impl Store {
+    /// What sealing, merging and keeping count.
+    #[must_use]
+    pub fn keep_stats(&self) -> &crate::l0::Stats {
+        &self.0.keep.stats
+    }
+
+    /// What catalogs of blocks were asked.
+    #[must_use]
+    pub fn catalogs(&self) -> &crate::shelf::catalog::Catalogs {
+        &self.0.keep.readers.catalogs
+    }
+
+    /// Commits to the manifest that another writer was faster than.
+    #[must_use]
+    pub fn manifest_conflicts(&self) -> u64 {
+        self.0.keep.manifest.conflicts.get()
+    }
+
+    /// The cache of what is read of row groups.
+    #[must_use]
+    pub fn cache(&self) -> &crate::block::cache::Cache {
+        self.0.keep.readers.cache()
+    }
+
+    /// What queries keep between them.
+    #[must_use]
+    pub fn query_caches(&self) -> QueryCaches {
+        let readers = &self.0.keep.readers;
+        let answers = &self.0.answers;
+        QueryCaches {
+            answer_hits: answers.hits.get(),
+            answer_misses: answers.misses.get(),
+            answer_bytes: answers.bytes.get(),
+            traces_placed: readers.places.traces(),
+        }
+    }
+
+    /// The blocks that are open.
+    #[must_use]
+    pub fn readers(&self) -> &crate::shelf::Readers {
+        &self.0.keep.readers
+    }
+
     /// What the store does now.
     #[must_use]
     pub fn state(&self) -> State {

@@ -10,6 +10,7 @@
 mod check;
 mod emit;
 mod refusal;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -19,7 +20,7 @@ use std::borrow::Cow;
 use crate::attributes::{Budget, EMPTY_SHAPE};
 use crate::batch::{Batch, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS};
 use crate::column::count;
-use crate::wire::{Fault, Field, Reader, Value, put_bytes};
+use crate::wire::{Fault, Reader, put_bytes};
 use crate::{Nanos, SpanId, TenantId, TraceId};
 
 use refusal::Stop;
@@ -31,6 +32,7 @@ use value::{
 pub use check::{Checked, check};
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
+pub use stored::{fields, key_value, overflow};
 
 /// Tags of a span's fields: number and wire type, as `trace.proto` gives them.
 mod tag {
@@ -502,41 +504,4 @@ fn link_id<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Stop> {
         [] => Ok([0; N]),
         _ => bytes.try_into().map_err(|_| Stop::Refused(Reason::LinkIdLength(bytes.len()))),
     }
-}
-
-/// Key and value of an encoded `KeyValue`; the value is an encoded `AnyValue`.
-#[must_use]
-pub fn key_value(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    let mut reader = Reader::new(bytes);
-    while let Ok(Some(field)) = reader.next() {
-        match (field.number, field.value) {
-            (1, Value::Bytes(bytes)) => key = bytes,
-            (2, Value::Bytes(bytes)) => value = bytes,
-            _ => {}
-        }
-    }
-    (key, value)
-}
-
-/// The length-delimited fields of this number.
-pub fn fields(bytes: &[u8], number: u32) -> impl Iterator<Item = &[u8]> {
-    let mut reader = Reader::new(bytes);
-    std::iter::from_fn(move || {
-        while let Ok(Some(field)) = reader.next() {
-            if let (true, Value::Bytes(bytes)) = (field.number == number, field.value) {
-                return Some(bytes);
-            }
-        }
-        None
-    })
-}
-
-/// The `KeyValue` messages in a value of an overflow column.
-pub fn overflow(blob: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut reader = Reader::new(blob);
-    std::iter::from_fn(move || match reader.next() {
-        Ok(Some(Field { value: Value::Bytes(bytes), .. })) => Some(bytes),
-        _ => None,
-    })
 }
