@@ -38,6 +38,9 @@ const ATTEMPTS: usize = 16;
 const LISTED_MAX: usize = 4;
 /// How long it is known which entries are gone: no process may stand still for longer and go on.
 const CLOSED_FOR: Nanos = Nanos::from_secs(7 * 86_400);
+/// So many entries may be missing in a list between two that are there. What is further from all others is
+/// none of them: its name is somebody else's.
+const GAP_MAX: u64 = 1_024;
 /// The longest entry that is read.
 const ENTRY_BYTES_MAX: u64 = 256 << 20;
 
@@ -181,17 +184,19 @@ impl Manifest {
         sequences: &[u64],
         when: WhenMissing,
     ) -> Result<Option<Loaded>, Error> {
-        let oldest = sequences.iter().min().copied().unwrap_or(1);
-        let mut newest = sequences.iter().max().copied().unwrap_or(0);
+        let mut listed: Vec<u64> = sequences.to_vec();
+        listed.sort_unstable();
+        let mut newest = listed.last().copied().unwrap_or(0);
         // Lists may be late: whether there are newer ones is asked of those.
         while self.has_rivals && self.backend.has(&entry_name(tenant, newest + 1))? {
             newest += 1;
+            listed.push(newest);
         }
         let mut damaged = Vec::new();
         let mut entries = Vec::new();
         let mut base = None;
         // One by one, as a list may miss some.
-        for sequence in (oldest..=newest).rev() {
+        for sequence in without_gaps(&listed) {
             let name = entry_name(tenant, sequence);
             let read = || {
                 let bytes = self.backend.read(&name, ENTRY_BYTES_MAX)?;
@@ -402,8 +407,10 @@ impl Manifest {
         let names = self.backend.list(&dir)?;
         let Some(oldest) = names.first() else { return Ok(()) };
         let name = format!("{dir}/{oldest}");
-        let at = self.backend.read(&name, 8)?.try_into().map_or(0, u64::from_le_bytes);
-        if now.minus(Nanos(at)) > CLOSED_FOR { self.backend.remove(&name) } else { Ok(()) }
+        // Bytes that were wrong on their way are no time at which it may go.
+        let Ok(at) = self.backend.read(&name, 8)?.try_into() else { return Ok(()) };
+        let is_old = now.minus(Nanos(u64::from_le_bytes(at))) > CLOSED_FOR;
+        if is_old { self.backend.remove(&name) } else { Ok(()) }
     }
 }
 
@@ -438,7 +445,20 @@ enum WhenMissing {
 
 /// The sequence of an entry's name.
 fn sequence_of(name: &str) -> Option<u64> {
-    (name.len() == 20).then(|| name.parse().ok()).flatten()
+    let sequence = (name.len() == 20).then(|| name.parse().ok()).flatten();
+    // No writer comes as far, and there are some behind each.
+    sequence.filter(|sequence| *sequence <= u64::MAX / 2)
+}
+
+/// These sequences, which ascend, and those between them that a list may have missed: newest first.
+fn without_gaps(listed: &[u64]) -> impl Iterator<Item = u64> {
+    let before = [None].into_iter().chain(listed.iter().copied().map(Some));
+    let pairs: Vec<(Option<u64>, u64)> = before.zip(listed.iter().copied()).collect();
+    pairs.into_iter().rev().flat_map(|(before, own)| {
+        let first = before.map_or(own, |before| before + 1).min(own);
+        let first = if own - first < GAP_MAX { first } else { own };
+        (first..=own).rev()
+    })
 }
 
 fn entry_name(tenant: &TenantId, sequence: u64) -> String {

@@ -59,6 +59,35 @@ impl Fixture {
 }
 
 #[test]
+fn names_that_are_somebody_elses_are_named_and_end_no_start() {
+    let fixture = fixture();
+    let mut state = State::default();
+    for number in 1..4 {
+        state = fixture.commit(&state, &adds(number));
+    }
+    let far = 10_u64.pow(18);
+    for sequence in [far, u64::MAX] {
+        fixture.manifest.backend.create(&entry_name(&tenant(), sequence), b"foreign").unwrap();
+    }
+    let Loaded { state, damaged, .. } = fixture.manifest.load_tenant(&tenant()).unwrap();
+    assert_eq!((state.blocks.len(), state.sequence), (3, far));
+    assert_eq!(damaged.iter().map(|damaged| damaged.sequence).collect::<Vec<_>>(), [far]);
+    // What goes on, goes on behind it.
+    let state = fixture.commit(&state, &Change { is_repair: true, ..adds(4) });
+    assert_eq!((fixture.state().blocks.len(), state.sequence), (4, far + 1));
+}
+
+#[test]
+fn what_a_list_may_have_missed_is_asked_for() {
+    let all = |listed: &[u64]| without_gaps(listed).collect::<Vec<_>>();
+    assert_eq!(all(&[]), [0; 0]);
+    assert_eq!(all(&[7]), [7]);
+    assert_eq!(all(&[3, 4, 7]), [7, 6, 5, 4, 3]);
+    assert_eq!(all(&[3, 3 + GAP_MAX, 10 * GAP_MAX]).len() as u64, GAP_MAX + 2);
+    assert_eq!(all(&[3, 4 + GAP_MAX + 1]), [4 + GAP_MAX + 1, 3]);
+}
+
+#[test]
 fn what_is_committed_is_loaded_over_any_number_of_checkpoints() {
     let fixture = fixture();
     let mut state = State::default();
