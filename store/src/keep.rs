@@ -36,7 +36,7 @@ use crate::manifest::{BlockId, Change, L0Id, Manifest, Removal, State};
 use crate::merge::{self, Gathered, Input, Merge};
 use crate::retention;
 use crate::seal;
-use crate::shelf::{Blocks, Damage, Part, Readers, Shelf};
+use crate::shelf::{Blocks, Part, Readers, Shelf};
 pub(crate) use open::Settings;
 use reserve::Reserve;
 
@@ -70,8 +70,8 @@ pub(crate) struct Keep {
     /// Parts whose bytes are damaged, still to be set aside.
     damaged: Mutex<Vec<(Part, TenantId, String)>>,
     queried: Mutex<BTreeSet<String>>,
-    /// Blocks that were found damaged and are well where they lie, and how often.
-    misread: Mutex<BTreeMap<BlockId, u32>>,
+    /// Blocks that were found damaged and are well where they lie: how often, and since when.
+    misread: Mutex<BTreeMap<BlockId, (u32, Nanos)>>,
     /// Blocks that have no traces of a redaction.
     checked: Mutex<redact::Checked>,
     /// How many wait for whoever compacts.
@@ -361,7 +361,7 @@ impl Keep {
                 if state.sequence < before.state.sequence {
                     continue;
                 }
-                contents.damage.extend(told_by(&tenant, &state, &contents.damage));
+                contents.damage.extend(damage::told_by(&tenant, &state, &contents.damage));
                 let after = before.follow(&tenant, state);
                 let stays = |id: BlockId| after.list.iter().any(|block| block.meta.id == id);
                 gone.extend(before.list.iter().filter(|block| !stays(block.meta.id)).cloned());
@@ -496,16 +496,4 @@ impl Keep {
 /// What these locks guard is whole after every statement.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a tenant has lost by what the manifest says, and is not known yet: another process has set it
-/// aside.
-fn told_by(tenant: &TenantId, state: &State, known: &[Damage]) -> Vec<Damage> {
-    let names = state.markers.iter().filter(|marker| marker.is_damaged);
-    let names = names.map(|marker| aside::block(tenant, marker.id));
-    let fresh =
-        names.filter(|name| known.iter().all(|known| !known.what.starts_with(name.as_str())));
-    fresh
-        .map(|name| Damage { tenant: Some(tenant.clone()), what: format!("{name} is damaged") })
-        .collect()
 }

@@ -117,6 +117,16 @@ fn what_is_in_no_catalog_yet_is_found_and_joined_all_the_same() {
 }
 
 #[test]
+fn a_block_that_is_gone_keeps_no_other_out_of_a_catalog() {
+    let (dir, objects) = bucket(&[20; 10]);
+    let world = World::open(&objects, dir.path(), Some(&memory()));
+    world.remove(&objects, 1);
+    world.catalog();
+    let stats = world.store.keep_stats();
+    assert_eq!((stats.catalogs.get(), stats.catalogs_failed.get()), (1, 0));
+}
+
+#[test]
 fn the_index_of_a_block_is_there_as_soon_as_it_is_written() {
     let (dir, objects) = (tempfile::tempdir().unwrap(), objects());
     let world = World::open(&objects, dir.path(), Some(&memory()));

@@ -127,6 +127,29 @@ fn the_power_may_go_off_at_any_step_and_what_was_told_stays() {
 }
 
 #[test]
+fn a_tenant_whose_blocks_cannot_be_read_holds_up_no_other() {
+    let disk = SimDisk::new(5);
+    let mut running = Running::start(&disk).unwrap();
+    let tenants = ["bad", "good"].map(|name| TenantId::parse(name).unwrap());
+    for tenant in &tenants {
+        send_to(&mut running, tenant, 1, 0..3);
+    }
+    write(&mut running, true);
+    for tenant in &tenants {
+        running.store.redact(tenant, vec![id(1)]).unwrap();
+    }
+    disk.fail_after(0, "/blocks/bad/", std::io::ErrorKind::PermissionDenied, 1_000);
+    let is_done = |tenant: &str| {
+        let told = running.store.redactions();
+        told.iter().any(|of| of.tenant == tenant && of.done_at.is_some())
+    };
+    // It is told once, and rests then.
+    assert!(running.store.step(Chore::TakeOut).is_err());
+    take_out(&running.store).unwrap();
+    assert_eq!((is_done("bad"), is_done("good")), (false, true));
+}
+
+#[test]
 fn nothing_and_too_much_are_refused() {
     let disk = SimDisk::new(4);
     let running = Running::start(&disk).unwrap();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hybrid::{Config, Hybrid};
 use model::{ByteSize, Clock, Nanos, TenantId, TimeRange, TraceId};
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use objects::Bucket;
@@ -219,6 +220,14 @@ impl World {
         let append = Append { tenant: TenantId::single(), received_at: LATER, body };
         self.store.append(append).expect("it is taken");
         self.store.flush(Level::L1).expect("it is merged");
+    }
+
+    /// Has the block of this number gone from the bucket, as somebody else may do it.
+    pub fn remove(&self, objects: &Objects, number: u64) {
+        let name = format!("p/blocks/default/{:016x}{number:016x}.parquet", 7);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let removed = runtime.expect("a runtime").block_on(objects.delete(&name.into()));
+        removed.expect("it is there");
     }
 
     /// Has catalogs of the blocks written, as the thread that merges does.

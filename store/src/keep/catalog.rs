@@ -140,7 +140,11 @@ impl Keep {
             let file = self.backend.open_known(&name, meta.bytes, Nanos(meta.created_at));
             let opened =
                 file.and_then(|file| Reader::open(file, meta.directory, name, Arc::clone(&cache)));
-            Some(opened.map(|reader| (*id, Arc::new(reader))))
+            match opened {
+                // Whoever reads it says so; others are none the worse for it.
+                Err(error) if error.is_not_found() => None,
+                opened => Some(opened.map(|reader| (*id, Arc::new(reader)))),
+            }
         };
         let fresh: Vec<_> = plan.fresh.iter().filter_map(open).collect::<Result<_, Error>>()?;
         let id = self.next_block.fetch_add(1, Ordering::Relaxed);
@@ -150,9 +154,8 @@ impl Keep {
         let built = catalog::build(&*self.backend, tenant, id, &fresh, &sound, &live);
         built.inspect_err(|error| {
             // One that cannot be read is made anew, of its blocks.
-            let is_to_blame = |other: &&Arc<Catalog>| {
-                error.is_not_found() || error.to_string().contains(&other.id.to_string())
-            };
+            let what = error.to_string();
+            let is_to_blame = |other: &&Arc<Catalog>| what.contains(&other.id.to_string());
             if error.kind() == Kind::Corrupt || error.is_not_found() {
                 sound.iter().filter(is_to_blame).for_each(|other| catalogs.note(other.id));
             }

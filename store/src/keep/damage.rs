@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use model::TenantId;
+use model::{Nanos, TenantId};
 use tracing::{error, warn};
 
 use super::{Keep, Step, aside, lock};
@@ -15,11 +15,12 @@ use crate::disk::File;
 use crate::error::{Error, Kind};
 use crate::execute::Problem;
 use crate::l0::L0;
-use crate::manifest::{Change, Removal};
+use crate::manifest::{Change, Removal, State};
 use crate::shelf::{Block, Damage, Part};
 
-/// How often a block may be found damaged and be well where it lies.
+/// How often a block may be found damaged and be well where it lies, within so long.
 const MISREAD_MAX: u32 = 8;
+const MISREAD_FOR: Nanos = Nanos::from_secs(3_600);
 /// How much of a file is held while it is read again, and how often each piece of it is asked for.
 const PIECE_BYTES: u64 = 8 << 20;
 const ASKED_MAX: usize = 4;
@@ -107,7 +108,9 @@ impl Keep {
     fn is_misread(&self, block: &Block) -> Result<bool, Error> {
         let Block { meta, name } = block;
         let mut misread = lock(&self.misread);
-        let times = misread.get(&meta.id).copied().unwrap_or(0);
+        let now = self.clock.now();
+        misread.retain(|_, (_, since)| now.minus(*since) < MISREAD_FOR);
+        let (times, since) = misread.get(&meta.id).copied().unwrap_or((0, now));
         // What is well again and again, and cannot be read, is of no use.
         if times >= MISREAD_MAX {
             return Ok(false);
@@ -131,7 +134,7 @@ impl Keep {
         if misread.len() >= DAMAGED_MAX {
             misread.clear();
         }
-        misread.insert(meta.id, times + 1);
+        misread.insert(meta.id, (times + 1, since));
         self.stats.misread.inc();
         warn!(file = name, "bytes of a block were wrong on their way: it is well where it lies");
         self.readers.forget(block);
@@ -161,6 +164,18 @@ fn tell(damage: &mut Vec<Damage>, tenant: Option<&TenantId>, to: &str, what: &st
     // A start may have found it with both names.
     damage.retain(|known| !known.what.starts_with(to));
     damage.push(Damage { tenant: tenant.cloned(), what: format!("{to} is damaged: {what}") });
+}
+
+/// What a tenant has lost by what the manifest says, and is not known yet: another process has set it
+/// aside.
+pub(super) fn told_by(tenant: &TenantId, state: &State, known: &[Damage]) -> Vec<Damage> {
+    let names = state.markers.iter().filter(|marker| marker.is_damaged);
+    let names = names.map(|marker| aside::block(tenant, marker.id));
+    let fresh =
+        names.filter(|name| known.iter().all(|known| !known.what.starts_with(name.as_str())));
+    fresh
+        .map(|name| Damage { tenant: Some(tenant.clone()), what: format!("{name} is damaged") })
+        .collect()
 }
 
 /// A file as it lies there: read in large pieces, each until it is the same twice, as what goes wrong on

@@ -143,13 +143,26 @@ impl Keep {
             .map(|(tenant, blocks)| (tenant.clone(), Arc::clone(blocks)))
             .collect();
         drop(contents);
-        if all.is_empty() {
-            lock(&self.checked).clear();
-        }
+        let live = all.iter().flat_map(|(_, blocks)| &blocks.list).map(|block| block.meta.id);
+        let live: HashSet<BlockId> = live.collect();
+        lock(&self.checked).retain(|(_, block)| live.contains(block));
+        let now = self.clock.now();
         for (tenant, blocks) in all {
-            if self.take_out_of(&tenant, blocks, head)? == Step::Worked {
-                self.clean()?;
-                return Ok(Step::Worked);
+            if self.resting(now).contains_key(&tenant) {
+                continue;
+            }
+            match self.take_out_of(&tenant, blocks, head) {
+                Ok(Step::Worked) => {
+                    self.clean()?;
+                    return Ok(Step::Worked);
+                }
+                Ok(_) => {}
+                Err(_) if self.may_compact().is_err() => return Ok(Step::Idle),
+                Err(error) => {
+                    // Others come first for a while.
+                    lock(&self.resting).insert(tenant, now);
+                    return Err(error);
+                }
             }
         }
         Ok(Step::Idle)

@@ -14,8 +14,10 @@ use crate::block::schema::{self, Leaf, Logical, Schema, Source, Table};
 use crate::block::section::hashes::{self as set, Owner};
 use crate::block::section::terms;
 
-/// Most hashes of the row groups of a block, 32 MB about; past it the block tells nothing.
-const HASHES_MAX: usize = 16 << 20;
+/// Most hashes of the row groups of a block: 8 MB, and 16 more at its end. Past it the block tells nothing.
+const HASHES_MAX: usize = 4 << 20;
+/// Resources that are remembered: of more, some are taken twice.
+const RESOURCES_MAX: usize = 1 << 16;
 
 /// What is gathered.
 #[derive(Debug, Default)]
@@ -67,6 +69,9 @@ impl Texts {
     /// Takes distinct resources, as OTLP has them.
     pub(super) fn resources(&mut self, resources: &[&[u8]]) {
         for resource in resources {
+            if self.resources.len() >= RESOURCES_MAX {
+                self.resources.clear();
+            }
             if !self.resources.insert(terms::hash(resource)) {
                 continue;
             }

@@ -24,6 +24,8 @@ const PARTITION_BYTES: u64 = 64 << 10;
 const SHARED_MAX: u32 = 10;
 /// What a trace takes: ten and a half bits.
 const TRACE_BYTES_TIMES_4: u64 = 5;
+/// So much of what fresh blocks tell is held.
+const FRESH_BYTES_MAX: usize = 64 << 20;
 /// So much of another catalog is read at a time.
 const READ_BYTES: u64 = 4 << 20;
 
@@ -65,6 +67,11 @@ impl Fresh {
         };
         Ok(Self { id, traces, texts })
     }
+
+    /// Bytes held, about.
+    fn bytes(&self) -> usize {
+        self.traces.len() * 4 + self.texts.as_ref().map_or(0, |(.., set)| set.len())
+    }
 }
 
 /// What a block's section of texts has: how many, of how many bits, and the set.
@@ -81,7 +88,8 @@ fn texts(section: &[u8]) -> Result<(usize, u32, Vec<u8>), Error> {
 /// Writes a catalog of blocks that none has, and of those of other catalogs that are in use. Durable
 /// when it returns; the caller commits it, or removes it.
 ///
-/// Memory: the sets of the fresh blocks, and a few megabytes of each other catalog.
+/// Fresh blocks that would take too much memory are left for the next time: some 64 MB are held, and a few
+/// of each other catalog.
 ///
 /// # Errors
 /// `Corrupt` (names the block or the catalog), `Unavailable`, `Io`.
@@ -93,9 +101,16 @@ pub(crate) fn build(
     others: &[Arc<Catalog>],
     is_live: &HashSet<BlockId>,
 ) -> Result<Catalog, Error> {
-    let fresh = fresh.iter().map(|(id, reader)| Fresh::open(*id, reader));
-    let fresh = fresh.collect::<Result<_, _>>()?;
-    write(backend, (tenant, id), fresh, others, is_live)
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    for (id, reader) in fresh {
+        let block = Fresh::open(*id, reader)?;
+        bytes += block.bytes();
+        taken.push(block);
+        if bytes >= FRESH_BYTES_MAX {
+            break;
+        }
+    }
+    write(backend, (tenant, id), taken, others, is_live)
 }
 
 fn write(
