@@ -5,6 +5,7 @@
 //! it is used, and whatever is wrong is told with the name of the block.
 
 mod columns;
+mod distinct;
 mod growing;
 mod kept;
 pub(super) mod leaf;
@@ -35,6 +36,7 @@ use crate::error::{Error, Kind};
 use leaf::{Extents, Values};
 use near::TABLES;
 
+pub(crate) use distinct::Distinct;
 pub(in crate::block) use kept::Kept;
 pub use tables::Tables;
 

@@ -18,7 +18,7 @@
 //! | `tree`, `judge` | a trace: who is whose parent, and what a pipeline makes of it |
 //! | `search`, `detail` | spansets, newest first; then what is shown of them |
 //! | `metrics` | series over time |
-//! | `names` | attributes and their values |
+//! | `names`, `told` | attributes and their values; what blocks tell of them without their rows |
 
 mod ahead;
 mod answer;
@@ -38,6 +38,7 @@ mod request;
 mod rows;
 mod scan;
 mod search;
+mod told;
 mod traces;
 mod tree;
 mod units;

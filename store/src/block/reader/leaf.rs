@@ -69,7 +69,7 @@ impl Extents {
         Ok(extents)
     }
 
-    fn get(&self, offset: u64, len: u32) -> Result<&[u8], Error> {
+    pub(super) fn get(&self, offset: u64, len: u32) -> Result<&[u8], Error> {
         let missing = || damaged("a page lies where none can be");
         let at = self.begins.partition_point(|(begin, _)| *begin <= offset);
         let (begin, from) = self.begins.get(at.wrapping_sub(1)).ok_or_else(missing)?;

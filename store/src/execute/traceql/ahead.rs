@@ -10,7 +10,7 @@ use model::{Nanos, TimeRange};
 use super::prune::Prune;
 use super::scan::is_within;
 use super::want::Want;
-use crate::block::reader::Wanted;
+use crate::block::reader::{Reader, Wanted};
 use crate::execute::Parts;
 use crate::shelf::{Block, Part};
 
@@ -24,14 +24,25 @@ pub(super) struct Ahead<'p> {
     parts: &'p Parts<'p>,
     during: TimeRange,
     prune: &'p Prune,
-    /// What is read of row groups that lie wholly in the range, and of others.
-    wants: [&'p Want; 2],
+    near: Near<'p>,
     /// Newest first.
     blocks: Vec<&'p Block>,
     threads: usize,
     state: Mutex<State>,
     moved: Condvar,
 }
+
+/// What is brought near of a row group.
+#[derive(Clone, Copy)]
+pub(super) struct Near<'p> {
+    /// The columns of those that lie wholly in the range, and of others.
+    pub(super) wants: [&'p Want; 2],
+    /// Asks for what is told of one without its columns; `false` where they are needed after all.
+    pub(super) told: Option<&'p Told<'p>>,
+}
+
+/// Asks a row group; `false` where it does not tell.
+pub(super) type Told<'t> = dyn Fn(&Reader, u32) -> bool + Sync + 't;
 
 #[derive(Debug, Default)]
 struct State {
@@ -49,10 +60,10 @@ pub(super) fn ahead<T>(
     parts: &Parts<'_>,
     during: TimeRange,
     prune: &Prune,
-    wants: [&Want; 2],
+    near: Near<'_>,
     evaluate: impl FnOnce(&Ahead<'_>) -> T,
 ) -> T {
-    let ahead = Ahead::new(parts, during, prune, wants);
+    let ahead = Ahead::new(parts, during, prune, near);
     std::thread::scope(|scope| {
         for _ in 0..ahead.threads {
             let thread = std::thread::Builder::new().name("ahead".to_owned());
@@ -77,12 +88,7 @@ impl Drop for End<'_> {
 }
 
 impl<'p> Ahead<'p> {
-    fn new(
-        parts: &'p Parts<'p>,
-        during: TimeRange,
-        prune: &'p Prune,
-        wants: [&'p Want; 2],
-    ) -> Self {
+    fn new(parts: &'p Parts<'p>, during: TimeRange, prune: &'p Prune, near: Near<'p>) -> Self {
         let mut threads = 0;
         let mut blocks: Vec<&Block> = Vec::new();
         for part in &parts.view.parts {
@@ -100,7 +106,7 @@ impl<'p> Ahead<'p> {
         let threads = if blocks.len() > 1 { threads.min(blocks.len()) } else { 0 };
         let state = State { near: vec![0; blocks.len()], ..State::default() };
         let (state, moved) = (Mutex::new(state), Condvar::new());
-        Self { parts, during, prune, wants, blocks, threads, state, moved }
+        Self { parts, during, prune, near, blocks, threads, state, moved }
     }
 
     /// How many blocks of a bucket may be read.
@@ -124,7 +130,10 @@ impl<'p> Ahead<'p> {
                 if !starts.overlaps(&self.during) || !self.prune.may_match(&reader, number) {
                     continue;
                 }
-                let [whole, part] = self.wants;
+                if self.near.told.is_some_and(|told| told(&reader, number)) {
+                    continue;
+                }
+                let [whole, part] = self.near.wants;
                 let want = if is_within(&self.during, &starts) { whole } else { part };
                 let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
                 let bytes_max = reader.near_bytes_max();

@@ -275,7 +275,8 @@ pub(super) fn met_of(state: u8) -> Option<bool> {
     }
 }
 
-fn word_value(kind: Type, word: u64) -> Option<Static> {
+/// What a number of a column is.
+pub(super) fn word_value(kind: Type, word: u64) -> Option<Static> {
     Some(match kind {
         Type::Bool => Static::Bool(word != 0),
         Type::Int => Static::Int(word.cast_signed()),

@@ -19,7 +19,7 @@ use traceql::ast::{
 };
 use traceql::plan;
 
-use super::ahead::ahead;
+use super::ahead::{Near, ahead};
 use super::answer::{Exemplar, MetricsAnswer, Sample, Series};
 use super::elsewhere::Elsewhere;
 use super::expr::Expr;
@@ -220,7 +220,8 @@ impl Run<'_> {
         };
         let prune = Prune::new(&program, self.parts);
         let mut queue = Queue::new(self.parts, self.grid.during());
-        ahead(self.parts, self.grid.during(), &prune, [&wants.timed; 2], |ahead| {
+        let near = Near { wants: [&wants.timed; 2], told: None };
+        ahead(self.parts, self.grid.during(), &prune, near, |ahead| {
             elsewhere.expect_blocks(ahead.blocks());
             while !self.limits.is_over()
                 && let Some(unit) = queue.next(&prune, ahead)

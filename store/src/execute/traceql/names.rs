@@ -7,10 +7,10 @@ use model::Clock;
 use model::attributes::Attributes;
 use model::batch::Batch;
 use model::column::{Type, Values, count};
-use model::otlp::{fields, key_value, overflow};
+use model::otlp::{key_value, overflow};
 use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status};
 
-use super::ahead::ahead;
+use super::ahead::{Near, ahead};
 use super::answer::{AttributeName, AttributeNames, TagValues};
 use super::expr::Spans as _;
 use super::judge::{Piece, Place, TraceSpans};
@@ -18,12 +18,11 @@ use super::program::Program;
 use super::prune::Prune;
 use super::request::NamesRequest;
 use super::rows::Rows;
+use super::told::{self, fragment_names};
 use super::traces::Traces;
-use super::units::{Limits, Loaded, Queue, Unit, base, load};
+use super::units::{Limits, Loaded, Queue, base, load};
 use super::want::Want;
-use crate::block::schema::{Source, Table};
-use crate::block::section::terms::decode;
-use crate::block::section::{Id, Level};
+use crate::block::reader::Reader;
 use crate::error::Error;
 use crate::execute::Parts;
 
@@ -47,9 +46,12 @@ pub(crate) fn names(
     };
     let is_all = request.filter.is_none() && parts.view.hidden.is_empty();
     let want = Want::everything();
-    let limits = each(parts, clock, request, (&program, &want, is_all), |read| {
+    let told = |reader: &Reader, group| told::names(reader, group);
+    let is_told = |reader: &Reader, group| told(reader, group).is_some();
+    let near = Near { wants: [&want; 2], told: is_all.then_some(&is_told) };
+    let limits = each(parts, clock, request, &program, near, |read| {
         match read {
-            Read::Unit(unit) => match unit_names(parts, unit).filter(|_| is_all) {
+            Read::Unit(reader, group) => match told(reader, group) {
                 Some(names) => names.iter().for_each(|(of, name)| put(*of, name)),
                 None => return Next::Rows,
             },
@@ -59,59 +61,6 @@ pub(crate) fn names(
     })?;
     let names = found.into_inner().into_iter().take(request.limit).collect();
     Ok(AttributeNames { names, partial: limits.ended, inspected: limits.inspected })
-}
-
-/// The names of what a row group of a block has, by its tables and nothing else; nothing where they
-/// do not tell all, or cannot be read: whoever reads the rows says why.
-fn unit_names(parts: &Parts<'_>, unit: Unit) -> Option<Vec<(Scope, Vec<u8>)>> {
-    let (reader, group) = parts.reader_at(unit.part).zip(unit.group)?;
-    let directory = reader.directory();
-    // An L0 file has rows of others.
-    if directory.header.level != Level::L1 {
-        return None;
-    }
-    let tables = reader.tables(group).ok()?;
-    // Of what has no column it is not told whether a span has it, or an event.
-    let rest = reader.section(Id::RestKeys, 0).ok()??;
-    let mut is_rest = false;
-    let is_here = |groups: &[u32]| groups.contains(&group);
-    decode(&rest, |_, groups| {
-        is_rest |= is_here(groups);
-        !is_rest
-    })
-    .ok()?;
-    if is_rest {
-        return None;
-    }
-    let mut names = Vec::new();
-    for (leaf, chunk) in reader.leaves().iter().zip(&tables.chunks) {
-        let Source::Attribute(table, place) = leaf.source else { continue };
-        let of = match table {
-            Table::Span => Scope::Span,
-            Table::Event => Scope::Event,
-            Table::Link => Scope::Link,
-        };
-        if chunk.values > 0 {
-            let (attribute, _) = directory.schema.of(table).nth(place as usize)?;
-            names.push((of, attribute.key.clone().into_bytes()));
-        }
-    }
-    let mut put = |of: Scope, name: &[u8]| names.push((of, name.to_vec()));
-    fragment_names(tables.resources().values(), 1, Scope::Resource, &mut put);
-    fragment_names(tables.scopes().values(), 3, Scope::Instrumentation, &mut put);
-    Some(names)
-}
-
-/// The names in resources or scopes, as OTLP has them: their attributes are fields of this number.
-fn fragment_names<'f, F: Iterator<Item = &'f [u8]>>(
-    fragments: F,
-    number: u32,
-    of: Scope,
-    put: &mut dyn FnMut(Scope, &[u8]),
-) {
-    for inner in fragments.flat_map(|fragment| fields(fragment, 1)) {
-        fields(inner, number).for_each(|kv| put(of, key_value(kv).0));
-    }
 }
 
 /// The names of what the rows have.
@@ -190,8 +139,11 @@ pub(crate) fn values(
         false => Want::judging(&program).joined().shown(),
     };
     let mut found: BTreeMap<Sorted, Static> = BTreeMap::new();
-    let limits = each(parts, clock, request, (&program, &want, false), |read| {
-        let Read::Rows(piece, rows, traces, with) = read else { return Next::Rows };
+    let is_all = request.filter.is_none() && parts.view.hidden.is_empty();
+    let told = |reader: &Reader, group| told::values(reader, group, field);
+    let is_told = |reader: &Reader, group| told(reader, group).is_some();
+    let near = Near { wants: [&want; 2], told: is_all.then_some(&is_told) };
+    let limits = each(parts, clock, request, &program, near, |read| {
         let mut values = Vec::new();
         let mut put = |values: &mut Vec<Static>| {
             for value in values.drain(..) {
@@ -199,6 +151,16 @@ pub(crate) fn values(
                     found.entry(key).or_insert(value);
                 }
             }
+        };
+        let (piece, rows, traces, with) = match read {
+            Read::Rows(piece, rows, traces, with) => (piece, rows, traces, with),
+            Read::Unit(reader, group) => match told(reader, group) {
+                Some(mut told) => {
+                    put(&mut told);
+                    return if found.len() < request.limit { Next::Unit } else { Next::Nothing };
+                }
+                None => return Next::Rows,
+            },
         };
         if is_local {
             let access = piece.bound.access(number);
@@ -258,8 +220,8 @@ type With<'w> = &'w dyn Fn(u32, &mut dyn FnMut(&TraceSpans<'_>));
 
 /// What is visited.
 enum Read<'u> {
-    /// A unit that is not read.
-    Unit(Unit),
+    /// A row group that is not read, where it may tell all that is asked for.
+    Unit(&'u Reader, u32),
     /// Its rows that are asked for.
     Rows(&'u Piece<'u>, &'u Rows, &'u Traces, With<'u>),
 }
@@ -275,25 +237,29 @@ enum Next {
     Nothing,
 }
 
-/// Calls `visit` with each unit, and with its rows that are asked for where it wants them. Where most
-/// units do without (`is_told`), nothing of their columns is read ahead.
+/// Calls `visit` with each unit, and with its rows that are asked for where it wants them.
 fn each<'r>(
     parts: &'r Parts<'r>,
     clock: &'r dyn Clock,
     request: &'r NamesRequest,
-    (program, want, is_told): (&Program, &Want, bool),
+    program: &Program,
+    near: Near<'_>,
     mut visit: impl FnMut(Read<'_>) -> Next,
 ) -> Result<Limits<'r>, Error> {
     let mut limits = Limits::new(clock, &request.budget);
     let prune = Prune::new(program, parts);
     let mut queue = Queue::new(parts, request.during);
-    let nothing = Want::default();
-    let near = if is_told { &nothing } else { want };
-    ahead(parts, request.during, &prune, [near, near], |ahead| {
+    let [want, _] = near.wants;
+    ahead(parts, request.during, &prune, near, |ahead| {
         while !limits.is_over()
             && let Some(unit) = queue.next(&prune, ahead)
         {
-            match visit(Read::Unit(unit)) {
+            let group = parts.reader_at(unit.part).zip(unit.group);
+            let next = match group.filter(|_| near.told.is_some()) {
+                Some((reader, group)) => visit(Read::Unit(reader, group)),
+                None => Next::Rows,
+            };
+            match next {
                 Next::Rows => {}
                 Next::Unit => {
                     limits.inspected.units += 1;

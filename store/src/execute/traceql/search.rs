@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{Clock, Nanos, TraceId};
 
-use super::ahead::ahead;
+use super::ahead::{Near, ahead};
 use super::answer::{Inspected, SearchAnswer, TraceMatch};
 use super::detail::Detail;
 use super::elsewhere::Elsewhere;
@@ -55,7 +55,8 @@ pub(crate) fn search(
     let prune = Prune::new(&program, parts);
     let mut queue = Queue::new(parts, request.during);
     let mut traces = Vec::new();
-    ahead(parts, request.during, &prune, [&wants.lean, &wants.timed], |ahead| {
+    let near = Near { wants: [&wants.lean, &wants.timed], told: None };
+    ahead(parts, request.during, &prune, near, |ahead| {
         elsewhere.expect_blocks(ahead.blocks());
         while run.told < request.limit && !run.limits.is_over() {
             let Some(unit) = queue.next(&prune, ahead) else { break };

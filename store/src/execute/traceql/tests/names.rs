@@ -1,9 +1,10 @@
 //! Names of attributes, and their values.
 
 use model::TimeRange;
+use proptest::prelude::*;
 use traceql::ast::{Scope, Static};
 
-use super::world::{Attr, S, Still, Where, World};
+use super::world::{Attr, S, Still, Where, World, scattered};
 use crate::execute::traceql::{Budget, NamesRequest, names, values};
 
 fn world(place: Where) -> World {
@@ -100,5 +101,52 @@ fn values_come_typed_and_filtered() {
         ] {
             assert_eq!(values_of(&world, field, filter), expected, "{place:?} {field} {filter}");
         }
+    }
+}
+
+/// A filter that lets everything through: what it asks for is looked up in rows.
+const ALL: &str = "{ duration >= 0s || duration < 0s }";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_blocks_tell_is_what_their_rows_have(spans in scattered(), group_rows in 1u32..6) {
+        let world = World::with_row_groups(spans, group_rows);
+        let names_of = |filter| {
+            let found = world.look(|parts| names(parts, &Still, None, &ask(filter))).unwrap();
+            found.names
+        };
+        let all = names_of(ALL);
+        prop_assert_eq!(&names_of(""), &all);
+        let own = all.iter().map(|of| format!("{}.{}", of.scope.name(), of.name));
+        let unscoped = all.iter().map(|of| format!(".{}", of.name));
+        let other = ["name", "event:name", "instrumentation:name", "instrumentation:version"];
+        let other = other.into_iter().map(str::to_owned);
+        for field in own.chain(unscoped).chain(other) {
+            let told = values_of(&world, &field, "");
+            prop_assert_eq!(told, values_of(&world, &field, ALL), "{}", field);
+        }
+    }
+}
+
+/// How many row groups had to be read for the values of a field.
+#[test]
+fn values_that_repeat_are_told_without_a_row() {
+    let world = world(Where::Block);
+    for (field, is_read) in [
+        ("span.a", false),
+        ("resource.service.name", false),
+        ("resource.nobody", false),
+        ("span.nobody", false),
+        ("name", false),
+        // Not of one type, no column of its own, another's rows.
+        (".service.name", false),
+        ("duration", true),
+        ("rootName", true),
+    ] {
+        let field_of = traceql::field(field).unwrap();
+        let found = world.look(|parts| values(parts, &Still, &field_of, &ask(""))).unwrap();
+        assert_eq!(found.inspected.spans > 0, is_read, "{field}");
     }
 }
