@@ -1,4 +1,5 @@
-//! A data directory that is looked at and not taken: what `traceweir block` reads.
+//! A data directory, and the bucket that has its blocks, looked at and not taken: what `traceweir
+//! block` reads.
 //!
 //! Files of blocks and L0 never change once they have their names, so they can be read while a
 //! server has the directory. Files come and go meanwhile: what is listed is asked for in the order
@@ -32,7 +33,10 @@ const CACHE_BYTES: usize = 1 << 20;
 /// A directory that is looked at.
 #[derive(Debug)]
 pub struct Bare {
-    backend: Arc<Local>,
+    /// Who has the L0 files.
+    local: Arc<Local>,
+    /// Who has blocks and manifest.
+    backend: Arc<dyn Backend>,
     manifest: Manifest,
     cache: Arc<Cache>,
 }
@@ -82,15 +86,22 @@ pub enum Standing {
 }
 
 impl Bare {
-    /// Looks at a directory.
+    /// Looks at a directory, and at its bucket where it has one. Of a bucket alone (the directory
+    /// is on another machine) only what is not in it is missed: L0 files.
     ///
     /// # Errors
-    /// `Refused` when it is not ours, or a newer version's; `Io`.
-    pub fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, Error> {
-        data_dir::check(&*disk, path)?;
-        let backend = Arc::new(Local::new(disk, path));
-        let manifest = Manifest::new(Arc::clone(&backend) as Arc<dyn Backend>);
-        Ok(Self { backend, manifest, cache: Arc::new(Cache::new(CACHE_BYTES)) })
+    /// `Refused` when the directory is not ours, a newer version's, or of another bucket; `Io`.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        bucket: Option<(&str, Arc<dyn Backend>)>,
+    ) -> Result<Self, Error> {
+        data_dir::check(&*disk, path, bucket.as_ref().map(|(url, _)| *url))?;
+        let local = Arc::new(Local::new(disk, path));
+        let own = || Arc::clone(&local) as Arc<dyn Backend>;
+        let backend = bucket.map_or_else(own, |(_, backend)| backend);
+        let manifest = Manifest::new(Arc::clone(&backend));
+        Ok(Self { local, backend, manifest, cache: Arc::new(Cache::new(CACHE_BYTES)) })
     }
 
     /// Reads the directory of every file and the whole manifest.
@@ -100,7 +111,7 @@ impl Bare {
     pub fn list(&self) -> Result<Found, Error> {
         let mut found = Found::default();
         // L0 before the manifest: what a merge consumes meanwhile is seen in at least one of them.
-        for name in self.backend.list(l0::ROOT)? {
+        for name in self.local.list(l0::ROOT)? {
             if let Some(number) = L0::number(&name) {
                 found.files.extend(self.l0(number, format!("{}/{name}", l0::ROOT))?);
             }
@@ -123,12 +134,14 @@ impl Bare {
         Ok(found)
     }
 
-    /// The file with this name below the directory; `None` where it is gone.
+    /// The file with this name below the directory or in the bucket; `None` where it is gone.
     ///
     /// # Errors
     /// `Io`.
     pub fn file(&self, name: &str) -> Result<Option<Arc<dyn File>>, Error> {
-        match self.backend.open(name) {
+        let is_l0 = name.split('/').next() == Some(l0::ROOT);
+        let opened = if is_l0 { self.local.open(name) } else { self.backend.open(name) };
+        match opened {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -226,7 +239,10 @@ impl Bare {
     /// What the server set aside: its spans are missed until it is removed.
     fn set_aside(&self) -> Result<Vec<Damage>, Error> {
         let mut damage = Vec::new();
-        for name in self.backend.list(QUARANTINE)? {
+        // Of a bucket and of its directory.
+        let mut names: BTreeSet<String> = self.backend.list(QUARANTINE)?.into_iter().collect();
+        names.extend(self.local.list(QUARANTINE)?);
+        for name in names {
             let tenant = match Aside::parse(&name) {
                 Some(Aside::L0(_)) => None,
                 Some(Aside::Tenant(tenant)) => tenant,

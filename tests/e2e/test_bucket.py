@@ -21,13 +21,18 @@ def whole(gateway, known):
         assert len(spans) == SPANS_PER_TRACE
 
 
-def refused(directory, settings):
-    """The exit code and what is said where the gateway does not start."""
-    command = [os.environ["TRACEWEIR_BIN"], "serve", "--data", str(directory)]
+def run(directory, settings, *command):
+    """Runs a command of the program: its exit code, and what it says."""
+    command = [os.environ["TRACEWEIR_BIN"], *command, "--data", str(directory)]
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     return ended.returncode, ended.stdout + ended.stderr
+
+
+def refused(directory, settings):
+    """The exit code and what is said where the gateway does not start."""
+    return run(directory, settings, "serve")
 
 
 def test_blocks_are_in_the_bucket_and_found_after_a_kill(bucket, new_gateway):
@@ -79,6 +84,36 @@ def test_a_directory_goes_with_one_bucket(bucket, new_gateway):
         assert code == 2 and word in said, said
     gateway.start()
     assert search(gateway) == (TRACES, None)
+    gateway.stop()
+
+
+def test_blocks_of_a_bucket_can_be_looked_at(bucket, new_gateway, tmp_path):
+    settings = bucket.settings("looked")
+    gateway, known = new_gateway(**settings).start(), Known(5)
+    for _ in range(2):
+        send(gateway, known)
+        gateway.post("admin", "/flush?level=l1")
+    send(gateway, known)
+    gateway.post("admin", "/flush?level=l0")
+
+    def listed(directory):
+        code, said = run(directory, settings, "block", "ls", "--json")
+        assert code == 0, said
+        return [json.loads(line) for line in said.splitlines()]
+
+    # Of the server's directory, while it runs; and from another machine, which has no L0.
+    files, far = listed(gateway.directory), listed(tmp_path / "none")
+    assert [file["header"]["level"] for file in files] == ["l0", "l1", "l1"] and far == files[1:]
+    assert all(file["standing"] == "live" and file["fault"] is None for file in files), files
+    code, said = run(tmp_path / "none", settings, "block", "verify")
+    assert code == 0 and said.count(": ok") == 2, said
+    code, said = run(tmp_path / "none", settings, "block", "cat", far[0]["id"], "--limit", "7")
+    assert code == 0 and len([json.loads(line) for line in said.splitlines()]) == 7, said
+    code, said = run(gateway.directory, {}, "block", "ls")
+    assert code == 2 and f"bucket.url={settings['bucket.url']}" in said, said
+    wrong = {**settings, "bucket.url": f"{bucket.scheme}://nobody-has-it/x"}
+    code, said = run(tmp_path / "none", wrong, "block", "ls")
+    assert code == 1 and "there is no such bucket" in said, said
     gateway.stop()
 
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hybrid::Hybrid;
-use model::Clock;
+use model::{ByteSize, Clock};
 use objects::Bucket;
 use store::backend::{Backend, Shared};
 use tracing::info;
@@ -15,9 +16,12 @@ use crate::config::Config;
 /// Where the cache is, below the data directory.
 const CACHE: &str = "cache";
 
+/// How long a bucket is tried again for somebody who waits for the answer.
+const LOOK_RETRY_MAX: Duration = Duration::from_secs(3);
+
 /// The bucket, and what is before it; neither where blocks are in the data directory.
 #[derive(Debug, Default)]
-pub(super) struct Blocks(Option<(Arc<Bucket>, Arc<Hybrid>)>);
+pub(crate) struct Blocks(Option<(Arc<Bucket>, Arc<Hybrid>)>);
 
 impl Blocks {
     /// Opens them. Of the bucket nothing is asked yet.
@@ -40,8 +44,21 @@ impl Blocks {
         Ok(Self(Some((bucket, cache))))
     }
 
+    /// Opens them for a command that somebody waits for: nothing is written to the disk of the cache,
+    /// and a bucket that is away is not tried for as long as a server would.
+    pub(crate) fn for_a_look(
+        config: &Config,
+        data: &Path,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let mut config = config.clone();
+        config.bucket.retry.0 = config.bucket.retry.0.min(LOOK_RETRY_MAX);
+        config.cache.disk_bytes_max = ByteSize::mib(0);
+        Self::open(&config, data, clock)
+    }
+
     /// What the store is given.
-    pub(super) fn shared(&self, config: &Config) -> Option<Shared> {
+    pub(crate) fn shared(&self, config: &Config) -> Option<Shared> {
         let (_, cache) = self.0.as_ref()?;
         let backend = Arc::clone(cache) as Arc<dyn Backend>;
         let bucket = &config.bucket;

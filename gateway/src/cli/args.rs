@@ -49,10 +49,10 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Just a file and some keys.
+    /// Just a file, some keys, and a data directory.
     #[must_use]
-    pub fn of(config: Option<PathBuf>, set: Vec<String>) -> Self {
-        Self { config, set, ..Self::default() }
+    pub fn of(config: Option<PathBuf>, set: Vec<String>, data: Option<String>) -> Self {
+        Self { config, set, data, ..Self::default() }
     }
 
     /// Reads and checks the configuration.

@@ -9,6 +9,7 @@ use model::wire::{put_bytes, put_message};
 use model::{ByteSize, Nanos, TenantId};
 
 use super::{Bare, Found, Listed, Standing};
+use crate::backend::{Backend, Local};
 use crate::disk::RealDisk;
 use crate::disk::read_only::ReadOnlyDisk;
 use crate::tests::Still;
@@ -56,7 +57,7 @@ impl World {
     }
 
     fn look(&self) -> Bare {
-        Bare::open(Arc::new(ReadOnlyDisk), &self.data).unwrap()
+        Bare::open(Arc::new(ReadOnlyDisk), &self.data, None).unwrap()
     }
 
     fn list(&self) -> Found {
@@ -190,7 +191,7 @@ fn damage_beside_the_files_is_told() {
 #[test]
 fn a_directory_that_is_not_ours_is_refused_with_what_was_found() {
     let home = tempfile::tempdir().unwrap();
-    let open = || Bare::open(Arc::new(ReadOnlyDisk), home.path()).unwrap_err();
+    let open = || Bare::open(Arc::new(ReadOnlyDisk), home.path(), None).unwrap_err();
     assert_eq!(open().kind(), Kind::Refused);
     fs::write(home.path().join("photo.jpg"), b"").unwrap();
     let error = open();
@@ -200,4 +201,31 @@ fn a_directory_that_is_not_ours_is_refused_with_what_was_found() {
     let error = open();
     assert_eq!(error.kind(), Kind::Refused);
     assert!(error.to_string().contains("999"), "{error}");
+}
+
+#[test]
+fn blocks_are_looked_at_where_they_are() {
+    let world = World::new();
+    world.block("one", 1);
+    let far: Arc<dyn Backend> = Arc::new(Local::new(Arc::new(ReadOnlyDisk), &world.data));
+    let own = tempfile::tempdir().unwrap();
+    let open = |dir: &str, url| {
+        let bucket = Some((url, Arc::clone(&far)));
+        Bare::open(Arc::new(ReadOnlyDisk), &own.path().join(dir), bucket)
+    };
+    // The server's directory is on another machine.
+    assert_eq!(open("none", "s3://a").unwrap().list().unwrap().files.len(), 1);
+    for (dir, bucket) in [("here", "s3://a\n"), ("there", "s3://b\n")] {
+        fs::create_dir(own.path().join(dir)).unwrap();
+        fs::write(own.path().join(dir).join("FORMAT"), b"traceweir 1\n").unwrap();
+        fs::write(own.path().join(dir).join("BUCKET"), bucket).unwrap();
+    }
+    assert_eq!(open("here", "s3://a").unwrap().list().unwrap().files.len(), 1);
+    let error = open("there", "s3://a").unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.to_string().contains("s3://b"), "{error}");
+    let error = open("", "s3://a").unwrap_err();
+    assert!(error.to_string().contains("not in s3://a"), "{error}");
+    let error = Bare::open(Arc::new(ReadOnlyDisk), &own.path().join("here"), None).unwrap_err();
+    assert!(error.to_string().contains("bucket.url=s3://a"), "{error}");
 }

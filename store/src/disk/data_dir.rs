@@ -144,21 +144,35 @@ impl DataDir {
     }
 }
 
-/// Whether a directory is one of ours that this program reads, without taking it.
+/// Whether a directory is one of ours that this program reads, without taking it, and its blocks are
+/// in this bucket. One of a bucket need not be there: other machines have those of other writers.
 ///
 /// # Errors
 /// `Refused` when it is not, telling what was found; `Io`.
-pub fn check(disk: &dyn Disk, path: &Path) -> Result<(), Error> {
-    let names = disk.list(path).map_err(|fault| Error::io(at("list", path), fault))?;
-    if names.iter().any(|name| name == BUCKET) {
-        let bucket = read_text(disk, &path.join(BUCKET))?;
+pub fn check(disk: &dyn Disk, path: &Path, bucket: Option<&str>) -> Result<(), Error> {
+    let names = match disk.list(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound && bucket.is_some() => return Ok(()),
+        listed => listed.map_err(|fault| Error::io(at("list", path), fault))?,
+    };
+    let has = |name: &str| names.iter().any(|known| known == name);
+    if has(BUCKET) {
+        let known = read_text(disk, &path.join(BUCKET))?;
+        let known = known.trim();
+        if bucket != Some(known) {
+            return Err(refuse(format!(
+                "the blocks of {} are in {known}: name that with --config, or with --set \
+                 bucket.url={known}",
+                path.display()
+            )));
+        }
+    } else if let Some(bucket) = bucket {
         return Err(refuse(format!(
-            "the blocks of {} are in {}, and only those of a directory can be looked at",
-            path.display(),
-            bucket.trim()
+            "the blocks of {} are not in {bucket}: give the directory of a server that has them \
+             there, or one that does not exist",
+            path.display()
         )));
     }
-    if names.iter().any(|name| name == "FORMAT") {
+    if has("FORMAT") {
         return check_format(&read_text(disk, &path.join("FORMAT"))?, path);
     }
     let found = names.first().map_or_else(|| "nothing".to_owned(), |name| format!("{name:?}"));

@@ -7,23 +7,23 @@ use store::block::section::VERSION;
 use store::block::verify::{Problem, verify as check};
 use store::{Error, Kind};
 
-use super::{Args, Exit, Target, complain, find, list, open, print};
+use super::{Exit, Look, Target, complain, print};
 
 /// Verifies some files, or all with the manifest.
-pub(super) fn verify(args: &Args, wanted: &[String]) -> Result<Exit, Error> {
-    let mut report = Report { as_json: args.json, ..Report::default() };
+pub(super) fn verify(look: &Look<'_>, wanted: &[String]) -> Result<Exit, Error> {
+    let mut report = Report { as_json: look.args.json, ..Report::default() };
     if wanted.is_empty() {
-        all(args, &mut report)?;
+        all(look, &mut report)?;
     }
     for file in wanted {
-        report.file(find(args, file)?);
+        report.file(look.find(file)?);
     }
     Ok(report.exit())
 }
 
-fn all(args: &Args, report: &mut Report) -> Result<(), Error> {
-    let bare = open(args)?;
-    let found = list(args, &bare)?;
+fn all(look: &Look<'_>, report: &mut Report) -> Result<(), Error> {
+    let bare = look.open()?;
+    let found = look.list(&bare)?;
     for damage in found.damage {
         report.is_damaged = true;
         report.tell(None, &[damage.what]);
