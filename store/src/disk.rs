@@ -78,7 +78,8 @@ pub trait File: Send + Sync + fmt::Debug {
         ranges.iter().map(|range| read_range(self, range)).collect()
     }
     /// Brings ranges that will be read next as near as they can be, at a time: nothing to do on a
-    /// disk of this machine. What goes wrong shows when they are read.
+    /// disk of this machine. What goes wrong shows when they are read. With a directory comes what stands
+    /// before it on the chance that it is needed: the last range is the directory itself.
     fn prefetch(&self, _content: Content, _ranges: &[Range<u64>]) {}
     /// So many bytes may be prefetched before they are read; none where that is of no use.
     fn prefetch_bytes_max(&self) -> u64 {

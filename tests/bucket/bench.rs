@@ -1,9 +1,9 @@
 //! What queries cost over blocks in a bucket that takes its time.
 //!
-//! `cargo bench -p tests --bench bucket -- [BLOCKS,... [TRACES]]`: for each number of blocks, with
+//! `cargo bench -p tests --bench bucket -- [--disk] [BLOCKS,... [TRACES]]`: for each number of blocks, with
 //! nothing and with 30 ms added to each GET: a trace by its id and a search for one user (cold: nothing
 //! is open or kept; warm: the same again, and another trace), a search over all and series over all, in
-//! milliseconds, GETs and bytes; then a dashboard that asks for the same again and again, with and
+//! milliseconds, GETs and bytes; the cache in memory alone, or with a disk that is empty; then a dashboard that asks for the same again and again, with and
 //! without the cache.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures the time of this machine")]
@@ -23,11 +23,12 @@ const WAITS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(30)];
 const REFRESHES: usize = 10;
 
 fn main() {
+    let has_disk = std::env::args().any(|argument| argument == "--disk");
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     let blocks = arguments.next().unwrap_or_else(|| "1,10,100".to_owned());
     let traces = arguments.next().and_then(|traces| traces.parse().ok()).unwrap_or(400);
     for blocks in blocks.split(',').map(|blocks| blocks.parse().expect("a number of blocks")) {
-        measure(blocks, traces);
+        measure(blocks, traces, has_disk);
     }
 }
 
@@ -35,10 +36,13 @@ fn main() {
 type Ask<'a> = (&'static str, Box<dyn Fn(&World, u64) + 'a>);
 
 #[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench reports")]
-fn measure(blocks: u64, traces: u64) {
+fn measure(blocks: u64, traces: u64, has_disk: bool) {
     let (objects, dir) = (objects(), tempfile::tempdir().expect("a directory"));
-    let memory = Config { disk_bytes_max: ByteSize(0), ..Config::default() };
-    let world = World::open(&objects, dir.path(), Some(&memory));
+    let mut cache = Config::default();
+    if !has_disk {
+        cache.disk_bytes_max = ByteSize(0);
+    }
+    let world = World::open(&objects, dir.path(), Some(&cache));
     let (mut written, mut catalogs) = (0, Cost::default());
     for block in 0..blocks {
         let before = world.bucket.written_bytes.get();
@@ -94,7 +98,8 @@ fn measure(blocks: u64, traces: u64) {
             let mut rows = [const { Vec::new() }; 3];
             for time in 0..TIMES as u64 {
                 slow(&objects, Duration::ZERO);
-                let world = World::open(&objects, dir.path(), Some(&memory));
+                drop(std::fs::remove_dir_all(dir.path().join("cache")));
+                let world = World::open(&objects, dir.path(), Some(&cache));
                 slow(&objects, wait);
                 // The same again; then another one, with indexes known.
                 for (row, at) in rows.iter_mut().zip([time, time, time + 100]) {

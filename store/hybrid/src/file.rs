@@ -77,19 +77,20 @@ impl Cached {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds chunks, or has them fetched.
-    fn find(&self, content: Content, wanted: &[u32]) -> io::Result<Chunks> {
-        let tier = self.shared.tier(content);
+    /// Finds chunks, or has them fetched; what is fetched before `certain` is kept as pages are.
+    fn find(&self, content: Content, wanted: &[u32], certain: u32) -> io::Result<Chunks> {
         let (mut found, mut missing) = (Chunks::new(), Vec::new());
         for chunk in wanted {
-            match self.shared.get(&self.key(*chunk)) {
+            match self.shared.get_as(content, &self.key(*chunk)) {
                 Some(bytes) => drop(found.insert(*chunk, bytes)),
                 None => missing.push(*chunk),
             }
         }
         let in_memory = found.len();
-        if !missing.is_empty() {
-            self.load(content, tier, &mut missing, &mut found);
+        for tier in [self.shared.tier(content), self.shared.other_tier(content)] {
+            if !missing.is_empty() {
+                self.load(content, tier, &mut missing, &mut found);
+            }
         }
         if let Some(counts) = self.shared.stats.of(content) {
             let mut fresh = self.fresh();
@@ -106,7 +107,7 @@ impl Cached {
             fresh.retain(|chunk| !found.contains_key(chunk));
         }
         while !missing.is_empty() {
-            missing = self.fetch(content, &missing, &mut found)?;
+            missing = self.fetch((content, certain), &missing, &mut found)?;
         }
         Ok(found)
     }
@@ -141,7 +142,12 @@ impl Cached {
     }
 
     /// Fetches what nobody else does, waits for the rest; what others could not fetch is left.
-    fn fetch(&self, content: Content, missing: &[u32], found: &mut Chunks) -> io::Result<Vec<u32>> {
+    fn fetch(
+        &self,
+        (content, certain): (Content, u32),
+        missing: &[u32],
+        found: &mut Chunks,
+    ) -> io::Result<Vec<u32>> {
         let keys: Vec<Key> = missing.iter().map(|chunk| self.key(*chunk)).collect();
         let mut claim = self.shared.flights.claim(&keys);
         let mut own = Vec::new();
@@ -174,6 +180,7 @@ impl Cached {
                 // Copied: a slice would keep all that came with it.
                 let bytes = Bytes::copy_from_slice(bytes.get(part).unwrap_or_default());
                 if bytes.len() as u64 == place.end - place.start {
+                    let content = if chunk < certain { Content::Pages } else { content };
                     self.shared.keep(content, self.key(chunk), &bytes, self.at);
                     claim.land(&self.key(chunk), bytes.clone());
                 }
@@ -235,7 +242,7 @@ impl File for Cached {
         let range = offset..offset.saturating_add(buffer.len() as u64);
         let chunks: Vec<u32> = self.chunks_of(&range).collect();
         let mut filled = 0;
-        for (chunk, bytes) in self.find(content, &chunks)? {
+        for (chunk, bytes) in self.find(content, &chunks, 0)? {
             let begin = self.place(chunk).start;
             let skip = usize::try_from(range.start.saturating_sub(begin)).unwrap_or(usize::MAX);
             let bytes = bytes.get(skip..).unwrap_or_default();
@@ -260,17 +267,21 @@ impl File for Cached {
         let mut chunks: Vec<u32> = ranges.iter().flat_map(|range| self.chunks_of(range)).collect();
         chunks.sort_unstable();
         chunks.dedup();
-        // What stands before a directory is read with it on the chance that it is needed: not where
-        // the directory is near already.
-        if content == Content::Directory && chunks.last().is_some_and(|last| self.is_near(*last)) {
-            return;
+        let mut certain = 0;
+        if content == Content::Directory {
+            // What stands before a directory is read with it on the chance that it is needed: not where
+            // the directory is near already.
+            if chunks.last().is_some_and(|last| self.is_near(*last)) {
+                return;
+            }
+            certain = ranges.last().map_or(0, |range| self.chunks_of(range).start);
         }
         chunks.retain(|chunk| self.shared.get(&self.key(*chunk)).is_none());
         if chunks.is_empty() {
             return;
         }
         // What cannot be had is asked for again when it is read, and told then.
-        if let Ok(found) = self.find(content, &chunks) {
+        if let Ok(found) = self.find(content, &chunks, certain) {
             let mut fresh = self.fresh();
             if fresh.len() + found.len() > FRESH_MAX {
                 fresh.clear();

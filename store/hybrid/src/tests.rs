@@ -224,6 +224,32 @@ fn what_was_brought_near_is_read_from_there_and_no_hit() {
     assert!(file.prefetch_bytes_max() > 0);
 }
 
+/// Directories of many blocks push out no other index with what was read along.
+#[test]
+fn what_comes_with_a_directory_is_an_index_once_it_is_read_as_one() {
+    let world = World::new(ByteSize::mib(4), DISK);
+    let file = world.file();
+    let (chance, certain) = (0..9 * CHUNK_BYTES, 9 * CHUNK_BYTES..10 * CHUNK_BYTES);
+    check(&*file, Content::TraceIndex, 12 * CHUNK_BYTES..15 * CHUNK_BYTES);
+    // 1.3 MiB are kept of indexes: 20 chunks.
+    for number in 2..6 {
+        world.objects.all.lock().unwrap().insert(name(number), content(LEN).into());
+        let other = world.hybrid.open_known(&name(number), LEN, OLD).unwrap();
+        other.prefetch(Content::Directory, &[chance.clone(), certain.clone()]);
+        assert_eq!(world.objects.reads(), 1 + usize::from(number == 2));
+        check(&*other, Content::Directory, certain.clone());
+        check(&*other, Content::Tables, 7 * CHUNK_BYTES..9 * CHUNK_BYTES);
+    }
+    check(&*file, Content::TraceIndex, 12 * CHUNK_BYTES..15 * CHUNK_BYTES);
+    assert_eq!(world.objects.reads(), 0);
+    world.settle();
+    // In whichever part of the disk it is.
+    let world = world.again(ByteSize::mib(4), DISK);
+    let other = world.hybrid.open_known(&name(3), LEN, OLD).unwrap();
+    check(&*other, Content::Tables, 7 * CHUNK_BYTES..10 * CHUNK_BYTES);
+    assert_eq!(world.objects.reads(), 0);
+}
+
 #[test]
 fn what_is_forgotten_is_asked_for_again_also_after_a_restart() {
     let world = World::new(MEMORY, DISK);

@@ -72,7 +72,7 @@ impl Readers {
         let meta = &block.meta;
         let written_at = Nanos(meta.created_at);
         let file = self.backend.open_known(&block.name, meta.bytes, written_at)?;
-        file.prefetch(Content::Directory, &[tail(meta)]);
+        file.prefetch(Content::Directory, &tail(meta));
         let cache = Arc::clone(&self.cache);
         let reader = Reader::open(file, meta.directory, block.name.clone(), cache)?;
         let reader = Arc::new(reader);
@@ -106,16 +106,23 @@ impl Readers {
 const TAIL_BYTES_MIN: u64 = 256 << 10;
 /// Room for small sections between the index of traces and what stands before it.
 const TAIL_BYTES_MORE: u64 = 64 << 10;
+/// The checksums of an index are less than this part of it.
+const INDEX_SUMS: u64 = 16;
 /// A longer index of traces is read by itself, where it is needed: 20 ms of one connection to S3.
 const TAIL_BYTES_MAX: u64 = 1536 << 10;
 
-/// The directory, and before it the index of traces: whoever opens a block asks for both.
-fn tail(meta: &BlockMeta) -> Range<u64> {
+/// What stands before the index of traces on the chance that it is needed; the index, and the directory:
+/// whoever opens a block asks for both.
+fn tail(meta: &BlockMeta) -> [Range<u64>; 2] {
     let directory = meta.directory;
-    let more = index::encoded_len(meta.traces).saturating_add(TAIL_BYTES_MORE);
-    let more = if more > TAIL_BYTES_MAX { 0 } else { more.max(TAIL_BYTES_MIN) };
+    let index = index::encoded_len(meta.traces);
+    let more = index.saturating_add(TAIL_BYTES_MORE);
+    let (more, index) = if more > TAIL_BYTES_MAX { (0, 0) } else { (more, index) };
+    let begin =
+        directory.offset.saturating_sub(if more > 0 { more.max(TAIL_BYTES_MIN) } else { 0 });
+    let certain = directory.offset.saturating_sub(index + index / INDEX_SUMS).max(begin);
     let end = directory.offset.saturating_add(u64::from(directory.len));
-    directory.offset.saturating_sub(more)..end
+    [begin..certain, certain..end]
 }
 
 /// What the cache knows a block by.

@@ -82,11 +82,13 @@ impl<'p> Elsewhere<'p> {
         }
     }
 
-    /// Tells how many blocks of a bucket may be read: of many there is no needle.
+    /// Tells how many blocks of a bucket may be read: of many there is no needle. Then all indexes are
+    /// read right away: the first match would wait for them, while others are brought near.
     pub(super) fn expect_blocks(&self, blocks: usize) {
         let all = self.parts.view.parts.len();
         if blocks > BLOCKS_FEW + all / SEEMING {
             self.looked.set(u32::MAX);
+            self.files();
         }
     }
 
