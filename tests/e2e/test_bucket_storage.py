@@ -1,9 +1,15 @@
 """What docs/guide/storage.md promises of a bucket: long outages, restore from a copy, readers of the objects."""
 
+import json
+import os
+import pathlib
+import subprocess
+import sys
 import urllib.error
 
 import pyarrow.dataset
 import pyarrow.fs
+import pytest
 from harness.known import Known
 from harness.talk import TRACES, search, send
 from harness.wait import until
@@ -76,12 +82,18 @@ def test_a_copy_of_the_objects_is_a_backup(s3, new_gateway):
     restored.stop()
 
 
-def test_others_read_the_objects_where_they_are(s3, new_gateway):
-    gateway, known = new_gateway(**s3.settings("open")).start(), Known(13)
+def two_blocks(bucket, new_gateway, prefix):
+    """What a gateway that is stopped left below a prefix."""
+    gateway, known = new_gateway(**bucket.settings(prefix)).start(), Known(13)
     for _ in range(2):
         send(gateway, known)
         gateway.post("admin", "/flush?level=l1")
     gateway.stop()
+    return known
+
+
+def test_others_read_the_objects_where_they_are(s3, new_gateway):
+    known = two_blocks(s3, new_gateway, "open")
     files = pyarrow.fs.S3FileSystem(
         access_key=s3.key["access_key_id"],
         secret_key=s3.key["secret_access_key"],
@@ -93,3 +105,23 @@ def test_others_read_the_objects_where_they_are(s3, new_gateway):
     assert blocks.count_rows() == known.truth["spans"]
     errors = blocks.count_rows(filter=pyarrow.dataset.field("status_code") == 2)
     assert errors == known.truth["errors"]
+
+
+@pytest.mark.skipif("E2E_DUCKDB_MISSING" in os.environ, reason=os.environ.get("E2E_DUCKDB_MISSING", ""))
+def test_duckdb_reads_a_bucket_as_the_guide_says(s3, new_gateway):
+    known = two_blocks(s3, new_gateway, "sql")
+    script = pathlib.Path(__file__).parent / "clients" / "duckdb_bucket.py"
+    access = [f"127.0.0.1:{s3.door.port}", s3.key["access_key_id"], s3.key["secret_access_key"]]
+    blocks = f"s3://{s3.name}/sql/blocks/default/*.parquet"
+    ended = subprocess.run(
+        [sys.executable, script, *access, blocks],
+        env={**os.environ, "PYTHONPATH": os.environ["E2E_DUCKDB"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr
+    services = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert sum(spans for _, spans, _ in services) == known.truth["spans"]
+    assert sum(errors for _, _, errors in services) == known.truth["errors"]
+    assert len(services) > 1
