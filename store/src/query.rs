@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use model::TenantId;
+use model::{TenantId, TimeRange};
 use traceql::ast::{Field, Scope};
 
 use crate::error::Error;
@@ -32,7 +32,8 @@ impl Store {
         request: &SearchRequest,
         on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, Error> {
-        let mut answer = self.ask(tenant, &traceql::plan::reads(&request.query), |parts| {
+        let reads = traceql::plan::reads(&request.query);
+        let mut answer = self.ask(tenant, &reads, request.during, |parts| {
             engine::search(parts, &*self.0.clock, request, on_found)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
@@ -53,7 +54,8 @@ impl Store {
         request: &MetricsRequest,
         on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, Error> {
-        let mut answer = self.ask(tenant, &traceql::plan::reads(&request.query), |parts| {
+        let reads = traceql::plan::reads(&request.query);
+        let mut answer = self.ask(tenant, &reads, request.during(), |parts| {
             engine::metrics(parts, &*self.0.clock, request, on_progress)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
@@ -71,8 +73,9 @@ impl Store {
         request: &NamesRequest,
     ) -> Result<AttributeNames, Error> {
         let reads = traceql::plan::Reads::default();
-        let mut answer =
-            self.ask(tenant, &reads, |parts| engine::names(parts, &*self.0.clock, scope, request))?;
+        let mut answer = self.ask(tenant, &reads, request.during, |parts| {
+            engine::names(parts, &*self.0.clock, scope, request)
+        })?;
         answer.0.partial = answer.1.or(answer.0.partial);
         Ok(answer.0)
     }
@@ -88,24 +91,26 @@ impl Store {
         request: &NamesRequest,
     ) -> Result<TagValues, Error> {
         let reads = traceql::plan::Reads::default();
-        let mut answer = self
-            .ask(tenant, &reads, |parts| engine::values(parts, &*self.0.clock, field, request))?;
+        let mut answer = self.ask(tenant, &reads, request.during, |parts| {
+            engine::values(parts, &*self.0.clock, field, request)
+        })?;
         answer.0.partial = answer.1.or(answer.0.partial);
         Ok(answer.0)
     }
 
-    /// Asks a view; what could not be read of it comes beside the answer.
+    /// Asks a view of what is near a range of time; what could not be read of it comes beside the answer.
     fn ask<T>(
         &self,
         tenant: &TenantId,
         reads: &traceql::plan::Reads,
+        during: TimeRange,
         ask: impl FnOnce(&Parts<'_>) -> Result<T, Error>,
     ) -> Result<(T, Option<String>), Error> {
         self.readable()?;
         let inner: &Inner = &self.0;
         inner.stats.searches.inc();
         engine::span_attributes(reads).for_each(|key| inner.keep.asked_for(key));
-        let view = inner.keep.shelf.view(&inner.head, tenant)?;
+        let view = inner.keep.shelf.view(&inner.head, tenant)?.near(during);
         let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.answers);
         let answer = ask(&parts);
         let partial = inner.partial(tenant, &view, parts.into_problems());

@@ -12,7 +12,7 @@ mod readers;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use model::TenantId;
+use model::{Nanos, TenantId, TimeRange};
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -125,6 +125,26 @@ impl Part {
     }
 }
 
+impl Part {
+    /// How many traces the index of a file has; of a segment of the head, none.
+    pub(crate) fn traces(&self) -> u64 {
+        match self {
+            Self::Head(..) => 0,
+            Self::L0(l0) => l0.reader.directory().header.traces,
+            Self::Block(block) => block.meta.traces,
+        }
+    }
+
+    /// First and last effective start; all of time for a segment of the head.
+    pub(crate) fn starts(&self) -> TimeRange {
+        match self {
+            Self::Head(..) => TimeRange::ALL,
+            Self::L0(l0) => l0.starts(),
+            Self::Block(block) => block.meta.starts(),
+        }
+    }
+}
+
 /// What a reader sees of a tenant, oldest first: of several contents of one span the first counts.
 #[derive(Debug)]
 pub struct View {
@@ -136,6 +156,21 @@ pub struct View {
     pub catalogs: Vec<Arc<Catalog>>,
     /// Traces that nobody sees.
     pub hidden: Arc<Hidden>,
+}
+
+/// Spans of a trace that start so long before or after what is asked for are looked for, too.
+const NEAR: Nanos = Nanos::from_secs(3_600);
+
+impl View {
+    /// What may matter to a query over a range of time: the parts with spans near it. A trace that goes on
+    /// further away than that is judged by what it has here.
+    #[must_use]
+    pub fn near(mut self, during: TimeRange) -> Self {
+        let (start, end) = (during.start.minus(NEAR), during.end.plus(NEAR));
+        let near = TimeRange { start, end };
+        self.parts.retain(|part| part.starts().overlaps(&near));
+        self
+    }
 }
 
 /// What there is.

@@ -69,7 +69,7 @@ impl Parts<'_> {
             let id = parts.get(*at).filter(|part| self.is_far(part)).and_then(block_of);
             id.is_some_and(|id| self.asked.covers(id))
         };
-        let mut spared = self.readers.places.news(self.tenant, parts);
+        let mut spared = self.readers.places.unknown(self.tenant, parts);
         spared.retain(covered);
         let of =
             |(at, part): (usize, &Part)| spared.binary_search(&at).is_err().then(|| part.clone());
@@ -97,6 +97,16 @@ impl Parts<'_> {
         self.readers.places.of(self.tenant, parts, |part| {
             let read = block_of(part).and_then(|id| ahead.remove(&id));
             read.unwrap_or_else(|| self.entries(part))
+        })
+    }
+
+    /// The short hashes of the traces of these files, those of each ascending.
+    pub(super) fn hashes(&self, files: &[&Part]) -> Vec<Vec<u32>> {
+        self.each(files, |part| {
+            let entries = self.entries(part).unwrap_or_default();
+            let mut hashes: Vec<u32> = entries.into_iter().map(|entry| entry.hash).collect();
+            hashes.sort_unstable();
+            hashes
         })
     }
 

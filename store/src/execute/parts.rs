@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::batch::{Batch, Indexed};
-use model::{TenantId, TimeRange, TraceId};
+use model::{TenantId, TraceId};
 
 use super::answers::Answers;
 use crate::block::reader::{Reader, Wanted};
@@ -74,15 +74,6 @@ impl<'r> Parts<'r> {
                 let rows = reader.rows_of(row_group);
                 0..rows.end - rows.start
             }
-        }
-    }
-
-    /// First and last effective start of a part; all of time for a segment of the head.
-    pub(super) fn starts(part: &Part) -> TimeRange {
-        match part {
-            Part::Head(..) => TimeRange::ALL,
-            Part::L0(l0) => l0.starts(),
-            Part::Block(block) => block.meta.starts(),
         }
     }
 

@@ -14,7 +14,7 @@
 //! | `units`, `prune`, `want` | what is read, in which order, what need not be, which columns |
 //! | `ahead` | what is in a bucket, read before its turn comes |
 //! | `traces`, `scan` | which rows of a unit are one trace, and what the filters make of them |
-//! | `elsewhere`, `gather` | which traces stand in several units, and their spans, brought together |
+//! | `elsewhere`, `crowd`, `gather` | which traces stand in several units, and their spans, brought together |
 //! | `tree`, `judge` | a trace: who is whose parent, and what a pipeline makes of it |
 //! | `search`, `detail` | spansets, newest first; then what is shown of them |
 //! | `metrics` | series over time |
@@ -23,6 +23,7 @@
 mod ahead;
 mod answer;
 mod attrs;
+mod crowd;
 mod detail;
 mod elsewhere;
 mod expr;

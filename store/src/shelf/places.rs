@@ -14,15 +14,22 @@ use super::{Block, Part};
 use crate::block::section::index::Entry;
 use crate::l0::L0;
 
-/// The most traces, of all tenants: 30 bytes each, about.
+/// The most traces, of all tenants: 30 bytes each, about. A view with more than that knows nothing.
 const TRACES_MAX: usize = 2 << 20;
 /// The most tenants of which something is known.
 const TENANTS_MAX: usize = 1_024;
 
 /// What is known of all tenants.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Places {
     tenants: Mutex<HashMap<TenantId, Arc<RwLock<Known>>>>,
+    traces_max: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::new(TRACES_MAX)
+    }
 }
 
 /// What is known of one tenant. Files have numbers, which are not used again.
@@ -35,7 +42,9 @@ pub(crate) struct Known {
     places: HashMap<u32, u32>,
     /// The files of those that stand in several places, once for each.
     several: HashMap<u32, Vec<u32>>,
-    /// Whether there are more traces than are kept.
+    /// Traces of all files, each counted where it stands.
+    traces: usize,
+    /// Whether there are more traces than are kept: half the truth is worth nothing.
     is_full: bool,
 }
 
@@ -91,21 +100,24 @@ fn address(part: &Part) -> Option<Address> {
 }
 
 impl Places {
-    /// What is known of a tenant's files, these among them. `entries` reads the index of the
-    /// traces of a part that is a file; where it cannot, the part counts as one without traces for
-    /// now.
+    /// Room for so many traces.
+    pub(crate) fn new(traces_max: usize) -> Self {
+        Self { tenants: Mutex::default(), traces_max }
+    }
+
+    /// What is known of a tenant's files, these among them; nothing of any where these have more traces
+    /// than are kept. `entries` reads the index of the traces of a part that is a file; where it cannot, the
+    /// part counts as one without traces for now.
     pub(crate) fn of(
         &self,
         tenant: &TenantId,
         parts: &[Part],
         entries: impl FnMut(&Part) -> Option<Vec<Entry>>,
     ) -> Arc<RwLock<Known>> {
-        let known = self.tenant(tenant);
-        let is_new = {
-            let known = known.read().unwrap_or_else(PoisonError::into_inner);
-            known.news(parts).next().is_some()
+        let Some(known) = self.with_room(tenant, parts) else {
+            return Arc::new(RwLock::new(Known { is_full: true, ..Known::default() }));
         };
-        if is_new {
+        if read(&known).news(parts).next().is_some() {
             // Whoever asks meanwhile waits, and need not read the same.
             known.write().unwrap_or_else(PoisonError::into_inner).learn(parts, entries);
             self.hold();
@@ -115,17 +127,42 @@ impl Places {
 
     /// The places of parts that are files of which nothing is known yet, as far as there is room.
     pub(crate) fn news(&self, tenant: &TenantId, parts: &[Part]) -> Vec<usize> {
+        self.with_room(tenant, parts).map(|known| read(&known).unknown(parts)).unwrap_or_default()
+    }
+
+    /// The places of parts that are files of which nothing is known yet.
+    pub(crate) fn unknown(&self, tenant: &TenantId, parts: &[Part]) -> Vec<usize> {
+        read(&self.tenant(tenant)).unknown(parts)
+    }
+
+    /// What is known of a tenant, with room for what is not known yet of these parts; `None` where there
+    /// can be none.
+    fn with_room(&self, tenant: &TenantId, parts: &[Part]) -> Option<Arc<RwLock<Known>>> {
+        let traces = |part: &Part| usize::try_from(part.traces()).unwrap_or(usize::MAX);
+        let sum = |sum: usize, part: &Part| sum.saturating_add(traces(part));
+        if parts.iter().fold(0, sum) > self.traces_max {
+            return None;
+        }
         let known = self.tenant(tenant);
-        let known = read(&known);
-        let is_new = |part: &Part| !matches!(part, Part::Head(..)) && known.number(part).is_none();
-        let parts = parts.iter().enumerate().filter(|(_, part)| !known.is_full && is_new(part));
-        parts.map(|(at, _)| at).collect()
+        let fits = {
+            let known = read(&known);
+            let news = known.news(parts).fold(0, sum);
+            news == 0 || known.traces.saturating_add(news) <= self.traces_max
+        };
+        if fits {
+            return Some(known);
+        }
+        // Of files that others ask for. They go on with what they have.
+        let fresh = Arc::<RwLock<Known>>::default();
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.insert(tenant.clone(), Arc::clone(&fresh));
+        Some(fresh)
     }
 
     /// Forgets everything, where together there is more than may be.
     fn hold(&self) {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if tenants.len() > 1 && tenants.values().map(len).sum::<usize>() > TRACES_MAX {
+        if tenants.len() > 1 && tenants.values().map(len).sum::<usize>() > self.traces_max {
             tenants.clear();
         }
     }
@@ -151,6 +188,13 @@ impl Known {
         self.numbers.get(&address(part)?).copied()
     }
 
+    /// The places of parts that are files of which nothing is known.
+    fn unknown(&self, parts: &[Part]) -> Vec<usize> {
+        let is_new = |part: &Part| !matches!(part, Part::Head(..)) && self.number(part).is_none();
+        let parts = parts.iter().enumerate().filter(|(_, part)| is_new(part));
+        parts.map(|(at, _)| at).collect()
+    }
+
     fn news<'p>(&self, parts: &'p [Part]) -> impl Iterator<Item = &'p Part> {
         let is_file = |part: &&Part| !matches!(part, Part::Head(..));
         parts.iter().filter(is_file).filter(|part| self.number(part).is_none())
@@ -163,22 +207,12 @@ impl Known {
             .filter(|(_, file)| !file.held.is_used())
             .map(|(number, _)| *number)
             .collect();
-        if self.is_full && !gone.is_empty() {
-            *self = Self { next: self.next, ..Self::default() };
-        }
         gone.into_iter().for_each(|number| self.forget(number));
         let news: Vec<Part> = self.news(parts).cloned().collect();
         for part in news {
             let Some(held) = Held::new(&part) else { continue };
-            let of = if self.is_full { Some(Vec::new()) } else { entries(&part) };
-            let Some(mut of) = of else { continue };
-            if self.places.len() + of.len() > TRACES_MAX {
-                // Half the truth is worth nothing: from now on each look-up asks each file.
-                self.is_full = true;
-                (self.places, self.several) = Default::default();
-                self.files.values_mut().for_each(|file| file.entries = Vec::new());
-                of = Vec::new();
-            }
+            let Some(mut of) = entries(&part) else { continue };
+            self.traces += of.len();
             of.sort_unstable();
             let number = self.next;
             self.next = (self.next + 1) % SEVERAL;
@@ -205,6 +239,7 @@ impl Known {
     fn forget(&mut self, number: u32) {
         let Some(file) = self.files.remove(&number) else { return };
         self.numbers.remove(&file.held.address());
+        self.traces -= file.entries.len();
         for Entry { hash, .. } in file.entries {
             let Some(all) = self.several.get_mut(&hash) else {
                 self.places.remove(&hash);
@@ -255,7 +290,7 @@ impl Known {
 
 /// How many traces; none while whoever learns more is at it.
 fn len(known: &Arc<RwLock<Known>>) -> usize {
-    known.try_read().map_or(0, |known| known.places.len())
+    known.try_read().map_or(0, |known| known.traces)
 }
 
 /// Reads what is known.
@@ -277,6 +312,7 @@ mod tests {
         for (number, hashes) in (0..).zip(files) {
             let entries = hashes.iter().map(|hash| entry(*hash, 0)).collect();
             hashes.iter().for_each(|hash| known.add(*hash, number));
+            known.traces += hashes.len();
             known.files.insert(number, File { held: Held::L0(Weak::new()), entries });
         }
         known
@@ -305,6 +341,7 @@ mod tests {
         assert_eq!(known.may_have_more(3), Some(false));
         known.forget(2);
         assert!(known.places.is_empty() && known.several.is_empty() && known.files.is_empty());
+        assert_eq!(known.traces, 0);
     }
 
     #[test]

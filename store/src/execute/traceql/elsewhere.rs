@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 
 use model::TraceId;
 
+use super::crowd::Crowd;
 use crate::block::section::index::{self, Entry};
 use crate::error::Error;
 use crate::execute::Parts;
@@ -19,6 +20,8 @@ const LOOKUPS_MAX: u32 = 256;
 /// Past so many look-ups the index of each file is read, so that no more requests are needed: each
 /// takes one of a catalog.
 const SPARED_MAX: u32 = 4;
+/// Past so many look-ups all traces are put in order: before, each file is asked.
+const CROWD_AFTER: u32 = if cfg!(test) { 1 } else { 8 };
 /// So many rows of a unit are of a few traces.
 const ROWS_FEW: u32 = 64;
 /// So many blocks have a needle.
@@ -32,6 +35,8 @@ pub(super) struct Elsewhere<'p> {
     /// While few are looked up.
     few: OnceCell<Files>,
     all: OnceCell<Files>,
+    /// Where there are too many traces for either.
+    crowd: OnceCell<Option<Crowd>>,
     looked: Cell<u32>,
     asked: Cell<u32>,
     /// The short hashes of the head's traces.
@@ -75,6 +80,7 @@ impl<'p> Elsewhere<'p> {
             parts,
             few: OnceCell::new(),
             all: OnceCell::new(),
+            crowd: OnceCell::new(),
             looked: Cell::new(0),
             asked: Cell::new(0),
             heads: OnceCell::new(),
@@ -118,9 +124,11 @@ impl<'p> Elsewhere<'p> {
             let known = places::read(&files.known);
             if is_file && !is_spared { known.may_have_more(hash) } else { known.may_have(hash) }
         };
-        let mut is_there = match known {
-            Some(known) => known || is_spared && self.is_oversized(own),
-            None => self.asks_files(own, id),
+        let mut is_there = match (known, self.crowd(known.is_none())) {
+            (Some(known), _) => known || is_spared && self.is_oversized(own),
+            (None, Some(crowd)) if is_file => crowd.may_have_more(hash),
+            (None, Some(crowd)) => crowd.may_have(hash),
+            (None, None) => self.asks_files(own, id),
         };
         if known.is_some() && !is_there {
             let mut others = files.spared.iter().filter(|at| **at != own);
@@ -215,8 +223,26 @@ impl<'p> Elsewhere<'p> {
             return found;
         }
         drop(known);
-        (0..self.parts.view.parts.len()).for_each(|at| self.find_in(at, id, &mut found));
+        match self.crowd(true) {
+            Some(crowd) => crowd.having(hash).for_each(|at| self.find_in(at, id, &mut found)),
+            None => self.who_may_have(hash).for_each(|at| self.find_in(at, id, &mut found)),
+        }
         found
+    }
+
+    /// All traces of all files, where many are looked up and that is wanted.
+    fn crowd(&self, is_wanted: bool) -> Option<&Crowd> {
+        if !is_wanted || self.looked.get() <= CROWD_AFTER {
+            return None;
+        }
+        self.crowd.get_or_init(|| Crowd::new(self.parts)).as_ref()
+    }
+
+    /// The places of the files that may have a trace, by catalogs.
+    fn who_may_have(&self, hash: u32) -> impl Iterator<Item = usize> {
+        let parts = self.parts.view.parts.iter().enumerate();
+        let files = parts.filter(|(_, part)| !matches!(part, Part::Head(..)));
+        files.map(|(at, _)| at).filter(move |at| self.may_be_spared(*at, hash))
     }
 
     /// The same in one part, by its own index.
@@ -236,10 +262,12 @@ impl<'p> Elsewhere<'p> {
 
     /// Asks each file.
     fn asks_files(&self, own: usize, id: TraceId) -> bool {
-        let parts = self.parts.view.parts.iter().enumerate();
-        let mut files = parts.filter(|(_, part)| !matches!(part, Part::Head(..)));
-        files.any(|(at, part)| {
-            let Some(reader) = self.parts.reader_at(at) else { return false };
+        let hash = index::short(index::hash(id));
+        self.who_may_have(hash).any(|at| {
+            let Some((part, reader)) = self.parts.view.parts.get(at).zip(self.parts.reader_at(at))
+            else {
+                return false;
+            };
             let found = self.parts.note(part, reader.find(id)).map_or(0, |found| found.len());
             found > usize::from(at == own)
         })

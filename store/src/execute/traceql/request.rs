@@ -69,6 +69,15 @@ pub struct MetricsRequest {
     pub budget: Budget,
 }
 
+impl MetricsRequest {
+    /// The range of time that all intervals are within.
+    #[must_use]
+    pub fn during(&self) -> TimeRange {
+        let step = self.step.unwrap_or_default();
+        TimeRange { start: self.start.minus(step), end: self.end.plus(step) }
+    }
+}
+
 /// Of which spans names or values of attributes are asked for.
 #[derive(Clone, Debug)]
 pub struct NamesRequest {

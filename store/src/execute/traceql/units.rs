@@ -49,7 +49,7 @@ impl<'p> Queue<'p> {
     pub(super) fn new(parts: &'p Parts<'p>, during: TimeRange) -> Self {
         let mut queue = Self { parts, during, heap: BinaryHeap::new(), total: 0 };
         for (at, part) in parts.view.parts.iter().enumerate() {
-            let starts = Parts::starts(part);
+            let starts = part.starts();
             if !starts.overlaps(&during) {
                 continue;
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use traceql::ast::{MetricsExpr, MetricsFunction, MetricsQuery, Over, Query, Root, Static};
 
 use super::oracle::{Trace, traces};
-use super::search::condition;
+use super::search::{condition, room};
 use super::world::{Attr, NOW, S, SECOND, Still, Where, World, scattered, trace_id};
 use crate::execute::Parts;
 use crate::execute::traceql::{Budget, MetricsAnswer, MetricsRequest, metrics};
@@ -232,8 +232,10 @@ proptest! {
         spans in scattered(),
         query in query(),
         hidden in 1u8..5,
+        room in room(),
     ) {
-        let world = World::new(spans.clone());
+        let mut world = World::new(spans.clone());
+        world.remember(room);
         let request = ask(&query);
         let answer = run(&world, &request);
         // What is kept of the first answer makes the second one.
@@ -266,7 +268,6 @@ proptest! {
             Ok(())
         };
         same(&world, &answer)?;
-        let mut world = world;
         world.hide(hidden);
         same(&world, &run(&world, &request))?;
     }

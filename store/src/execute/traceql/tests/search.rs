@@ -294,6 +294,11 @@ pub(super) fn during() -> impl Strategy<Value = TimeRange> {
     ]
 }
 
+/// So many traces of files are known at a time.
+pub(super) fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(usize::MAX), 1 => Just(0), 1 => 1usize..8]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
@@ -304,8 +309,10 @@ proptest! {
         limit in prop_oneof![Just(1usize), Just(10)],
         during in during(),
         hidden in 1u8..5,
+        room in room(),
     ) {
         let mut world = World::new(spans);
+        world.remember(room);
         let request = SearchRequest { during, ..ask(&query, limit) };
         // And again, of what is known by then; and once more without one of the traces.
         for times in 0..4 {
@@ -324,8 +331,10 @@ proptest! {
         query in query(),
         limits in prop::collection::vec(1usize..4, 1..3),
         views in prop::collection::vec((0usize..3, 1usize..6, during()), 2..6),
+        room in room(),
     ) {
         let mut world = World::new(spans);
+        world.remember(room);
         for (from, parts, during) in views {
             world.see(from..from + parts);
             for limit in &limits {

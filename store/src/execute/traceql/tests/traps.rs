@@ -361,3 +361,21 @@ fn equal_texts_of_columns_in_which_most_differ_are_all_found() {
         }
     }
 }
+
+#[test]
+fn what_is_far_from_the_range_is_not_looked_at() {
+    let quarter = 900 * SECOND;
+    let spans = [0, 2, 4].map(|ago| S { start: NOW - ago * quarter, ..S::default() });
+    for place in [Where::Block, Where::L0] {
+        // Each in a file of its own.
+        let all = (0..).zip(spans.clone()).map(|(number, span)| (span, place, number));
+        let near = |start, end| {
+            let world = World::new(all.clone().collect());
+            world.view.near(TimeRange { start: Nanos(start), end: Nanos(end) }).parts.len()
+        };
+        assert_eq!(near(NOW + 3 * quarter, NOW + 4 * quarter), 1, "{place:?}");
+        assert_eq!(near(NOW + quarter, NOW + 4 * quarter), 2, "{place:?}");
+        assert_eq!(near(0, NOW - 8 * quarter + 1), 1, "{place:?}");
+        assert_eq!(near(0, u64::MAX), 3, "{place:?}");
+    }
+}

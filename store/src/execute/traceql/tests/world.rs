@@ -31,6 +31,7 @@ use crate::head::{Config, Head};
 use crate::l0::L0;
 use crate::manifest::{BlockId, BlockMeta, Redaction, State};
 use crate::shelf::catalog::build;
+use crate::shelf::places::Places;
 use crate::shelf::{Block, Hidden, Part, Readers, View};
 pub(super) use memory::Memory;
 
@@ -336,6 +337,11 @@ impl World {
         let catalog = build(&*self.files, &self.tenant, id, &fresh, &[], &is_live).unwrap();
         self.view.catalogs = vec![Arc::new(catalog)];
         self.files.is_far.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on no more traces of files are known than these.
+    pub(super) fn remember(&mut self, traces: usize) {
+        self.readers.places = Places::new(traces);
     }
 
     /// From now on nobody sees a trace.
