@@ -115,8 +115,10 @@ def test_rivals_lose_nothing_and_double_nothing(bucket, new_gateway, count):
         assert metric(rival.gateway, "traceweir_store_duplicate_spans_total") == 0
     assert missing(rivals[0].gateway, sorted(acked)) == []
     compactions = sum(metric(rival.gateway, "traceweir_store_compactions_total") for rival in rivals)
-    for rival in rivals:
-        until("what others have merged", 60, lambda: metric(rival.gateway, "traceweir_store_followed_total") > 0)
+    def followed():
+        return sum(metric(rival.gateway, "traceweir_store_followed_total") for rival in rivals)
+
+    until("what others have merged", 60, lambda: followed() > 0)
     names = [name.rsplit("/", 1)[-1] for name in bucket.names(f"rivals-{count}/manifest/")]
     entries = sorted(int(name) for name in names if name.isdigit())
     assert entries == list(range(entries[0], entries[-1] + 1)), "the manifest has a gap"
