@@ -34,7 +34,7 @@ use crate::receiver::{Parts, Port, Receiver};
 use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
 use crate::telemetry::{self, Sources, status};
 use announce::{Announcement, Greeter};
-pub(crate) use blocks::Blocks;
+pub(crate) use blocks::{Blocks, LOOK_RETRY_MAX};
 use signals::Signals;
 
 /// Jobs that may wait for each compute thread: beyond about a second of work, waiting is worse

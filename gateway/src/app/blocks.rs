@@ -17,7 +17,7 @@ use crate::config::Config;
 const CACHE: &str = "cache";
 
 /// How long a bucket is tried again for somebody who waits for the answer.
-const LOOK_RETRY_MAX: Duration = Duration::from_secs(3);
+pub(crate) const LOOK_RETRY_MAX: Duration = Duration::from_secs(3);
 
 /// The bucket, and what is before it; neither where blocks are in the data directory.
 #[derive(Debug, Default)]

@@ -107,7 +107,7 @@ impl Places {
 
     /// What is known of a tenant's files, these among them; nothing of any where these have more traces
     /// than are kept. `entries` reads the index of the traces of a part that is a file; where it cannot, the
-    /// part counts as one without traces for now.
+    /// part counts as one without traces until it can.
     pub(crate) fn of(
         &self,
         tenant: &TenantId,
@@ -190,14 +190,17 @@ impl Known {
 
     /// The places of parts that are files of which nothing is known.
     fn unknown(&self, parts: &[Part]) -> Vec<usize> {
-        let is_new = |part: &Part| !matches!(part, Part::Head(..)) && self.number(part).is_none();
-        let parts = parts.iter().enumerate().filter(|(_, part)| is_new(part));
+        let parts = parts.iter().enumerate().filter(|(_, part)| self.is_news(part));
         parts.map(|(at, _)| at).collect()
     }
 
     fn news<'p>(&self, parts: &'p [Part]) -> impl Iterator<Item = &'p Part> {
-        let is_file = |part: &&Part| !matches!(part, Part::Head(..));
-        parts.iter().filter(is_file).filter(|part| self.number(part).is_none())
+        parts.iter().filter(|part| self.is_news(part))
+    }
+
+    /// Whether a part is a file of which nothing is known.
+    fn is_news(&self, part: &Part) -> bool {
+        !matches!(part, Part::Head(..)) && self.number(part).is_none()
     }
 
     fn learn(&mut self, parts: &[Part], mut entries: impl FnMut(&Part) -> Option<Vec<Entry>>) {

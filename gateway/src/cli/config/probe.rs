@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use model::Clock;
 use objects::Bucket;
@@ -11,11 +10,9 @@ use store::backend::probe::{self, Step};
 use store::disk::RealDisk;
 
 use super::super::{Exit, complain, print};
+use crate::app::LOOK_RETRY_MAX;
 use crate::clock::SystemClock;
 use crate::config::Config;
-
-/// Somebody waits for the answer: a bucket that is away is not tried for as long as a server would.
-const RETRY_MAX: Duration = Duration::from_secs(3);
 
 /// Tries the data directory, and the bucket where there is one.
 pub(super) fn run(config: &Config) -> Exit {
@@ -42,7 +39,7 @@ fn directory(dir: &Path, id: u64) -> bool {
 /// Whether the bucket is well, or there is none.
 fn bucket(config: &Config, id: u64) -> bool {
     let Some((url, mut settings)) = config.bucket.settings() else { return true };
-    settings.retry = settings.retry.min(RETRY_MAX);
+    settings.retry = settings.retry.min(LOOK_RETRY_MAX);
     print(&format!("\nthe bucket {url}\n"));
     let bucket = match Bucket::open(url, &settings) {
         Ok(bucket) => bucket,
