@@ -62,6 +62,12 @@ pub trait Backend: Send + Sync + fmt::Debug {
         1
     }
 
+    /// So many bytes that tell where things are may be read before anybody asks for them: none where
+    /// that is of no use.
+    fn read_ahead_bytes_max(&self, _root: &str) -> u64 {
+        0
+    }
+
     /// The names right below `prefix` (no `/` at its end), sorted: of objects and of what has
     /// objects below it. None where there is nothing.
     ///
@@ -242,6 +248,10 @@ impl Backend for Split {
 
     fn reads_at_once(&self, name: &str) -> usize {
         self.of(name).reads_at_once(name)
+    }
+
+    fn read_ahead_bytes_max(&self, root: &str) -> u64 {
+        self.of(root).read_ahead_bytes_max(root)
     }
 
     fn read(&self, name: &str, max: u64) -> Result<Vec<u8>, Error> {

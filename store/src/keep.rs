@@ -4,6 +4,7 @@
 //! leaves nothing lost and nothing doubled. Two threads take the steps while the store runs
 //! (`threads`); simulations and `POST /flush` take them by hand.
 
+mod ahead;
 pub(crate) mod aside;
 mod catalog;
 mod compact;

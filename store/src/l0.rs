@@ -98,6 +98,8 @@ pub struct Stats {
     pub catalogs: Counter,
     /// Those that could not be.
     pub catalogs_failed: Counter,
+    /// Bytes of indexes and catalogs that were seen to be near before anybody asked for them.
+    pub read_ahead_bytes: Counter,
     /// Blocks that went as their spans are in others.
     pub compacted_blocks: Counter,
     /// Spans in the blocks that were written instead.

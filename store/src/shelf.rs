@@ -22,6 +22,7 @@ use crate::manifest::{BlockId, BlockMeta, Catalog, L0Id, State, tenant_dir};
 
 pub use hidden::Hidden;
 pub use readers::Readers;
+pub(crate) use readers::ahead_bytes;
 
 /// Where blocks are.
 pub const ROOT: &str = "blocks";

@@ -32,6 +32,8 @@ pub enum Chore {
     Compact,
     /// Write a catalog of the blocks of the tenant that has most in none.
     Catalog,
+    /// Bring near what look-ups of traces begin with.
+    ReadAhead,
     /// Take redacted traces out of a block.
     TakeOut,
     /// Remove blocks that are too old.
@@ -151,6 +153,7 @@ impl Store {
             Chore::Merge => inner.keep.merge(keep::Due::All),
             Chore::Compact => inner.keep.compact(),
             Chore::Catalog => inner.keep.catalog(),
+            Chore::ReadAhead => Ok(inner.keep.read_ahead()),
             Chore::TakeOut => inner.keep.take_out(&inner.head),
             Chore::Expire => inner.keep.expire(),
             Chore::Tidy => inner.keep.tidy().map(|()| Step::Idle),

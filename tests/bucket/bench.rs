@@ -1,10 +1,11 @@
 //! What queries cost over blocks in a bucket that takes its time.
 //!
 //! `cargo bench -p tests --bench bucket -- [--disk] [BLOCKS,... [TRACES]]`: for each number of blocks, with
-//! nothing and with 30 ms added to each GET: a trace by its id and a search for one user (cold: nothing
-//! is open or kept; warm: the same again, and another trace), a search over all and series over all, in
-//! milliseconds, GETs and bytes; the cache in memory alone, or with a disk that is empty; then a dashboard that asks for the same again and again, with and
-//! without the cache.
+//! nothing and with 30 ms added to each GET: a trace by its id and a search for one user (at once: the
+//! first thing after a start, when nothing is open or kept; cold: when what look-ups begin with is read
+//! ahead; warm: the same again, and another trace), a search over all and series over all, in
+//! milliseconds, GETs and bytes; the cache in memory alone, or with a disk that is empty; then a dashboard that asks for the
+//! same again and again, with and without the cache.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures the time of this machine")]
 
@@ -93,22 +94,33 @@ fn measure(blocks: u64, traces: u64, has_disk: bool) {
             }),
         ),
     ];
+    let open = |wait: Duration| {
+        slow(&objects, Duration::ZERO);
+        drop(std::fs::remove_dir_all(dir.path().join("cache")));
+        let world = World::open(&objects, dir.path(), Some(&cache));
+        slow(&objects, wait);
+        world
+    };
     for wait in WAITS {
+        let world = open(wait);
+        let ahead = measured(&world, || world.read_ahead());
+        println!("{:>3} ms a GET  read ahead at start {}", wait.as_millis(), median(vec![ahead]));
         for (what, ask) in &asks {
-            let mut rows = [const { Vec::new() }; 3];
+            let mut rows = [const { Vec::new() }; 4];
             for time in 0..TIMES as u64 {
-                slow(&objects, Duration::ZERO);
-                drop(std::fs::remove_dir_all(dir.path().join("cache")));
-                let world = World::open(&objects, dir.path(), Some(&cache));
-                slow(&objects, wait);
+                let world = open(wait);
+                let [at_once, rest @ ..] = &mut rows;
+                at_once.push(measured(&world, || ask(&world, time)));
+                let world = open(wait);
+                world.read_ahead();
                 // The same again; then another one, with indexes known.
-                for (row, at) in rows.iter_mut().zip([time, time, time + 100]) {
+                for (row, at) in rest.iter_mut().zip([time, time, time + 100]) {
                     row.push(measured(&world, || ask(&world, at)));
                 }
             }
-            let [cold, same, other] = rows.map(median);
+            let [at_once, cold, same, other] = rows.map(median);
             println!(
-                "{:>3} ms a GET  {what:8} cold {cold}   same {same}   other {other}",
+                "{:>3} ms a GET  {what:8} at once {at_once}   cold {cold}   same {same}   other {other}",
                 wait.as_millis()
             );
         }

@@ -91,6 +91,30 @@ fn of_many_blocks_a_catalog_tells_which_have_what_is_looked_for() {
 }
 
 #[test]
+fn what_look_ups_begin_with_is_read_ahead_once() {
+    // Forty in a catalog, a few in another, and seven in none.
+    let (dir, objects) = bucket(&[100; 72]);
+    let open = || World::open(&objects, dir.path(), Some(&memory()));
+    open().catalog();
+    let world = open();
+    (72..80).for_each(|block| world.block(block, 5));
+    world.catalog();
+    (80..87).for_each(|block| world.block(block, 60));
+    drop(world);
+    let world = open();
+    let (ahead, ()) = world.gets(|_| world.read_ahead());
+    assert!((8..=7 + 3).contains(&ahead), "{ahead} requests");
+    assert_eq!(world.gets(|_| world.read_ahead()), (0, ()), "once is enough");
+    // One of the index and one of pages; of what is in no catalog one of pages; of what nobody has, none.
+    for (block, most) in [(7, 2), (75, 2), (84, 1)] {
+        let (gets, spans) = world.gets(|store| by_id(store, trace_id(block, 3)));
+        assert_eq!(spans, SPANS);
+        assert!(gets <= most, "{gets} requests for a trace of block {block}");
+    }
+    assert_eq!(world.gets(|store| by_id(store, trace_id(999, 3))), (0, 0));
+}
+
+#[test]
 fn what_is_in_no_catalog_yet_is_found_and_joined_all_the_same() {
     let (dir, objects) = bucket(&[50; 20]);
     let world = World::open(&objects, dir.path(), Some(&memory()));

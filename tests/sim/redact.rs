@@ -143,9 +143,11 @@ fn a_tenant_whose_blocks_cannot_be_read_holds_up_no_other() {
         let told = running.store.redactions();
         told.iter().any(|of| of.tenant == tenant && of.done_at.is_some())
     };
-    // It is told once, and rests then.
-    assert!(running.store.step(Chore::TakeOut).is_err());
-    take_out(&running.store).unwrap();
+    // Whichever comes first; it is told once, and rests then.
+    let steps = (0..10).map(|_| running.store.step(Chore::TakeOut));
+    let (failed, steps): (Vec<_>, Vec<_>) = steps.partition(Result::is_err);
+    assert_eq!(failed.len(), 1);
+    assert!(matches!(steps.last(), Some(Ok(Step::Idle))));
     assert_eq!((is_done("bad"), is_done("good")), (false, true));
 }
 

@@ -235,6 +235,11 @@ impl World {
         while self.store.step(Chore::Catalog).expect("a catalog is written") == Step::Worked {}
     }
 
+    /// Has read what look-ups begin with, as the thread that merges does.
+    pub fn read_ahead(&self) {
+        self.store.step(Chore::ReadAhead).expect("it never fails");
+    }
+
     /// Waits until the cache has written what it took for the disk.
     pub fn settle(&self) {
         while self.cache.as_ref().is_some_and(|cache| cache.queued_bytes() > 0) {

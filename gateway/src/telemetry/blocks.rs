@@ -320,6 +320,13 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.store.catalogs().spared.get()),
     },
     Metric {
+        name: "traceweir_store_read_ahead_bytes_total",
+        kind: Kind::Counter,
+        help: "Bytes of indexes and catalogs in a bucket that were seen to be near before anybody asked for them.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.store.keep_stats().read_ahead_bytes.get()),
+    },
+    Metric {
         name: "traceweir_store_blocks_open",
         kind: Kind::Gauge,
         help: "Blocks that are kept open.",

@@ -331,6 +331,12 @@ impl Backend for Hybrid {
         READS_AT_ONCE
     }
 
+    /// Half of what tells where things are: the rest is for what is asked.
+    fn read_ahead_bytes_max(&self, _root: &str) -> u64 {
+        let (part, of) = INDEX_SHARE;
+        self.shared.config.memory_bytes_max.0 / of * part / 2
+    }
+
     fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
         self.inner.list(prefix)
     }

@@ -2,11 +2,14 @@
 //!
 //! Each process answers from its own head and L0 files, and from all blocks.
 
+use std::collections::BTreeSet;
+
 use model::Nanos;
 use tracing::warn;
 
 use super::{Keep, lock};
 use crate::error::Error;
+use crate::manifest::BlockId;
 
 /// How often blocks that no entry names are looked for.
 const ORPHANS_EVERY: Nanos = Nanos::from_secs(3_600);
@@ -16,11 +19,13 @@ const ORPHANS_EVERY: Nanos = Nanos::from_secs(3_600);
 pub(super) struct Done {
     followed: Nanos,
     orphans: Nanos,
+    /// Blocks and catalogs that were read ahead; none before it was looked for any.
+    pub(super) ahead: Option<BTreeSet<BlockId>>,
 }
 
 impl Done {
     pub(super) fn at(now: Nanos) -> Self {
-        Self { followed: now, orphans: now }
+        Self { followed: now, orphans: now, ahead: None }
     }
 }
 
@@ -30,11 +35,12 @@ impl Keep {
     pub(crate) fn follow_if_due(&self) -> Result<(), Error> {
         let Some(poll) = self.poll else { return Ok(()) };
         let now = self.clock.monotonic();
-        let (is_due, are_orphans_due) = {
+        let (is_due, are_orphans_due, is_first) = {
             let done = lock(&self.done);
-            (now.minus(done.followed) >= poll, now.minus(done.orphans) >= ORPHANS_EVERY)
+            let is_due = now.minus(done.followed) >= poll;
+            (is_due, now.minus(done.orphans) >= ORPHANS_EVERY, done.ahead.is_none())
         };
-        let _one = lock(&self.merging);
+        let one = lock(&self.merging);
         if is_due {
             self.follow()?;
             lock(&self.done).followed = now;
@@ -42,6 +48,10 @@ impl Keep {
         if are_orphans_due {
             self.mark_orphans()?;
             lock(&self.done).orphans = now;
+        }
+        drop(one);
+        if is_due || is_first {
+            self.read_ahead();
         }
         Ok(())
     }

@@ -189,7 +189,13 @@ impl Catalog {
     /// The length of the object.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.traces.iter().chain(&self.texts).map(|len| u64::from(*len)).sum()
+        self.trace_bytes() + self.texts.iter().map(|len| u64::from(*len)).sum::<u64>()
+    }
+
+    /// The length of what it has of traces, with which it begins.
+    #[must_use]
+    pub fn trace_bytes(&self) -> u64 {
+        self.traces.iter().map(|len| u64::from(*len)).sum()
     }
 }
 

@@ -59,6 +59,6 @@ impl Of {
 fn partitions(catalog: &Catalog, of: Of) -> (&[u32], u64) {
     match of {
         Of::Traces => (&catalog.traces, 0),
-        Of::Texts => (&catalog.texts, catalog.traces.iter().map(|len| u64::from(*len)).sum()),
+        Of::Texts => (&catalog.texts, catalog.trace_bytes()),
     }
 }

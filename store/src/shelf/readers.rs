@@ -72,7 +72,7 @@ impl Readers {
         let meta = &block.meta;
         let written_at = Nanos(meta.created_at);
         let file = self.backend.open_known(&block.name, meta.bytes, written_at)?;
-        file.prefetch(Content::Directory, &tail(meta));
+        file.prefetch(Content::Directory, &tail(meta, TAIL_BYTES_MAX));
         let cache = Arc::clone(&self.cache);
         let reader = Reader::open(file, meta.directory, block.name.clone(), cache)?;
         let reader = Arc::new(reader);
@@ -81,6 +81,20 @@ impl Readers {
         held.put(id, Arc::clone(&reader), 1, OPEN_MAX);
         self.open.set(held.size() as u64);
         Ok(reader)
+    }
+
+    /// So many bytes may be read ahead.
+    pub(crate) fn read_ahead_bytes_max(&self) -> u64 {
+        self.backend.read_ahead_bytes_max(super::ROOT)
+    }
+
+    /// Brings the index of a block's traces near, before anybody asks for it; where it cannot be read,
+    /// whoever asks says so.
+    pub(crate) fn read_ahead(&self, block: &Block) {
+        let (name, meta) = (&block.name, &block.meta);
+        if let Ok(file) = self.backend.open_known(name, meta.bytes, Nanos(meta.created_at)) {
+            file.prefetch(Content::Directory, &tail(meta, u64::MAX));
+        }
     }
 
     /// How many blocks like this one are better read at a time.
@@ -113,16 +127,21 @@ const TAIL_BYTES_MAX: u64 = 1536 << 10;
 
 /// What stands before the index of traces on the chance that it is needed; the index, and the directory:
 /// whoever opens a block asks for both.
-fn tail(meta: &BlockMeta) -> [Range<u64>; 2] {
+fn tail(meta: &BlockMeta, max: u64) -> [Range<u64>; 2] {
     let directory = meta.directory;
     let index = index::encoded_len(meta.traces);
     let more = index.saturating_add(TAIL_BYTES_MORE);
-    let (more, index) = if more > TAIL_BYTES_MAX { (0, 0) } else { (more, index) };
+    let (more, index) = if more > max { (0, 0) } else { (more, index) };
     let begin =
         directory.offset.saturating_sub(if more > 0 { more.max(TAIL_BYTES_MIN) } else { 0 });
     let certain = directory.offset.saturating_sub(index + index / INDEX_SUMS).max(begin);
     let end = directory.offset.saturating_add(u64::from(directory.len));
     [begin..certain, certain..end]
+}
+
+/// What reading a block's index ahead takes.
+pub(crate) fn ahead_bytes(meta: &BlockMeta) -> u64 {
+    tail(meta, u64::MAX).iter().map(|range| range.end - range.start).sum()
 }
 
 /// What the cache knows a block by.

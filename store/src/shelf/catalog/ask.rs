@@ -181,6 +181,15 @@ impl Catalogs {
         Self { backend, bad: Mutex::default(), asked, failed, spared }
     }
 
+    /// Brings what a catalog has of traces near, before anybody asks for it; where it cannot be read,
+    /// whoever asks says so.
+    pub(crate) fn read_ahead(&self, tenant: &TenantId, catalog: &Catalog) {
+        let name = catalog_name(tenant, catalog.id);
+        if let Ok(file) = self.backend.open_known(&name, catalog.bytes(), Nanos(0)) {
+            file.prefetch(Of::Traces.content(), std::slice::from_ref(&(0..catalog.trace_bytes())));
+        }
+    }
+
     fn bad(&self) -> MutexGuard<'_, HashSet<BlockId>> {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
