@@ -31,8 +31,10 @@ use crate::config::source::Origin;
 use crate::config::{Config, Loaded};
 use crate::health::{Health, Phase};
 use crate::receiver::{Parts, Port, Receiver};
+use crate::server::tls::Tls;
 use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
 use crate::telemetry::{self, Sources, status};
+use crate::watch::{self, Reload};
 use announce::{Announcement, Greeter};
 pub(crate) use blocks::{Blocks, LOOK_RETRY_MAX};
 use signals::Signals;
@@ -93,6 +95,7 @@ struct App {
     config: Config,
     settings: Arc<api::Settings>,
     budget: Budget,
+    tls: Option<Arc<Tls>>,
     store: Store,
     compute: Compute,
     queries: Compute,
@@ -138,6 +141,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     raise_file_limit();
     let head = config.head.bytes_max.0 >> 20;
     info!(version = env!("CARGO_PKG_VERSION"), %budget, head_mib = head, "starting");
+    let tls = Tls::open(&config.tls).map_err(Error::failed)?;
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
     let random = || RealDisk.random();
     let blocks = Blocks::open(&config, &dir, &clock)?;
@@ -160,6 +164,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         config,
         settings,
         budget,
+        tls,
         store,
         compute: compute.clone(),
         queries: queries.clone(),
@@ -244,11 +249,16 @@ impl App {
         let (trigger, drain) = drain::channel();
         for (name, server, _) in servers {
             let handler = handler(name, &receiver, &api);
+            // Probes have no certificate: what is behind this port asks for a scope.
+            let is_strict = name != "admin";
+            let tls = self.tls.as_ref().and_then(|tls| tls.acceptor(name, is_strict));
             let drain = drain.clone();
             self.tasks.spawn(name, async move {
-                server.serve(handler, drain).await;
+                server.serve(handler, tls, drain).await;
             });
         }
+        let files = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Reload>).collect();
+        self.tasks.spawn("watch files", watch_files(files, drain.clone()));
         Ok(Front { receiver, listeners, drain, trigger })
     }
 
@@ -274,6 +284,7 @@ impl App {
             budget: self.budget,
             health: Arc::clone(&self.health),
             servers,
+            tls: self.tls.as_ref().map(|tls| Arc::clone(tls.stats())).unwrap_or_default(),
             receiver: Arc::clone(receiver.stats()),
             admission: Arc::clone(receiver.admission_stats()),
             compute: Arc::clone(self.compute.stats()),
@@ -398,6 +409,23 @@ fn on_thread<T: Send + 'static>(
         .spawn(move || drop(sender.send(work())))
         .map_err(|fault| Error::failed(format!("start the thread {name}: {fault}")))?;
     Ok(result)
+}
+
+/// Looks at files that may change.
+async fn watch_files(files: Vec<Arc<dyn Reload>>, mut drain: Drain) {
+    if files.is_empty() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            () = drain.wait() => return,
+            () = clock::sleep(watch::LOOK) => {}
+        }
+        let files = files.clone();
+        // A disk, or a network, may take its time.
+        let read = move || files.iter().for_each(|of| of.reload());
+        drop(tokio::task::spawn_blocking(read).await);
+    }
 }
 
 /// Names tenants whose spans have more attribute keys than get columns of their own.

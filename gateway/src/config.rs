@@ -79,6 +79,8 @@ pub struct Config {
     pub receiver: receiver::Config,
     /// How connections are treated.
     pub server: server::Config,
+    /// Certificates of the listeners.
+    pub tls: server::tls::Config,
     /// The cores that we may use.
     pub cpu: Cpu,
     /// The memory that we may use.
@@ -316,6 +318,7 @@ impl Config {
         self.api.check("api", faults);
         self.receiver.check("receiver", faults);
         self.server.check("server", faults);
+        self.tls.check(&self.listen.addresses().map(|(name, _)| name), faults);
         for (key, share, of, whole) in [
             ("head.bytes_max", self.head.bytes_max, "memory.bytes_max", self.memory.bytes_max),
             ("wal.bytes_max", self.wal.bytes_max, "disk.bytes_max", self.disk.bytes_max),

@@ -15,3 +15,4 @@ pub mod log;
 pub mod receiver;
 pub mod server;
 pub mod telemetry;
+pub mod watch;

@@ -8,7 +8,7 @@
 //! ```text
 //! let receiver = Receiver::new(config, tenancy, log_spans, parts);
 //! let handler = Arc::new(Port::new(&receiver, "what GET / says", Some(api)));
-//! tasks.spawn("http", async move { server.serve(handler, drain).await; });
+//! tasks.spawn("http", async move { server.serve(handler, None, drain).await; });
 //! ```
 
 pub mod body;

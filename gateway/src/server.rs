@@ -1,4 +1,5 @@
-//! The listeners: one type for every port, HTTP/1.1 and HTTP/2 (prior knowledge) on each.
+//! The listeners: one type for every port, HTTP/1.1 and HTTP/2 (prior knowledge) on each, in the clear or
+//! over TLS.
 //!
 //! Connections come in here and requests go out to the port's [`Handler`]; what a path means is
 //! the handler's business. Guards against what strangers do with connections live here too: a cap,
@@ -7,13 +8,15 @@
 //!
 //! ```text
 //! let server = Server::bind(addr, config, stats).await?;     // port 0 allowed
-//! tasks.spawn("otlp grpc", async move { server.serve(handler, drain).await; });
+//! tasks.spawn("otlp grpc", async move { server.serve(handler, None, drain).await; });
 //! ```
 
 pub mod body;
 mod connection;
 pub mod drain;
+mod mismatch;
 mod stream;
+pub mod tls;
 
 use std::future::Future;
 use std::io;
@@ -33,6 +36,7 @@ use tracing::{info, warn};
 
 pub use body::Body;
 pub use drain::{Drain, DrainTrigger};
+pub use tls::{Acceptor, Certificate};
 
 use crate::clock::{self, Tasks};
 use connection::Shared;
@@ -137,10 +141,12 @@ pub struct Stats {
 }
 
 /// Who sends a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the connection.
     pub addr: SocketAddr,
+    /// Its certificate, where it has shown one: roots that we trust have signed it.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// An answer that is being made.
@@ -184,11 +190,17 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropped, it stops accepting and its connections go on without an owner: do not.
-    pub async fn serve(self, handler: Arc<dyn Handler>, mut drain: Drain) -> usize {
+    pub async fn serve(
+        self,
+        handler: Arc<dyn Handler>,
+        tls: Option<Acceptor>,
+        mut drain: Drain,
+    ) -> usize {
         let Self { listener, addr, config, stats } = self;
         let tasks = Tasks::new();
         let slots = Arc::new(Semaphore::new(config.connections_max as usize));
-        let shared = Arc::new(Shared::new(config, handler, stats, tasks.clone(), drain.clone()));
+        let shared = Shared::new(config, (handler, tls), stats, tasks.clone(), drain.clone());
+        let shared = Arc::new(shared);
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -196,7 +208,10 @@ impl Server {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => admit(stream, Peer { addr: peer }, &slots, &shared),
+                Ok((stream, addr)) => {
+                    let peer = Peer { addr, certificate: None };
+                    admit(stream, peer, &slots, &shared);
+                }
                 Err(error) => accept_failed(addr, &error).await,
             }
         }

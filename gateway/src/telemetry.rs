@@ -8,6 +8,7 @@ mod api;
 mod blocks;
 mod bucket;
 mod cache;
+mod door;
 pub mod emit;
 pub(crate) mod process;
 mod receiver;
@@ -75,6 +76,8 @@ pub struct Sources {
     pub health: Arc<Health>,
     /// The ports, by the name of the listener.
     pub servers: Vec<(&'static str, Arc<server::Stats>)>,
+    /// Certificates; all zero without TLS.
+    pub tls: Arc<server::tls::Stats>,
     /// The receivers.
     pub receiver: Arc<crate::receiver::Stats>,
     /// What is in flight.
@@ -113,7 +116,8 @@ impl Sources {
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 8] = [
+const FAMILIES: [&[Metric]; 9] = [
+    door::METRICS,
     receiver::METRICS,
     api::METRICS,
     store::METRICS,

@@ -105,12 +105,15 @@ fn measure(blocks: u64, traces: u64, has_disk: bool) {
         let world = open(wait);
         let ahead = measured(&world, || world.read_ahead());
         println!("{:>3} ms a GET  read ahead at start {}", wait.as_millis(), median(vec![ahead]));
+        drop(world);
         for (what, ask) in &asks {
             let mut rows = [const { Vec::new() }; 4];
             for time in 0..TIMES as u64 {
                 let world = open(wait);
                 let [at_once, rest @ ..] = &mut rows;
                 at_once.push(measured(&world, || ask(&world, time)));
+                // A directory has one process.
+                drop(world);
                 let world = open(wait);
                 world.read_ahead();
                 // The same again; then another one, with indexes known.

@@ -1,16 +1,11 @@
 """What the OpenTelemetry SDKs write comes back whole, before and after restarts."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from harness.spans import READERS, assert_same, comparable, from_otlp_json
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
-
-CLIENTS = Path(__file__).parent / "clients"
+from harness import sdks
+from harness.spans import READERS, assert_same, comparable
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 # (client, protocol, coding, listener). Many SDKs send http/protobuf to the gRPC port: so do some here.
 PYTHON = [
@@ -46,8 +41,8 @@ def sent(gateway, tmp_path_factory):
         key = (client, protocol, coding)
         if key not in written:
             out = tmp_path_factory.mktemp("sent") / "-".join(key)
-            _write(*key, gateway.addresses[listener], out)
-            written[key] = _read(client, out)
+            sdks.write(*key, gateway.addresses[listener], out)
+            written[key] = sdks.read(client, out)
         return written[key]
 
     return of
@@ -62,24 +57,6 @@ def moment(request, gateway, sent):
         gateway.stop() if request.param == "after SIGTERM" else gateway.kill()
         gateway.start()
     return request.param
-
-
-def _write(client, protocol, coding, endpoint, out):
-    if client == "python":
-        command = [sys.executable, CLIENTS / "python_sdk.py"]
-    else:
-        command = ["node", CLIENTS / "js_sdk.cjs"]
-    environment = {**os.environ, "NODE_PATH": os.environ["E2E_NODE_MODULES"]}
-    run = subprocess.run([*command, protocol, coding, endpoint, out], env=environment, timeout=90,
-                         capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert "Failed to export" not in run.stderr, run.stderr[-3000:]
-
-
-def _read(client, out):
-    if client == "python":
-        return TracesData(resource_spans=ExportTraceServiceRequest.FromString(out.read_bytes()).resource_spans)
-    return from_otlp_json(out.read_text())
 
 
 def _check(gateway, data):

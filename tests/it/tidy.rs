@@ -29,6 +29,7 @@ const HOME: &[(&str, &str)] = &[
     ("tonic", "gateway"),
     ("jsonwebtoken", "gateway"),
     ("governor", "gateway"),
+    ("tokio-rustls", "gateway"),
 ];
 
 /// Libraries that std has replaced, or that we do without.
@@ -47,6 +48,7 @@ const GATEWAY: &[&str] = &[
     "health",
     "compute",
     "limits",
+    "watch",
     "server",
     "receiver",
     "api",

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     say(&format!("listening on {}; Ctrl-C ends it", server.addr()));
     let (trigger, drain) = drain::channel();
     let port = Arc::new(Port::new(&receiver, "a sink that keeps nothing", None));
-    let serving = server.serve(port, drain);
+    let serving = server.serve(port, None, drain);
     tokio::pin!(serving);
     tokio::select! {
         _ = &mut serving => {}

@@ -181,7 +181,7 @@ impl Rig {
         let (trigger, drain) = drain::channel();
         let port = Arc::new(Port::new(&receiver, "spans live here", None));
         tasks.spawn("port", async move {
-            server.serve(port, drain).await;
+            server.serve(port, None, drain).await;
         });
         Self { addr, sink, receiver, stats, tasks, trigger }
     }

@@ -1,7 +1,8 @@
-//! One connection, from accept to close: protocol, guards, age and drain.
+//! One connection, from accept to close: TLS, protocol, guards, age and drain.
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,11 +13,16 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
-use super::stream::{Stream, Version};
+use super::mismatch::Mismatch;
+use super::stream::{HANDSHAKE, Stream, Version};
+use super::tls::{Acceptor, Certificate};
 use super::{Body, Config, Drain, Handler, Peer, Stats, WINDOW_LEAST};
 use crate::clock::{self, Tasks};
 use crate::limits::spread;
@@ -25,6 +31,9 @@ use crate::limits::spread;
 pub(super) struct Shared {
     pub(super) config: Config,
     handler: Arc<dyn Handler>,
+    /// What connections begin with; nothing where they stay in the clear.
+    tls: Option<Acceptor>,
+    mismatch: Arc<Mismatch>,
     pub(super) stats: Arc<Stats>,
     pub(super) tasks: Tasks,
     drain: Drain,
@@ -46,14 +55,15 @@ impl Drop for Open {
 impl Shared {
     pub(super) fn new(
         config: Config,
-        handler: Arc<dyn Handler>,
+        (handler, tls): (Arc<dyn Handler>, Option<Acceptor>),
         stats: Arc<Stats>,
         tasks: Tasks,
         drain: Drain,
     ) -> Self {
         let windows = (config.windows_bytes_max.as_usize() / 1024).min(Semaphore::MAX_PERMITS);
         let windows = Arc::new(Semaphore::new(windows));
-        Self { config, handler, stats, tasks, drain, windows, seen: AtomicU64::new(0) }
+        let (mismatch, seen) = (Arc::default(), AtomicU64::new(0));
+        Self { config, handler, tls, mismatch, stats, tasks, drain, windows, seen }
     }
 
     pub(super) fn open(&self) -> Open {
@@ -68,26 +78,82 @@ impl Shared {
             debug!(peer = %peer.addr, %error, "cannot set nodelay");
         }
         let mut drain = self.drain.clone();
-        let mut stream = Stream::new(stream);
-        let version = tokio::select! {
-            version = clock::timeout(self.config.header_wait.0, stream.version()) => version,
+        let begun = tokio::select! {
+            begun = clock::timeout(self.config.header_wait.0, self.begin(stream, peer)) => begun,
             // Nothing was asked yet, so nothing is owed.
             () = drain.wait() => return,
         };
-        match version {
-            Some(Ok(Some(Version::Http1))) => self.serve_http1(stream, peer).await,
-            Some(Ok(Some(Version::Http2))) => self.serve_http2(stream, peer).await,
+        match begun {
+            Some(Ok(Some(begun))) => self.run(begun).await,
             Some(Ok(None)) => {}
             Some(Err(_)) => self.stats.failed.inc(),
             None => self.stats.silent.inc(),
         }
     }
 
-    async fn serve_http1(self: &Arc<Self>, stream: Stream, peer: Peer) {
-        let config = &self.config;
+    /// Finds out what a client speaks, after the handshake where there is one. `None` where it went away, or
+    /// what it speaks is nothing of ours.
+    async fn begin(&self, stream: TcpStream, mut peer: Peer) -> io::Result<Option<Begun>> {
+        let (mut stream, is_expected) = match &self.tls {
+            None => (Stream::clear(stream), true),
+            Some(acceptor) => {
+                let mut first = [0];
+                match stream.peek(&mut first).await? {
+                    0 => return Ok(None),
+                    _ if first == [HANDSHAKE] => {
+                        let stream = self.shake_hands(acceptor, stream, &mut peer).await?;
+                        (Stream::tls(stream), true)
+                    }
+                    _ => (Stream::clear(stream), false),
+                }
+            }
+        };
+        let Some(version) = stream.version().await? else { return Ok(None) };
+        if version == Version::Tls {
+            self.mismatch.seen(&peer, "a client speaks TLS to a port that is in the clear");
+            stream.write_all(&ALERT).await?;
+            return Ok(None);
+        }
+        if !is_expected {
+            self.mismatch.seen(&peer, "a client speaks no TLS to a port that speaks nothing else");
+        }
+        let handler = match is_expected {
+            true => Arc::clone(&self.handler),
+            false => Arc::clone(&self.mismatch) as Arc<dyn Handler>,
+        };
+        Ok(Some(Begun { stream, version, peer, handler }))
+    }
+
+    async fn shake_hands(
+        &self,
+        acceptor: &Acceptor,
+        stream: TcpStream,
+        peer: &mut Peer,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let shaken = TlsAcceptor::from(acceptor.config()).accept(stream).await;
+        let stream = shaken.inspect_err(|error| {
+            acceptor.stats().handshakes_failed.inc();
+            debug!(peer = %peer.addr, %error, "the handshake came to nothing");
+        })?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        // It was verified; one that cannot be read stands for nobody.
+        peer.certificate = shown.and_then(|der| Certificate::parse(der).ok()).map(Arc::new);
+        Ok(stream)
+    }
+
+    async fn run(self: &Arc<Self>, begun: Begun) {
+        match begun.version {
+            Version::Http2 => self.serve_http2(begun).await,
+            _ => self.serve_http1(begun).await,
+        }
+    }
+
+    async fn serve_http1(self: &Arc<Self>, begun: Begun) {
+        let (Begun { stream, handler, peer, .. }, config) = (begun, &self.config);
         let (window, _reserved) = self.window();
         let asked = Arc::new(AtomicBool::new(false));
-        let service = service_fn(self.service(peer, Some(Arc::clone(&asked))));
+        let service = self.service(peer.clone(), handler, Some(Arc::clone(&asked)));
+        let service = service_fn(service);
         let headers = config.header_bytes_max.as_usize();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -105,14 +171,15 @@ impl Shared {
         };
         tokio::select! {
             result = self.until_gone(connection, http1::Connection::graceful_shutdown) => {
-                self.ended(peer, result);
+                self.ended(&peer, result);
             }
             () = first => self.stats.silent.inc(),
         }
     }
 
-    async fn serve_http2(self: &Arc<Self>, stream: Stream, peer: Peer) {
-        let config = &self.config;
+    async fn serve_http2(self: &Arc<Self>, begun: Begun) {
+        let (Begun { stream, handler, peer, .. }, config) = (begun, &self.config);
+        let service = service_fn(self.service(peer.clone(), handler, None));
         let (window, _reserved) = self.window();
         // A frame is buffered whole before anyone looks at the window.
         let frame = saturate(config.frame_bytes_max.0).min(window).max(FRAME_LEAST);
@@ -127,16 +194,17 @@ impl Shared {
             .keep_alive_timeout(config.ping_wait.0)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .max_local_error_reset_streams(RESET_STREAMS_MAX)
-            .serve_connection(TokioIo::new(stream), service_fn(self.service(peer, None)));
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let result = self.until_gone(connection, http2::Connection::graceful_shutdown).await;
-        self.ended(peer, result);
+        self.ended(&peer, result);
     }
 
     /// The service of one connection: hands each request to the port's handler.
     fn service(
         self: &Arc<Self>,
         peer: Peer,
+        handler: Arc<dyn Handler>,
         asked: Option<Arc<AtomicBool>>,
     ) -> impl Fn(Request<Incoming>) -> Answer + Send + 'static {
         let shared = Arc::clone(self);
@@ -145,7 +213,7 @@ impl Shared {
                 asked.store(true, Ordering::Relaxed);
             }
             shared.stats.requests.inc();
-            Answer(Arc::clone(&shared.handler).handle(request, peer))
+            Answer(Arc::clone(&handler).handle(request, peer.clone()))
         }
     }
 
@@ -193,7 +261,7 @@ impl Shared {
         }
     }
 
-    fn ended<E: std::fmt::Display>(&self, peer: Peer, result: Option<Result<(), E>>) {
+    fn ended<E: std::fmt::Display>(&self, peer: &Peer, result: Option<Result<(), E>>) {
         match result {
             Some(Ok(())) => {}
             Some(Err(error)) => {
@@ -204,6 +272,18 @@ impl Shared {
         }
     }
 }
+
+/// A connection of which is known what its client speaks.
+struct Begun {
+    stream: Stream,
+    version: Version,
+    peer: Peer,
+    handler: Arc<dyn Handler>,
+}
+
+/// A fatal alert of TLS, `handshake_failure` (RFC 8446, 6): all that can be said to whoever begins with a
+/// handshake where there is none.
+const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
 /// HTTP/1.1 reads up to so much at a time.
 const READ_BUFFER_BYTES: usize = 256 << 10;

@@ -1,4 +1,5 @@
-//! A TCP stream whose first bytes were read to tell HTTP/2 from HTTP/1.1, and are read again.
+//! A connection, in the clear or over TLS, whose first bytes were read to tell HTTP/2 from HTTP/1.1, and
+//! are read again.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// What a client with prior knowledge of HTTP/2 says first (RFC 9113, 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -16,19 +18,39 @@ const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) enum Version {
     Http1,
     Http2,
+    /// A handshake of TLS, on a connection in the clear.
+    Tls,
+}
+
+/// What a record of TLS with a handshake begins with (RFC 8446, 5.1).
+pub(super) const HANDSHAKE: u8 = 22;
+
+/// What bytes go through.
+#[derive(Debug)]
+enum Inner {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The stream, with what was read ahead of its protocol.
 #[derive(Debug)]
 pub(super) struct Stream {
-    inner: TcpStream,
+    inner: Inner,
     ahead: [u8; PREFACE.len()],
     filled: usize,
     taken: usize,
 }
 
 impl Stream {
-    pub(super) const fn new(inner: TcpStream) -> Self {
+    pub(super) const fn clear(stream: TcpStream) -> Self {
+        Self::new(Inner::Clear(stream))
+    }
+
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
+        Self::new(Inner::Tls(Box::new(stream)))
+    }
+
+    const fn new(inner: Inner) -> Self {
         Self { inner, ahead: [0; PREFACE.len()], filled: 0, taken: 0 }
     }
 
@@ -38,18 +60,33 @@ impl Stream {
         loop {
             let (seen, room) = self.ahead.split_at_mut(self.filled);
             if !PREFACE.starts_with(seen) {
-                return Ok(Some(Version::Http1));
+                let is_tls = seen.first() == Some(&HANDSHAKE);
+                return Ok(Some(if is_tls { Version::Tls } else { Version::Http1 }));
             }
             if room.is_empty() {
                 return Ok(Some(Version::Http2));
             }
             let mut room = ReadBuf::new(room);
-            poll_fn(|context| Pin::new(&mut self.inner).poll_read(context, &mut room)).await?;
+            poll_fn(|context| self.inner.io().poll_read(context, &mut room)).await?;
             match room.filled().len() {
                 0 => return Ok(None),
                 read => self.filled += read,
             }
         }
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
+
+impl Inner {
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        let io: &mut dyn Io = match self {
+            Self::Clear(stream) => stream,
+            Self::Tls(stream) => &mut **stream,
+        };
+        Pin::new(io)
     }
 }
 
@@ -62,7 +99,7 @@ impl AsyncRead for Stream {
         let this = self.get_mut();
         let ahead = this.ahead.get(this.taken..this.filled).unwrap_or_default();
         if ahead.is_empty() {
-            return Pin::new(&mut this.inner).poll_read(context, buffer);
+            return this.inner.io().poll_read(context, buffer);
         }
         let (now, _) = ahead.split_at(ahead.len().min(buffer.remaining()));
         buffer.put_slice(now);
@@ -77,16 +114,16 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
+        self.get_mut().inner.io().poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+        self.get_mut().inner.io().poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
+        ready!(this.inner.io().poll_shutdown(context))?;
         Poll::Ready(Ok(()))
     }
 
@@ -95,10 +132,13 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(context, parts)
+        self.get_mut().inner.io().poll_write_vectored(context, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        match &self.inner {
+            Inner::Clear(stream) => stream.is_write_vectored(),
+            Inner::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 }

@@ -41,6 +41,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         budget: Budget { cores: 1.5, memory: ByteSize::mib(512), disk: ByteSize::mib(1024) },
         health: Arc::default(),
         servers: vec![("http", Arc::default())],
+        tls: Arc::default(),
         receiver: Arc::default(),
         admission: Arc::default(),
         compute: Arc::default(),

@@ -1,6 +1,6 @@
 // Writes the known set of spans with the OpenTelemetry JS SDK.
 //
-// usage: js_sdk.cjs grpc|http-proto|http-json none|gzip ENDPOINT OUT
+// usage: js_sdk.cjs grpc|http-proto|http-json none|gzip URL OUT
 //
 // OUT gets what the SDK exported, as OTLP/JSON, for the test to compare with.
 "use strict";
@@ -40,12 +40,12 @@ function exporter(protocol, coding, endpoint) {
   const compression = coding === "gzip" ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE;
   if (protocol === "grpc") {
     const { OTLPTraceExporter } = require("@opentelemetry/exporter-trace-otlp-grpc");
-    return new OTLPTraceExporter({ url: `http://${endpoint}`, compression });
+    return new OTLPTraceExporter({ url: endpoint, compression });
   }
   const { OTLPTraceExporter } = protocol === "http-proto"
     ? require("@opentelemetry/exporter-trace-otlp-proto")
     : require("@opentelemetry/exporter-trace-otlp-http");
-  return new OTLPTraceExporter({ url: `http://${endpoint}/v1/traces`, compression });
+  return new OTLPTraceExporter({ url: `${endpoint}/v1/traces`, compression });
 }
 
 // Tells the exporter's verdict: the batch processor only logs it.

@@ -1,6 +1,6 @@
 """Writes the known set of spans with the OpenTelemetry Python SDK.
 
-usage: python_sdk.py grpc|http none|gzip|deflate ENDPOINT OUT
+usage: python_sdk.py grpc|http none|gzip|deflate URL OUT
 
 OUT gets what the SDK exported, as a serialized TracesData, for the test to compare with.
 """
@@ -53,13 +53,14 @@ def exporter(protocol, coding, endpoint):
 
         compression = {"none": grpc.Compression.NoCompression, "gzip": grpc.Compression.Gzip,
                        "deflate": grpc.Compression.Deflate}[coding]
-        return OTLPSpanExporter(endpoint=f"http://{endpoint}", insecure=True, compression=compression)
+        insecure = endpoint.startswith("http://")
+        return OTLPSpanExporter(endpoint=endpoint, insecure=insecure, compression=compression)
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     compression = {"none": Compression.NoCompression, "gzip": Compression.Gzip,
                    "deflate": Compression.Deflate}[coding]
-    return OTLPSpanExporter(endpoint=f"http://{endpoint}/v1/traces", compression=compression)
+    return OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces", compression=compression)
 
 
 def remote_context():

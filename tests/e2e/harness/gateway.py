@@ -28,6 +28,8 @@ class Gateway:
         self.logs = Path(logs or self.directory.parent)
         self.settings = dict(settings or {})
         self.environment = {}
+        # Who we are and whom we trust, where the listeners speak TLS.
+        self.tls = None
         self.addresses = {}
         self.process = None
         self.starts = 0
@@ -76,22 +78,26 @@ class Gateway:
         if self.process is not None:
             self.kill()
 
+    def url(self, listener, path=""):
+        if self.tls is None:
+            return f"http://{self.addresses[listener]}{path}"
+        # What certificates are made out to.
+        return f"https://localhost:{self.addresses[listener].rsplit(':', 1)[1]}{path}"
+
     def get(self, path, accept="application/json", listener="http"):
         """Returns (status, body)."""
-        request = urllib.request.Request(
-            f"http://{self.addresses[listener]}{path}", headers={"Accept": accept}
-        )
+        request = urllib.request.Request(self.url(listener, path), headers={"Accept": accept})
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
     def post(self, listener, path, body=b""):
         """Returns the body; anything but a success is an error."""
-        request = urllib.request.Request(f"http://{self.addresses[listener]}{path}", body,
+        request = urllib.request.Request(self.url(listener, path), body,
                                          {"Content-Type": "application/x-protobuf"}, method="POST")
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=120, context=self.tls) as answer:
             return answer.read()
 
     def blocks(self):

@@ -63,7 +63,7 @@ impl Rig {
         let (trigger, drain) = drain::channel();
         let port = Arc::new(Port::new(&receiver, "a sink that counts", None));
         tasks.spawn("port", async move {
-            server.serve(port, drain).await;
+            server.serve(port, None, drain).await;
         });
         Self { sink, endpoint, tasks, trigger }
     }
