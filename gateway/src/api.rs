@@ -56,10 +56,11 @@ pub use routes::{Listener, ROUTES, Route};
 pub use stream::METHODS;
 pub use traces::Traces;
 
+use crate::auth::{Auth, Caller, Scope};
 use crate::clock;
 use crate::compute::Compute;
 use crate::receiver::cors::Cors;
-use crate::receiver::{Tenancy, is_grpc};
+use crate::receiver::is_grpc;
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
 use call::Call;
@@ -100,8 +101,8 @@ pub struct Settings {
 pub struct Parts {
     /// Where traces are read.
     pub traces: Arc<dyn Traces>,
-    /// How tenants are told apart.
-    pub tenancy: Tenancy,
+    /// Who asks.
+    pub auth: Arc<Auth>,
     /// Where computing happens that is quick.
     pub compute: Compute,
     /// Where queries are evaluated: threads of their own, so that a long one holds up nobody's
@@ -121,7 +122,7 @@ pub struct Parts {
 
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts").field("tenancy", &self.tenancy).finish_non_exhaustive()
+        f.debug_struct("Parts").field("auth", &self.auth).finish_non_exhaustive()
     }
 }
 
@@ -207,7 +208,7 @@ impl Api {
     pub async fn answer<B>(
         self: Arc<Self>,
         request: Request<B>,
-        listener: Listener,
+        (listener, peer): (Listener, &Peer),
     ) -> Response<Bytes>
     where
         B: hyper::body::Body<Data: Send, Error: Error + Send + Sync + 'static> + Send,
@@ -215,9 +216,20 @@ impl Api {
         let (head, body) = request.into_parts();
         let without_body = head.method == Method::HEAD;
         let answer = match self.find(&head, listener) {
-            Ok((place, route, call)) => match read(body, route.body_bytes_max).await {
-                Ok(body) => Arc::clone(&self).run(place, route, call.with_body(body)).await,
-                Err(fault) => fault.into(),
+            Ok((place, route, call)) => match self.admit(route, &head, listener, peer).await {
+                Ok(caller) => match read(body, route.body_bytes_max).await {
+                    Ok(body) => {
+                        let call = call.of(caller, body);
+                        Arc::clone(&self).run(place, route, call).await
+                    }
+                    Err(fault) => fault.into(),
+                },
+                Err(fault) => {
+                    if let Some(stats) = self.stats.get(place) {
+                        stats.count(fault.status(), 0);
+                    }
+                    fault.into()
+                }
             },
             Err(fault) => {
                 self.unknown.inc();
@@ -259,6 +271,27 @@ impl Api {
         })
     }
 
+    /// Who asks, where the route wants to know.
+    async fn admit(
+        &self,
+        route: &Route,
+        head: &request::Parts,
+        listener: Listener,
+        peer: &Peer,
+    ) -> Result<Option<Caller>, Fault> {
+        let auth = &self.parts.auth;
+        let Some(scope) = auth.needs(route.access, listener == Listener::Admin) else {
+            return Ok(None);
+        };
+        let caller = auth.identify(&head.headers, peer).await?;
+        let allowed = caller.principal().require(scope);
+        allowed.inspect_err(|denied| auth.note(denied, peer))?;
+        if scope == Scope::Admin {
+            auth.audit(&caller, peer, head.method.as_str(), head.uri.path());
+        }
+        Ok(Some(caller))
+    }
+
     async fn run(self: Arc<Self>, place: usize, route: &'static Route, call: Call) -> Answer {
         let start = self.parts.clock.monotonic();
         let api = Arc::clone(&self);
@@ -281,18 +314,14 @@ impl Api {
     }
 
     /// Whose traces a request is about.
-    fn tenant(&self, call: &Call) -> Result<TenantId, Fault> {
-        if self.parts.tenancy == Tenancy::Single {
-            return Ok(TenantId::single());
-        }
-        let named = call.tenant()?;
-        match (self.parts.tenancy.tenant(call.headers()), named) {
-            (Ok(tenant), Some(named)) if tenant != named => {
-                Err(Fault::invalid("the path and the X-Scope-OrgID header name different tenants"))
-            }
-            (Err(crate::receiver::tenancy::Refusal::Missing), Some(named)) => Ok(named),
-            (tenant, _) => Ok(tenant?),
-        }
+    fn tenant(call: &Call) -> Result<TenantId, Fault> {
+        // Each route that reads traces asks for the scope; without a caller it is a fault of ours.
+        let caller = call.caller().ok_or_else(|| Fault::internal("nobody asks"))?.clone();
+        let caller = match call.tenant()? {
+            None => caller,
+            Some(named) => caller.naming([named].into(), "path")?,
+        };
+        Ok(caller.reads()?)
     }
 }
 
@@ -342,20 +371,22 @@ impl Door {
 }
 
 impl Handler for Door {
-    fn handle(self: Arc<Self>, request: Request<Incoming>, _peer: Peer) -> Reply {
+    fn handle(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Reply {
         if self.listener == Listener::Query && is_grpc(request.headers()) {
-            return Box::pin(stream::handle(Arc::clone(&self.api), request));
+            return Box::pin(stream::handle(Arc::clone(&self.api), request, peer));
         }
         if self.listener == Listener::Admin {
-            let answer = Arc::clone(&self.api).answer(request, self.listener);
-            return Box::pin(async move { answer.await.map(Body::from) });
+            return Box::pin(async move {
+                let from = (self.listener, &peer);
+                Arc::clone(&self.api).answer(request, from).await.map(Body::from)
+            });
         }
         if let Some(answer) = self.api.cors.preflight(&request) {
             return Box::pin(std::future::ready(answer));
         }
         let origin = self.api.cors.origin(request.headers());
         Box::pin(async move {
-            let answer = Arc::clone(&self.api).answer(request, self.listener);
+            let answer = Arc::clone(&self.api).answer(request, (self.listener, &peer));
             let mut response = answer.await.map(Body::from);
             self.api.cors.allow(origin, &mut response);
             response

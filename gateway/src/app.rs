@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use crate::api::{self, Api, Door, Listener};
+use crate::auth::Auth;
 use crate::budget::Budget;
 use crate::clock::{self, Tasks};
 use crate::compute::{Compute, Priority};
@@ -96,6 +97,7 @@ struct App {
     settings: Arc<api::Settings>,
     budget: Budget,
     tls: Option<Arc<Tls>>,
+    auth: Arc<Auth>,
     store: Store,
     compute: Compute,
     queries: Compute,
@@ -142,6 +144,8 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let head = config.head.bytes_max.0 >> 20;
     info!(version = env!("CARGO_PKG_VERSION"), %budget, head_mib = head, "starting");
     let tls = Tls::open(&config.tls).map_err(Error::failed)?;
+    let auth = Auth::open(&config.auth, config.tenancy, Arc::clone(&clock));
+    let auth = auth.map_err(|fault| Error::failed(format!("auth: {fault}")))?;
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
     let random = || RealDisk.random();
     let blocks = Blocks::open(&config, &dir, &clock)?;
@@ -165,6 +169,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         settings,
         budget,
         tls,
+        auth,
         store,
         compute: compute.clone(),
         queries: queries.clone(),
@@ -257,20 +262,26 @@ impl App {
                 server.serve(handler, tls, drain).await;
             });
         }
-        let files = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Reload>).collect();
+        let files = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Reload>);
+        let files = files.chain(self.auth.files()).collect();
         self.tasks.spawn("watch files", watch_files(files, drain.clone()));
+        for issuer in self.auth.issuers() {
+            let (issuer, drain) = (Arc::clone(issuer), drain.clone());
+            let keys = async move { issuer.keep_fresh(drain).await };
+            self.tasks.spawn("keys of an issuer", keys);
+        }
         Ok(Front { receiver, listeners, drain, trigger })
     }
 
     fn receiver(&self) -> Arc<Receiver> {
-        let Config { receiver, tenancy, log, .. } = &self.config;
+        let Config { receiver, log, .. } = &self.config;
         let parts = Parts {
             sink: Arc::new(self.store.clone()),
             compute: self.compute.clone(),
             clock: Arc::clone(&self.clock),
             tasks: self.tasks.clone(),
         };
-        Receiver::new(receiver.clone(), *tenancy, log.spans, parts)
+        Receiver::new(receiver.clone(), Arc::clone(&self.auth), log.spans, parts)
     }
 
     fn sources(
@@ -284,6 +295,7 @@ impl App {
             budget: self.budget,
             health: Arc::clone(&self.health),
             servers,
+            auth: Arc::clone(&self.auth),
             tls: self.tls.as_ref().map(|tls| Arc::clone(tls.stats())).unwrap_or_default(),
             receiver: Arc::clone(receiver.stats()),
             admission: Arc::clone(receiver.admission_stats()),
@@ -300,7 +312,7 @@ impl App {
         let [health, metrics, status] = std::array::from_fn(|_| Arc::clone(sources));
         let parts = api::Parts {
             traces: Arc::new(self.store.clone()),
-            tenancy: self.config.tenancy,
+            auth: Arc::clone(&self.auth),
             compute: self.compute.clone(),
             queries: self.queries.clone(),
             clock: Arc::clone(&self.clock),
@@ -318,10 +330,22 @@ impl App {
     }
 
     fn announce(&self, listeners: &[(&'static str, SocketAddr)]) {
-        if self.config.listen.is_local() {
-            info!("no authentication: listening on loopback only");
-        } else {
-            warn!("no authentication, and listening on other addresses than loopback");
+        let is_local = self.config.listen.is_local();
+        match (self.auth.is_on(), is_local) {
+            (false, true) => info!("no authentication: listening on loopback only"),
+            (false, false) => {
+                warn!("no authentication, and listening on other addresses than loopback");
+            }
+            (true, _) => info!("requests have to show who they are of"),
+        }
+        let listen = &self.config.listen;
+        let is_clear = |name: &str| !self.config.tls.covers(name);
+        let bare = listen
+            .addresses()
+            .into_iter()
+            .find(|(name, addr)| self.auth.is_on() && !addr.ip().is_loopback() && is_clear(name));
+        if let Some((listener, _)) = bare {
+            warn!(listener, "tokens travel in the clear, unless something before this speaks TLS");
         }
         Announcement { listeners, data: &self.config.store.url }.print_on_a_terminal();
     }

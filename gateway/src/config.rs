@@ -15,9 +15,9 @@ use model::{ByteSize, Faults};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auth::{self, Tenancy};
 use crate::budget::Budget;
-use crate::receiver::{self, Tenancy};
-use crate::{api, log, server};
+use crate::{api, log, receiver, server};
 use bucket::Bucket;
 use source::{Origin, Sources};
 use tree::Tree;
@@ -51,8 +51,10 @@ pub const SECRET: [&str; 5] = [
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How tenants are told apart.
+    /// How tenants are told apart where there is no authentication.
     pub tenancy: Tenancy,
+    /// Who is let in.
+    pub auth: auth::Config,
     /// The addresses that we listen on.
     pub listen: Listen,
     /// Where the data is.
@@ -103,7 +105,7 @@ pub struct Listen {
     pub http: SocketAddr,
     /// Administration.
     pub admin: SocketAddr,
-    /// Whether addresses other than loopback are meant: there is no authentication.
+    /// Whether addresses other than loopback are meant though there is no authentication.
     pub insecure: bool,
 }
 
@@ -138,13 +140,16 @@ impl Listen {
         self.addresses().iter().all(|(_, addr)| addr.ip().is_loopback())
     }
 
-    fn check(&self, tenancy: Tenancy, faults: &mut Faults) {
+    fn check(&self, auth: &auth::Config, tenancy: Tenancy, faults: &mut Faults) {
         for (name, addr) in
             self.addresses().into_iter().filter(|(_, addr)| !addr.ip().is_loopback())
         {
             let key = format!("listen.{name}");
+            if auth.is_on() {
+                continue;
+            }
             if !self.insecure {
-                let accepted = "a loopback address; there is no authentication yet, so other \
+                let accepted = "a loopback address; without authentication (auth.*) other \
                                 addresses need `--insecure-listen` (listen.insecure: true)";
                 faults.push(&key, addr, accepted);
             } else if tenancy == Tenancy::Header {
@@ -313,7 +318,8 @@ impl Config {
             self.disk.bytes_max,
             ByteSize::mib(64)..=ByteSize(1 << 56),
         );
-        self.listen.check(self.tenancy, faults);
+        self.listen.check(&self.auth, self.tenancy, faults);
+        self.auth.check(faults);
         self.store().check(faults);
         self.api.check("api", faults);
         self.receiver.check("receiver", faults);

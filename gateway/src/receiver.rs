@@ -6,7 +6,7 @@
 //! place, the declared size, the bytes that are waited for; only then is anything decompressed.
 //!
 //! ```text
-//! let receiver = Receiver::new(config, tenancy, log_spans, parts);
+//! let receiver = Receiver::new(config, auth, log_spans, parts);
 //! let handler = Arc::new(Port::new(&receiver, "what GET / says", Some(api)));
 //! tasks.spawn("http", async move { server.serve(handler, None, drain).await; });
 //! ```
@@ -24,7 +24,6 @@ pub mod reply;
 pub mod sample;
 mod services;
 pub mod stats;
-pub mod tenancy;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,14 +39,14 @@ pub use ingest::Sink;
 pub(crate) use otlp_grpc::is_grpc;
 pub use sample::LogSpans;
 pub use stats::Stats;
-pub use tenancy::Tenancy;
 
+use crate::auth::Auth;
 use crate::clock::Tasks;
 use crate::compute::Compute;
 use crate::limits::{self, Admission, Throttle};
 use crate::server::{Handler, Peer, Reply};
 use ingest::Intake;
-use reply::{Fault, Kind};
+use reply::Fault;
 use services::{Serves, Services};
 
 /// How the receivers behave.
@@ -129,7 +128,7 @@ impl fmt::Debug for Parts {
 /// The receivers of all ports.
 pub struct Receiver {
     config: Config,
-    tenancy: Tenancy,
+    auth: Arc<Auth>,
     admission: Admission,
     intake: Arc<Intake>,
     compute: Compute,
@@ -152,7 +151,7 @@ impl fmt::Debug for Receiver {
 impl Receiver {
     /// A receiver that is not ready yet, as its health service says.
     #[must_use]
-    pub fn new(config: Config, tenancy: Tenancy, log_spans: LogSpans, parts: Parts) -> Arc<Self> {
+    pub fn new(config: Config, auth: Arc<Auth>, log_spans: LogSpans, parts: Parts) -> Arc<Self> {
         let Parts { sink, compute, clock, tasks } = parts;
         let intake = Intake {
             sink,
@@ -163,7 +162,7 @@ impl Receiver {
             buffers: Buffers::default(),
         };
         Arc::new(Self {
-            tenancy,
+            auth,
             admission: Admission::new(config.limits.clone()),
             intake: Arc::new(intake),
             compute,
@@ -202,14 +201,11 @@ impl Receiver {
         }
     }
 
-    fn tenant(&self, headers: &HeaderMap) -> Result<TenantId, Fault> {
-        self.tenancy.tenant(headers).map_err(|refusal| {
-            let kind = match refusal {
-                tenancy::Refusal::Missing => Kind::Unauthenticated,
-                _ => Kind::Invalid,
-            };
-            Fault::new(kind, refusal.to_string())
-        })
+    /// Whose spans a request brings.
+    async fn tenant(&self, headers: &HeaderMap, peer: &Peer) -> Result<TenantId, Fault> {
+        let caller = self.auth.identify(headers, peer).await?;
+        let tenant = caller.writes();
+        Ok(tenant.inspect_err(|denied| self.auth.note(denied, peer))?)
     }
 
     /// Counts a request of another signal, and says what becomes of it.
@@ -261,12 +257,12 @@ impl Handler for Port {
                 rest => {
                     let queries = rest.as_ref().map(|_| Serves::SpansAndQueries);
                     let serves = queries.unwrap_or(Serves::Spans);
-                    Box::pin(otlp_grpc::handle(Arc::clone(&self.receiver), serves, request))
+                    Box::pin(otlp_grpc::handle(Arc::clone(&self.receiver), serves, request, peer))
                 }
             };
         }
         if let Some(signal) = otlp_http::route(request.uri().path()) {
-            return Box::pin(otlp_http::handle(Arc::clone(&self.receiver), signal, request));
+            return Box::pin(otlp_http::handle(Arc::clone(&self.receiver), signal, request, peer));
         }
         if request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD) {
             let about = format!("{}\n", self.about);

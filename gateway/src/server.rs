@@ -149,6 +149,14 @@ pub struct Peer {
     pub certificate: Option<Arc<Certificate>>,
 }
 
+impl Peer {
+    /// Whoever is at an address, and has shown no certificate.
+    #[must_use]
+    pub const fn at(addr: SocketAddr) -> Self {
+        Self { addr, certificate: None }
+    }
+}
+
 /// An answer that is being made.
 pub type Reply = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
@@ -209,8 +217,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, addr)) => {
-                    let peer = Peer { addr, certificate: None };
-                    admit(stream, peer, &slots, &shared);
+                    admit(stream, Peer::at(addr), &slots, &shared);
                 }
                 Err(error) => accept_failed(addr, &error).await,
             }

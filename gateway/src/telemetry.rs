@@ -76,6 +76,8 @@ pub struct Sources {
     pub health: Arc<Health>,
     /// The ports, by the name of the listener.
     pub servers: Vec<(&'static str, Arc<server::Stats>)>,
+    /// Who is let in.
+    pub auth: Arc<crate::auth::Auth>,
     /// Certificates; all zero without TLS.
     pub tls: Arc<server::tls::Stats>,
     /// The receivers.

@@ -50,6 +50,7 @@ const GATEWAY: &[&str] = &[
     "limits",
     "watch",
     "server",
+    "auth",
     "receiver",
     "api",
     "log",

@@ -4,11 +4,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use gateway::auth::{Auth, Tenancy};
 use gateway::clock::{SystemClock, Tasks};
 use gateway::compute::Compute;
 use gateway::receiver::ingest::Ack;
-use gateway::receiver::{Config, LogSpans, Parts, Port, Receiver, Sink, Tenancy};
+use gateway::receiver::{Config, LogSpans, Parts, Port, Receiver, Sink};
 use gateway::server::{self, Server, drain};
+use model::Clock;
 use store::{Accepted, Append};
 
 use crate::{process, say};
@@ -35,13 +37,15 @@ impl Sink for Nothing {
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     process::pin(args.cpu)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let auth = Auth::none(Tenancy::Single, Arc::clone(&clock));
     let parts = Parts {
         sink: Arc::new(Nothing),
         compute: Compute::start(1, 64)?,
-        clock: Arc::new(SystemClock::new()),
+        clock,
         tasks: Tasks::new(),
     };
-    let receiver = Receiver::new(Config::default(), Tenancy::default(), LogSpans::default(), parts);
+    let receiver = Receiver::new(Config::default(), auth, LogSpans::default(), parts);
     let server = Server::bind(args.listen, server::Config::default(), Arc::default()).await?;
     say(&format!("listening on {}; Ctrl-C ends it", server.addr()));
     let (trigger, drain) = drain::channel();

@@ -9,6 +9,7 @@ use store::execute::traceql::Budget;
 
 use super::error::Fault;
 use super::{lists, llm};
+use crate::auth::Caller;
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 128 << 10;
@@ -78,6 +79,7 @@ pub(super) struct Call {
     headers: HeaderMap,
     body: Bytes,
     budget: Budget,
+    caller: Option<Caller>,
 }
 
 impl Call {
@@ -94,12 +96,18 @@ impl Call {
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),
             body: Bytes::new(),
+            caller: None,
         }
     }
 
-    /// The same request with its body.
-    pub(super) fn with_body(self, body: Bytes) -> Self {
-        Self { body, ..self }
+    /// The same request with who asks, and its body.
+    pub(super) fn of(self, caller: Option<Caller>, body: Bytes) -> Self {
+        Self { caller, body, ..self }
+    }
+
+    /// Who asks; nobody where the route does not want to know.
+    pub(super) const fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
     }
 
     /// The body; empty where the route takes none.

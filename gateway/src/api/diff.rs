@@ -74,7 +74,7 @@ struct Warning {
 
 /// `POST /api/v2/traces/diff`.
 pub(super) fn traces(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let request: Request = serde_json::from_slice(call.body())
         .map_err(|fault| Fault::invalid(format!("the body is no request for a diff: {fault}")))?;
     let (base_id, base) = find(api, &tenant, "base", &request.base)?;

@@ -8,9 +8,9 @@ use http::{StatusCode, header};
 use model::id::IdFault;
 
 use super::answer::Answer;
+use crate::auth::Denied;
 use crate::compute;
 use crate::receiver::reply;
-use crate::receiver::tenancy::Refusal;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -74,6 +74,7 @@ impl Fault {
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => 3,
             StatusCode::GATEWAY_TIMEOUT => 4,
             StatusCode::NOT_FOUND => 5,
+            StatusCode::FORBIDDEN => 7,
             StatusCode::UNPROCESSABLE_ENTITY | StatusCode::TOO_MANY_REQUESTS => 8,
             StatusCode::NOT_IMPLEMENTED => 12,
             StatusCode::SERVICE_UNAVAILABLE => 14,
@@ -129,15 +130,15 @@ impl From<compute::Error> for Fault {
     }
 }
 
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            // The words that clients of Grafana's databases look for come first.
-            Refusal::Missing => {
-                Self::new(StatusCode::UNAUTHORIZED, format!("no org id: {refusal}"))
-            }
-            _ => Self::invalid(refusal.to_string()),
-        }
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        let status = match denied {
+            Denied::Missing(_) | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
+            Denied::Forbidden(_) => StatusCode::FORBIDDEN,
+            Denied::Malformed(_) => StatusCode::BAD_REQUEST,
+            Denied::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, denied.to_string())
     }
 }
 
@@ -148,6 +149,7 @@ impl From<reply::Fault> for Fault {
             reply::Kind::Coding | reply::Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
             reply::Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             reply::Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            reply::Kind::Forbidden => StatusCode::FORBIDDEN,
             reply::Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             reply::Kind::Invalid | reply::Kind::Slow | reply::Kind::Gone => StatusCode::BAD_REQUEST,
         };
@@ -168,6 +170,9 @@ impl From<model::wire::Fault> for Fault {
     }
 }
 
+/// What browsers ask people for (RFC 9110, 11.6.1).
+const WAYS_IN: &str = "Basic realm=\"traceweir\", charset=\"UTF-8\", Bearer realm=\"traceweir\"";
+
 impl From<Fault> for Answer {
     fn from(fault: Fault) -> Self {
         let answer = Self::text(fault.status, format!("{fault}\n"));
@@ -175,6 +180,7 @@ impl From<Fault> for Answer {
             (Some(allowed), _) => answer.with(header::ALLOW, &allowed),
             // It passes: the client may ask again.
             (_, StatusCode::SERVICE_UNAVAILABLE) => answer.with(header::RETRY_AFTER, "1"),
+            (_, StatusCode::UNAUTHORIZED) => answer.with(header::WWW_AUTHENTICATE, WAYS_IN),
             _ => answer,
         }
     }

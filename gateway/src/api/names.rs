@@ -26,7 +26,7 @@ const INTRINSIC: &str = "intrinsic";
 
 /// `GET /api/search/tags`.
 pub(super) fn tags_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let (response, partial) = tags(api, &tenant, &terms, call.budget())?;
     Ok(Answer::message(call, &flat(&response, &terms.scope))?.with_partial(partial.as_deref()))
@@ -34,7 +34,7 @@ pub(super) fn tags_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
 
 /// `GET /api/v2/search/tags`.
 pub(super) fn tags_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let (response, partial) = tags(api, &tenant, &terms, call.budget())?;
     Ok(Answer::message(call, &response)?.with_partial(partial.as_deref()))
@@ -42,7 +42,7 @@ pub(super) fn tags_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
 
 /// `GET /api/search/tag/{tag}/values`.
 pub(super) fn values_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = unscoped(call.id());
     let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;
@@ -51,7 +51,7 @@ pub(super) fn values_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
 
 /// `GET /api/v2/search/tag/{scoped}/values`.
 pub(super) fn values_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = scoped(call.id())?;
     let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;

@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
 use super::{Api, admin, diff, names, redact, search, series, tempo};
+use crate::auth::{Access, Scope};
 use crate::compute::Weight;
 
 /// The port that a request came in by.
@@ -29,6 +30,8 @@ pub struct Route {
     pub doc: &'static str,
     /// The ports that serve it.
     pub listeners: &'static [Listener],
+    /// Who may ask.
+    pub access: Access,
     /// The largest body, in bytes; of most none is read.
     pub(super) body_bytes_max: usize,
     pub(super) weight: Weight,
@@ -52,6 +55,10 @@ const QUERY: &[Listener] = &[Listener::Query];
 const ADMIN: &[Listener] = &[Listener::Admin];
 const BOTH: &[Listener] = &[Listener::Query, Listener::Admin];
 
+const READ: Access = Access::Scope(Scope::TracesRead);
+const TELL: Access = Access::Scope(Scope::MetricsRead);
+const OPERATE: Access = Access::Scope(Scope::Admin);
+
 /// Every endpoint. On the query port each path also works behind the base path and behind
 /// `/api/traces/v1/{tenant}/tempo`.
 pub const ROUTES: &[Route] = &[
@@ -61,6 +68,7 @@ pub const ROUTES: &[Route] = &[
         doc: "All spans of a trace, as Tempo's first version writes them: JSON with `batches`, or \
               protobuf.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: tempo::trace_v1,
@@ -71,6 +79,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v2/traces/diff",
         doc: "What is different in one trace from another, as a list or a summary.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: diff::REQUEST_BYTES_MAX,
         weight: Weight::Heavy,
         handler: diff::traces,
@@ -80,6 +89,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v2/traces/{id}",
         doc: "All spans of a trace, in an envelope with `trace` and `metrics`: JSON or protobuf.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: tempo::trace_v2,
@@ -89,6 +99,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/search",
         doc: "Traces that match a TraceQL query or tags, durations and times, newest first.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: search::search,
@@ -98,6 +109,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/search/tags",
         doc: "Names of attributes, without their scopes.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::tags_v1,
@@ -107,6 +119,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v2/search/tags",
         doc: "Names of attributes by their scopes, and the intrinsics.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::tags_v2,
@@ -116,6 +129,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/search/tag/{tag}/values",
         doc: "Values of an attribute, of whatever scope, as text.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::values_v1,
@@ -125,6 +139,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v2/search/tag/{scoped}/values",
         doc: "Values of an attribute of one scope or of an intrinsic, with their types.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: names::values_v2,
@@ -134,6 +149,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/metrics/query_range",
         doc: "Series over time, of a TraceQL metrics query.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: series::range,
@@ -143,6 +159,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/metrics/query",
         doc: "One number for each series, of a TraceQL metrics query over the whole range.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: series::instant,
@@ -152,6 +169,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/echo",
         doc: "Says `echo`: Grafana's test of a data source.",
         listeners: QUERY,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: tempo::echo,
@@ -161,6 +179,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/status/buildinfo",
         doc: "The version of Tempo whose contract this is, and our own.",
         listeners: BOTH,
+        access: READ,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: tempo::buildinfo,
@@ -170,6 +189,7 @@ pub const ROUTES: &[Route] = &[
         path: "/status/services",
         doc: "The parts of the process and their state, as a list.",
         listeners: BOTH,
+        access: TELL,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::services,
@@ -179,6 +199,7 @@ pub const ROUTES: &[Route] = &[
         path: "/status/version",
         doc: "The versions in a line, for people.",
         listeners: BOTH,
+        access: TELL,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::version,
@@ -188,6 +209,7 @@ pub const ROUTES: &[Route] = &[
         path: "/status/endpoints",
         doc: "Every endpoint of the query and the admin port, a line for each.",
         listeners: BOTH,
+        access: TELL,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::endpoints,
@@ -198,6 +220,7 @@ pub const ROUTES: &[Route] = &[
         doc: "What the process runs with, secrets hidden: all of it as YAML, `mode=defaults`, or \
               `mode=diff` for what is not as usual.",
         listeners: ADMIN,
+        access: OPERATE,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::config,
@@ -207,6 +230,7 @@ pub const ROUTES: &[Route] = &[
         path: "/status",
         doc: "What the process does: log, head, budgets, lag.",
         listeners: ADMIN,
+        access: TELL,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: admin::status,
@@ -217,6 +241,7 @@ pub const ROUTES: &[Route] = &[
         doc: "Seals the head into L0 files (`level=l0`), and merges all of L0 into blocks \
               (`level=l1`); answers when that is done.",
         listeners: ADMIN,
+        access: OPERATE,
         body_bytes_max: 0,
         weight: Weight::Blocking,
         handler: admin::flush,
@@ -227,6 +252,7 @@ pub const ROUTES: &[Route] = &[
         doc: "Deletes all that a tenant has, for good; what comes later is kept. Answers with the \
               blocks and spans that are gone.",
         listeners: ADMIN,
+        access: OPERATE,
         body_bytes_max: 0,
         weight: Weight::Blocking,
         handler: admin::delete_tenant,
@@ -238,6 +264,7 @@ pub const ROUTES: &[Route] = &[
               behind it: a JSON object with `tenant`, and `traces` (ids) or `query` (with `start` and \
               `end` in seconds).",
         listeners: ADMIN,
+        access: OPERATE,
         body_bytes_max: redact::REQUEST_BYTES_MAX,
         weight: Weight::Blocking,
         handler: redact::begin,
@@ -248,6 +275,7 @@ pub const ROUTES: &[Route] = &[
         doc: "How far redactions are: the blocks that may still have some of the traces, and those that \
               are replaced and not deleted yet.",
         listeners: ADMIN,
+        access: OPERATE,
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: redact::list,
@@ -257,6 +285,7 @@ pub const ROUTES: &[Route] = &[
         path: "/ready",
         doc: "200 when requests are welcome, else 503 and how far the start is.",
         listeners: BOTH,
+        access: Access::Open,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::ready,
@@ -266,6 +295,7 @@ pub const ROUTES: &[Route] = &[
         path: "/live",
         doc: "200 while the process is of use, now or later.",
         listeners: BOTH,
+        access: Access::Open,
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::live,
@@ -275,6 +305,7 @@ pub const ROUTES: &[Route] = &[
         path: "/metrics",
         doc: "Metrics for Prometheus, as text or OpenMetrics.",
         listeners: BOTH,
+        access: Access::OpenOnAdmin(Scope::MetricsRead),
         body_bytes_max: 0,
         weight: Weight::Heavy,
         handler: admin::metrics,

@@ -32,7 +32,7 @@ const SPANS_MAX: u64 = 100;
 
 /// `GET /api/search`.
 pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let hints = hint::of(&terms.query);
     let wanted = terms.wanted(&api.config, call.budget())?;

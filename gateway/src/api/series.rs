@@ -35,7 +35,7 @@ const EXEMPLARS_MAX: u64 = 10_000;
 
 /// `GET /api/metrics/query_range`.
 pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.range(&api.config, call.budget())?;
     let response = query_range(api, &tenant, &request, &mut |_| {})?;
@@ -46,7 +46,7 @@ pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
 
 /// `GET /api/metrics/query`.
 pub(super) fn instant(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.instant(&api.config, call.budget())?;
     let response = query_instant(api, &tenant, &request, &mut |_| {})?;

@@ -21,10 +21,11 @@ use store::execute::traceql::Budget;
 
 use super::error::Fault;
 use super::{Api, CancelOnDrop};
+use crate::auth::Scope;
 use crate::clock;
 use crate::compute::Weight;
 use crate::receiver::decode::{CODINGS_ACCEPTED, Coding};
-use crate::server::Body;
+use crate::server::{Body, Peer};
 pub use methods::METHODS;
 use packets::{End, Packets, Sending};
 
@@ -77,7 +78,11 @@ struct Told {
 }
 
 /// Answers a gRPC call.
-pub(super) async fn handle(api: Arc<Api>, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn handle(
+    api: Arc<Api>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Response<Body> {
     if request.version() < Version::HTTP_2 {
         let words = "gRPC needs HTTP/2; the same is served over HTTP/1.1 below /api";
         let mut response = Response::new(Body::from(words));
@@ -91,7 +96,7 @@ pub(super) async fn handle(api: Arc<Api>, request: Request<Incoming>) -> Respons
         return refused(&Fault::unimplemented(format!("there is no method {path}")));
     };
     let start = api.parts.clock.monotonic();
-    match ask(&api, request, start).await {
+    match ask(&api, request, &peer, start).await {
         Ok(ask) => respond(Body::stream(run(api, place, call, ask, start))),
         Err(fault) => {
             api.count_call(place, fault.status(), start);
@@ -101,9 +106,11 @@ pub(super) async fn handle(api: Arc<Api>, request: Request<Incoming>) -> Respons
 }
 
 /// Reads a call.
-async fn ask(api: &Api, request: Request<Incoming>, now: Nanos) -> Result<Ask, Fault> {
+async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer, now: Nanos) -> Result<Ask, Fault> {
     let (head, body) = request.into_parts();
-    let tenant = api.parts.tenancy.tenant(&head.headers)?;
+    let caller = api.parts.auth.identify(&head.headers, peer).await?;
+    let tenant = caller.principal().require(Scope::TracesRead).and_then(|()| caller.reads());
+    let tenant = tenant.inspect_err(|denied| api.parts.auth.note(denied, peer))?;
     let wanted = head.headers.get("grpc-timeout").and_then(|text| timeout(text.as_bytes()));
     let budget = api.config.budget(now, wanted);
     let coding = head.headers.get("grpc-encoding").map(HeaderValue::as_bytes);

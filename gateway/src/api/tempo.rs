@@ -127,7 +127,7 @@ fn pruned(
         spans_per_set: usize::MAX,
         budget: call.budget(),
     };
-    let found = api.parts.traces.query(&api.tenant(call)?, &request, &mut |_, _| {})?;
+    let found = api.parts.traces.query(&Api::tenant(call)?, &request, &mut |_, _| {})?;
     let sets = found.traces.iter().flat_map(|trace| &trace.spansets);
     let matched = sets.flat_map(|set| &set.spans).map(|span| span.id).collect();
     let all = trace.spans;
@@ -158,7 +158,7 @@ fn partial(trace: &store::Trace) -> Option<String> {
 }
 
 fn find(api: &Api, call: &Call) -> Result<store::Trace, Fault> {
-    let tenant = api.tenant(call)?;
+    let tenant = Api::tenant(call)?;
     let id = TraceId::parse(call.id())?;
     let parameters = call.parameters()?;
     let after = parameters.get(AFTER).map(|text| {

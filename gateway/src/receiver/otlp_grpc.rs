@@ -15,7 +15,7 @@ use super::reply::{self, Fault, Format, Kind};
 use super::services::Serves;
 use super::stats::Protocol;
 use super::{OtherSignals, Receiver, Signal};
-use crate::server::Body;
+use crate::server::{Body, Peer};
 
 /// The services that we know, with what they are for.
 const SERVICES: [(&str, Signal); 4] = [
@@ -46,6 +46,7 @@ pub(super) async fn handle(
     receiver: Arc<Receiver>,
     serves: Serves,
     request: Request<Incoming>,
+    peer: Peer,
 ) -> Response<Body> {
     if request.version() < Version::HTTP_2 {
         let words = "gRPC needs HTTP/2; OTLP over HTTP/1.1 is POST /v1/traces";
@@ -70,8 +71,8 @@ pub(super) async fn handle(
         return reply::grpc_fault(&unimplemented(words));
     }
     let result = match signal {
-        Signal::Traces => traces(&receiver, request).await,
-        other => refuse(&receiver, *other, request).await,
+        Signal::Traces => traces(&receiver, request, &peer).await,
+        other => refuse(&receiver, *other, request, &peer).await,
     };
     match result {
         Ok(accepted) => reply::grpc_accepted(&accepted),
@@ -79,21 +80,25 @@ pub(super) async fn handle(
     }
 }
 
-async fn traces(receiver: &Receiver, request: Request<Incoming>) -> Result<Accepted, Fault> {
+async fn traces(
+    receiver: &Receiver,
+    request: Request<Incoming>,
+    peer: &Peer,
+) -> Result<Accepted, Fault> {
     let mut tally = Tally::start(&receiver.intake, Protocol::Grpc);
-    let result = store(receiver, request, &mut tally).await;
+    let result = store(receiver, (request, peer), &mut tally).await;
     tally.end(&result);
     result
 }
 
 async fn store(
     receiver: &Receiver,
-    request: Request<Incoming>,
+    (request, peer): (Request<Incoming>, &Peer),
     tally: &mut Tally,
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
     let (head, body) = request.into_parts();
-    let tenant = receiver.tenant(&head.headers)?;
+    let tenant = receiver.tenant(&head.headers, peer).await?;
     let coding = head.headers.get("grpc-encoding").map_or(b"".as_slice(), |name| name.as_bytes());
     let mut coding = Coding::parse(coding)?;
     tally.coding = coding;
@@ -121,7 +126,9 @@ async fn refuse(
     receiver: &Receiver,
     signal: Signal,
     request: Request<Incoming>,
+    peer: &Peer,
 ) -> Result<Accepted, Fault> {
+    receiver.tenant(request.headers(), peer).await?;
     match receiver.other(signal) {
         OtherSignals::Discard => {
             let mut feed = Feed::new(request.into_body(), &receiver.config.body);

@@ -14,7 +14,7 @@ use super::ingest::{Inbound, Tally};
 use super::reply::{self, Fault, Format, Kind};
 use super::stats::Protocol;
 use super::{OtherSignals, Receiver, Signal};
-use crate::server::Body;
+use crate::server::{Body, Peer};
 
 /// What an OTLP path is for; `None` for any other path.
 pub(super) fn route(path: &str) -> Option<Signal> {
@@ -33,12 +33,13 @@ pub(super) async fn handle(
     receiver: Arc<Receiver>,
     signal: Signal,
     request: Request<Incoming>,
+    peer: Peer,
 ) -> Response<Body> {
     if let Some(answer) = receiver.cors.preflight(&request) {
         return answer;
     }
     let origin = receiver.cors.origin(request.headers());
-    let mut response = answer(&receiver, signal, request).await;
+    let mut response = answer(&receiver, signal, request, &peer).await;
     receiver.cors.allow(origin, &mut response);
     response
 }
@@ -47,6 +48,7 @@ async fn answer(
     receiver: &Arc<Receiver>,
     signal: Signal,
     request: Request<Incoming>,
+    peer: &Peer,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let mut feed = Feed::new(body, &receiver.config.body);
@@ -59,8 +61,10 @@ async fn answer(
             None => reply::unsupported_type(),
             Some(format) => {
                 let result = match signal {
-                    Signal::Traces => traces(receiver, format, &head.headers, &mut feed).await,
-                    other => refuse(receiver, other, &mut feed).await,
+                    Signal::Traces => {
+                        traces(receiver, format, (&head.headers, peer), &mut feed).await
+                    }
+                    other => refuse(receiver, other, (&head.headers, peer), &mut feed).await,
                 };
                 match result {
                     Ok(accepted) => reply::http_accepted(format, &accepted),
@@ -79,7 +83,7 @@ async fn answer(
 async fn traces(
     receiver: &Arc<Receiver>,
     format: Format,
-    headers: &HeaderMap,
+    from: (&HeaderMap, &Peer),
     feed: &mut Feed,
 ) -> Result<Accepted, Fault> {
     let protocol = match format {
@@ -87,7 +91,7 @@ async fn traces(
         Format::Json => Protocol::HttpJson,
     };
     let mut tally = Tally::start(&receiver.intake, protocol);
-    let result = store(receiver, format, headers, feed, &mut tally).await;
+    let result = store(receiver, format, from, feed, &mut tally).await;
     tally.end(&result);
     result
 }
@@ -95,12 +99,12 @@ async fn traces(
 async fn store(
     receiver: &Receiver,
     format: Format,
-    headers: &HeaderMap,
+    (headers, peer): (&HeaderMap, &Peer),
     feed: &mut Feed,
     tally: &mut Tally,
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
-    let tenant = receiver.tenant(headers)?;
+    let tenant = receiver.tenant(headers, peer).await?;
     let coding = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), |name| name.as_bytes());
     let coding = Coding::parse(coding)?;
     tally.coding = coding;
@@ -113,7 +117,13 @@ async fn store(
     receiver.intake.ingest(&receiver.compute, inbound).await
 }
 
-async fn refuse(receiver: &Receiver, signal: Signal, feed: &mut Feed) -> Result<Accepted, Fault> {
+async fn refuse(
+    receiver: &Receiver,
+    signal: Signal,
+    (headers, peer): (&HeaderMap, &Peer),
+    feed: &mut Feed,
+) -> Result<Accepted, Fault> {
+    receiver.tenant(headers, peer).await?;
     match receiver.other(signal) {
         OtherSignals::Discard => {
             while feed.next().await?.is_some() {}

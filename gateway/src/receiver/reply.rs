@@ -20,6 +20,7 @@ use store::Accepted;
 use super::decode::CODINGS_ACCEPTED;
 use super::pb;
 use super::stats::Outcome;
+use crate::auth::Denied;
 use crate::compute;
 use crate::limits::{Full, spread};
 use crate::server::Body;
@@ -33,8 +34,10 @@ pub enum Kind {
     TooLarge,
     /// The body is compressed in a way that we do not know.
     Coding,
-    /// The tenant is not named.
+    /// It is not known who sends it.
     Unauthenticated,
+    /// It is known who sends it, and they may not.
+    Forbidden,
     /// Nothing here does what was asked for.
     Unimplemented,
     /// Full, starting or draining: it passes.
@@ -46,7 +49,7 @@ pub enum Kind {
 }
 
 /// A row per kind: gRPC code, HTTP status, the outcome that is counted.
-const ANSWERS: [(Kind, Code, StatusCode, Outcome); 8] = [
+const ANSWERS: [(Kind, Code, StatusCode, Outcome); 9] = [
     (Kind::Invalid, Code::InvalidArgument, StatusCode::BAD_REQUEST, Outcome::Invalid),
     (Kind::TooLarge, Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE, Outcome::TooLarge),
     (Kind::Coding, Code::Unimplemented, StatusCode::BAD_REQUEST, Outcome::Unsupported),
@@ -56,6 +59,7 @@ const ANSWERS: [(Kind, Code, StatusCode, Outcome); 8] = [
         StatusCode::UNAUTHORIZED,
         Outcome::Unauthenticated,
     ),
+    (Kind::Forbidden, Code::PermissionDenied, StatusCode::FORBIDDEN, Outcome::Forbidden),
     (Kind::Unimplemented, Code::Unimplemented, StatusCode::NOT_FOUND, Outcome::Unsupported),
     (Kind::Unavailable, Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Outcome::Unavailable),
     (Kind::Slow, Code::DeadlineExceeded, StatusCode::SERVICE_UNAVAILABLE, Outcome::Slow),
@@ -71,6 +75,8 @@ pub enum Code {
     InvalidArgument = 3,
     /// Took too long.
     DeadlineExceeded = 4,
+    /// Not theirs.
+    PermissionDenied = 7,
     /// No such method, or not in this way.
     Unimplemented = 12,
     /// Come back later.
@@ -167,6 +173,18 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        let kind = match denied {
+            Denied::Missing(_) | Denied::Invalid(_) => Kind::Unauthenticated,
+            Denied::Forbidden(_) => Kind::Forbidden,
+            Denied::Malformed(_) => Kind::Invalid,
+            Denied::Unavailable(_) => Kind::Unavailable,
+        };
+        Self::new(kind, denied.to_string())
+    }
+}
 
 impl From<Full> for Fault {
     fn from(full: Full) -> Self {

@@ -39,8 +39,10 @@ pub enum Outcome {
     TooLarge,
     /// Not a coding or method that we know.
     Unsupported,
-    /// No tenant.
+    /// Nobody knows of whom.
     Unauthenticated,
+    /// Of somebody who may not.
+    Forbidden,
     /// Told to come back later.
     Unavailable,
     /// The client sent too slowly.
@@ -50,13 +52,14 @@ pub enum Outcome {
 }
 
 /// Every outcome with its label.
-pub const OUTCOMES: [(Outcome, &str); 9] = [
+pub const OUTCOMES: [(Outcome, &str); 10] = [
     (Outcome::Ok, "ok"),
     (Outcome::Partial, "partial"),
     (Outcome::Invalid, "invalid"),
     (Outcome::TooLarge, "too_large"),
     (Outcome::Unsupported, "unsupported"),
     (Outcome::Unauthenticated, "unauthenticated"),
+    (Outcome::Forbidden, "forbidden"),
     (Outcome::Unavailable, "unavailable"),
     (Outcome::Slow, "slow"),
     (Outcome::Gone, "gone"),

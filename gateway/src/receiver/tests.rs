@@ -21,7 +21,8 @@ use store::{Accepted, Append};
 use tokio::net::TcpStream;
 
 use super::ingest::Ack;
-use super::{Config, LogSpans, Parts, Port, Receiver, Sink, Tenancy, pb};
+use super::{Config, LogSpans, Parts, Port, Receiver, Sink, pb};
+use crate::auth::{Auth, Tenancy};
 use crate::clock::{self, Tasks};
 use crate::compute::Compute;
 use crate::server::{self, DrainTrigger, Server, drain};
@@ -173,7 +174,8 @@ impl Rig {
             clock: Arc::new(Still),
             tasks: tasks.clone(),
         };
-        let receiver = Receiver::new(setup.receiver, setup.tenancy, LogSpans::Off, parts);
+        let auth = Auth::none(setup.tenancy, Arc::new(Still));
+        let receiver = Receiver::new(setup.receiver, auth, LogSpans::Off, parts);
         let stats = Arc::new(server::Stats::default());
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = Server::bind(anywhere, setup.server, Arc::clone(&stats)).await.unwrap();

@@ -1,6 +1,8 @@
 //! Metrics of the front door: certificates, and who is let in.
 
+use super::emit::seconds;
 use super::{Kind, Metric};
+use crate::auth::{Denied, Proof};
 
 /// The rows of this family.
 pub(super) const METRICS: &[Metric] = &[
@@ -31,5 +33,70 @@ pub(super) const METRICS: &[Metric] = &[
         help: "Handshakes that came to nothing.",
         labels: &[],
         read: |sources, emit| emit.value(sources.tls.handshakes_failed.get()),
+    },
+    Metric {
+        name: "traceweir_auth_admitted_total",
+        kind: Kind::Counter,
+        help: "Requests of which it is known who sends them, by how.",
+        labels: &["proof"],
+        read: |sources, emit| {
+            for (proof, count) in Proof::ALL.into_iter().zip(&sources.auth.stats().admitted) {
+                emit.labelled(&[proof.as_str()], count.get());
+            }
+        },
+    },
+    Metric {
+        name: "traceweir_auth_denied_total",
+        kind: Kind::Counter,
+        help: "Requests that were not let in, by the reason.",
+        labels: &["reason"],
+        read: |sources, emit| {
+            for (reason, count) in Denied::REASONS.into_iter().zip(&sources.auth.stats().denied) {
+                emit.labelled(&[reason], count.get());
+            }
+        },
+    },
+    Metric {
+        name: "traceweir_auth_remembered_total",
+        kind: Kind::Counter,
+        help: "Tokens that held a moment ago and were not verified again.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.auth.stats().remembered.get()),
+    },
+    Metric {
+        name: "traceweir_auth_keys",
+        kind: Kind::Gauge,
+        help: "Keys of an issuer of tokens.",
+        labels: &["issuer"],
+        read: |sources, emit| {
+            for issuer in sources.auth.issuers() {
+                emit.labelled(&[issuer.name()], issuer.stats().keys.get());
+            }
+        },
+    },
+    Metric {
+        name: "traceweir_auth_keys_age_seconds",
+        kind: Kind::Gauge,
+        help: "How long ago the keys of an issuer came; endless before they did.",
+        labels: &["issuer"],
+        read: |sources, emit| {
+            for issuer in sources.auth.issuers() {
+                match issuer.age() {
+                    Some(age) => emit.labelled(&[issuer.name()], seconds(age.0)),
+                    None => emit.labelled(&[issuer.name()], "+Inf"),
+                }
+            }
+        },
+    },
+    Metric {
+        name: "traceweir_auth_keys_failed_total",
+        kind: Kind::Counter,
+        help: "Times that the keys of an issuer could not be had.",
+        labels: &["issuer"],
+        read: |sources, emit| {
+            for issuer in sources.auth.issuers() {
+                emit.labelled(&[issuer.name()], issuer.stats().failed.get());
+            }
+        },
     },
 ];

@@ -8,10 +8,11 @@ use model::metric::Histogram;
 
 use super::*;
 use crate::api::Listener;
+use crate::auth::{Auth, Tenancy};
 use crate::compute::Compute;
-use crate::receiver::Tenancy;
 use crate::receiver::decode::Coding;
 use crate::receiver::stats::{Outcome, Protocol};
+use crate::server::Peer;
 
 /// A clock that somebody forgot to wind.
 #[derive(Debug)]
@@ -25,6 +26,12 @@ impl Clock for Stopped {
     fn monotonic(&self) -> Nanos {
         Nanos(0)
     }
+}
+
+/// One issuer, whose keys do not come.
+fn issuers() -> crate::auth::Config {
+    let yaml = "issuers: [{issuer: 'https://idp.example', jwks_file: /nonexistent}]";
+    serde_saphyr::from_str(yaml).unwrap()
 }
 
 /// The sources of a process that has just started.
@@ -41,6 +48,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         budget: Budget { cores: 1.5, memory: ByteSize::mib(512), disk: ByteSize::mib(1024) },
         health: Arc::default(),
         servers: vec![("http", Arc::default())],
+        auth: Auth::open(&issuers(), Tenancy::Single, Arc::new(Stopped)).unwrap(),
         tls: Arc::default(),
         receiver: Arc::default(),
         admission: Arc::default(),
@@ -99,7 +107,7 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
 fn api(sources: &Sources) -> Arc<Api> {
     let parts = crate::api::Parts {
         traces: Arc::new(sources.store.clone()),
-        tenancy: Tenancy::Single,
+        auth: Auth::none(Tenancy::Single, Arc::clone(&sources.clock)),
         compute: Compute::start(1, 1).unwrap(),
         queries: Compute::start(1, 1).unwrap(),
         clock: Arc::clone(&sources.clock),
@@ -115,7 +123,8 @@ fn api(sources: &Sources) -> Arc<Api> {
 fn answered(api: &Arc<Api>, path: &str) {
     let body = http_body_util::Empty::<bytes::Bytes>::new();
     let request = http::Request::get(path).body(body).unwrap();
-    let answer = Arc::clone(api).answer(request, Listener::Query);
+    let here = Peer::at(([127, 0, 0, 1], 1).into());
+    let answer = Arc::clone(api).answer(request, (Listener::Query, &here));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(answer).status(), 200);
 }

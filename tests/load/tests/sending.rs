@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gateway::auth::{Auth, Tenancy};
 use gateway::clock::{SystemClock, Tasks};
 use gateway::compute::Compute;
 use gateway::demo::client::{Coding, Protocol};
 use gateway::demo::stream::{self, Plan};
 use gateway::receiver::ingest::Ack;
-use gateway::receiver::{Config, LogSpans, Parts, Port, Receiver, Sink, Tenancy};
+use gateway::receiver::{Config, LogSpans, Parts, Port, Receiver, Sink};
 use gateway::server::{self, DrainTrigger, Server, drain};
 use model::Clock;
 use store::{Accepted, Append, Kind};
@@ -49,14 +50,15 @@ impl Rig {
     async fn start(room: u64) -> Self {
         let sink = Arc::new(Counting { room: room.into(), ..Counting::default() });
         let tasks = Tasks::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let auth = Auth::none(Tenancy::Single, Arc::clone(&clock));
         let parts = Parts {
             sink: Arc::<Counting>::clone(&sink),
             compute: Compute::start(1, 64).unwrap(),
-            clock: Arc::new(SystemClock::new()),
+            clock,
             tasks: tasks.clone(),
         };
-        let receiver =
-            Receiver::new(Config::default(), Tenancy::default(), LogSpans::default(), parts);
+        let receiver = Receiver::new(Config::default(), auth, LogSpans::default(), parts);
         let any = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(any, server::Config::default(), Arc::default()).await.unwrap();
         let endpoint = format!("http://{}", server.addr());

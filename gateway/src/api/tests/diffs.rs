@@ -4,7 +4,7 @@ use super::*;
 
 async fn post(rig: &Rig, path: &str, body: &str) -> (u16, String) {
     let request = Request::post(path).body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-    let response = Arc::clone(&rig.api).answer(request, Listener::Query).await;
+    let response = Arc::clone(&rig.api).answer(request, (Listener::Query, &HERE)).await;
     (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
 }
 

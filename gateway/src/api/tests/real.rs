@@ -47,7 +47,7 @@ impl Real {
         let compute = Compute::start(1, 16).unwrap();
         let parts = Parts {
             traces: Arc::new(store.clone()),
-            tenancy: Tenancy::Header,
+            auth: Auth::none(Tenancy::Header, Arc::clone(&clock)),
             compute: compute.clone(),
             queries: compute.clone(),
             clock,
@@ -72,7 +72,7 @@ impl Real {
     async fn get(&self, tenant: &str, path: &str) -> (u16, String) {
         let request = Request::get(path).header("x-scope-orgid", tenant);
         let request = request.body(Full::<Bytes>::default()).unwrap();
-        let response = Arc::clone(&self.api).answer(request, Listener::Query).await;
+        let response = Arc::clone(&self.api).answer(request, (Listener::Query, &HERE)).await;
         (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
     }
 

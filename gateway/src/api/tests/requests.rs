@@ -106,7 +106,7 @@ async fn a_query_ends_with_its_client() {
     let rig = Rig::new(Shelf::default(), Tenancy::Header);
     let request = Request::get("/api/search?q=%7B.a%3D1%7D").header("x-scope-orgid", "waits");
     let request = request.body(Full::<Bytes>::default()).unwrap();
-    let mut answer = Box::pin(Arc::clone(&rig.api).answer(request, Listener::Query));
+    let mut answer = Box::pin(Arc::clone(&rig.api).answer(request, (Listener::Query, &HERE)));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(answer.as_mut().poll(&mut context).is_pending());
     rig.shelf.started.wait();

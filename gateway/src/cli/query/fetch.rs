@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::server::Server;
+use crate::auth::TENANT_HEADER;
 use crate::clock;
-use crate::receiver::tenancy::TENANT_HEADER;
 
 /// How long a server may take for all of its answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,102 @@
+//! What whoever shows something may do: texts with places that the claims of a token, or the parts of a
+//! certificate's name, fill.
+
+use std::collections::BTreeSet;
+
+use model::{Faults, Nanos, TenantId};
+use serde::{Deserialize, Serialize};
+
+use super::principal::{Principal, Proof, Scope, Tenants};
+use super::template::Template;
+
+/// Every tenant, where it stands alone in a text of the configuration.
+const ANY: &str = "*";
+
+/// What whoever shows something may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grants {
+    /// Tenants that may be read and written; `*` is every tenant.
+    pub tenants: Vec<Template>,
+    /// Tenants that may be read, beside those.
+    pub read: Vec<Template>,
+    /// Tenants that may be written, beside those.
+    pub write: Vec<Template>,
+    /// What may be done: `traces:write`, `traces:read`, `metrics:read`, `admin`. A claim may have several,
+    /// with spaces between them; what is none of these is passed over.
+    pub scopes: Vec<Template>,
+    /// The cluster that it stands for.
+    pub cluster: Option<Template>,
+}
+
+impl Grants {
+    /// Notes what is wrong; `is_place` tells what may stand between braces.
+    pub(super) fn check(
+        &self,
+        key: &str,
+        is_place: impl Fn(&str) -> bool,
+        places: &str,
+        faults: &mut Faults,
+    ) {
+        let lists = [
+            ("tenants", &self.tenants),
+            ("read", &self.read),
+            ("write", &self.write),
+            ("scopes", &self.scopes),
+        ];
+        let all = lists.iter().flat_map(|(name, list)| list.iter().map(move |one| (*name, one)));
+        for (name, template) in all.chain(self.cluster.iter().map(|one| ("cluster", one))) {
+            let key = format!("{key}.{name}");
+            if let Some(place) = template.places().find(|place| !is_place(place)) {
+                faults.push(&key, format!("{{{place}}}"), places);
+            }
+            let Some(text) = template.literal() else { continue };
+            if name == "scopes" && text.split_whitespace().any(|one| Scope::parse(one).is_none()) {
+                let known = Scope::ALL.map(|(_, text)| text).join(", ");
+                faults.push(&key, text, known);
+            }
+            if matches!(name, "tenants" | "read" | "write")
+                && text != ANY
+                && let Err(fault) = TenantId::parse(text)
+            {
+                faults.push(&key, text, fault.to_string());
+            }
+        }
+        if self.scopes.is_empty() {
+            faults.push(&format!("{key}.scopes"), "nothing", "what it may do");
+        }
+    }
+
+    /// Who it is, by what fills the places.
+    pub(super) fn principal(
+        &self,
+        (proof, subject): (Proof, String),
+        values: &dyn Fn(&str) -> Vec<String>,
+        expires_at: Nanos,
+    ) -> Principal {
+        let tenants = |own: &[Template]| -> Tenants {
+            let both = self.tenants.iter().chain(own);
+            // A claim that says `*` names a tenant, if anything: only the configuration gives all.
+            if both.clone().any(|template| template.literal() == Some(ANY)) {
+                return Tenants::Any;
+            }
+            let named = both.flat_map(|template| template.fill(values));
+            Tenants::Only(named.filter_map(|name| TenantId::parse(&name).ok()).collect())
+        };
+        let scopes = self.scopes.iter().flat_map(|template| template.fill(values));
+        let scopes: BTreeSet<Scope> = scopes
+            .flat_map(|list| list.split_whitespace().filter_map(Scope::parse).collect::<Vec<_>>())
+            .collect();
+        let cluster =
+            self.cluster.as_ref().and_then(|template| template.fill(values).into_iter().next());
+        Principal {
+            subject,
+            proof,
+            write: tenants(&self.write),
+            read: tenants(&self.read),
+            scopes,
+            cluster: cluster.map(Into::into),
+            expires_at,
+        }
+    }
+}
