@@ -41,6 +41,7 @@ pub use denied::Denied;
 pub use grants::Grants;
 pub use issuer::Issuer;
 pub use principal::{Access, Principal, Proof, Scope, Selected, Tenants};
+pub use template::Template;
 
 use crate::limits::Throttle;
 use crate::server::Peer;

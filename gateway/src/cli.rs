@@ -5,6 +5,7 @@
 
 mod admin;
 mod args;
+mod bearer;
 mod block;
 mod completion;
 mod config;
@@ -14,6 +15,7 @@ mod redact;
 mod serve;
 mod status;
 mod table;
+mod token;
 mod version;
 
 use std::io::Write;
@@ -78,6 +80,8 @@ enum Command {
     Redact(redact::Args),
     /// Look at files of spans: list, inspect, verify, print.
     Block(block::Args),
+    /// Make API tokens.
+    Token(token::Args),
     /// Check or print the configuration.
     Config(config::Args),
     /// Send a steady stream of realistic traces to a gateway.
@@ -97,6 +101,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Status(args) => status::run(&args),
         Command::Redact(args) => redact::run(&args),
         Command::Block(args) => block::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Config(args) => config::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Version(args) => version::run(&args),

@@ -72,9 +72,10 @@ pub fn init(config: &Config) -> Result<(), TryInitError> {
         Level::Trace => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
     let ours = ["gateway", "store", "model", "traceweir"].map(|target| (target, ours));
-    // Lines about spans are only written when somebody asked for them, whatever the level.
-    let spans = ("spans", LevelFilter::INFO);
-    let filter = Targets::new().with_default(theirs).with_targets(ours).with_targets([spans]);
+    // Lines about spans are only written when somebody asked for them, and who was let in and who was not
+    // is told, whatever the level.
+    let always = ["spans", "audit"].map(|target| (target, LevelFilter::INFO));
+    let filter = Targets::new().with_default(theirs).with_targets(ours).with_targets(always);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format {
         Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

@@ -17,15 +17,19 @@ const ANY: &str = "*";
 #[serde(default, deny_unknown_fields)]
 pub struct Grants {
     /// Tenants that may be read and written; `*` is every tenant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tenants: Vec<Template>,
     /// Tenants that may be read, beside those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<Template>,
     /// Tenants that may be written, beside those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub write: Vec<Template>,
     /// What may be done: `traces:write`, `traces:read`, `metrics:read`, `admin`. A claim may have several,
     /// with spaces between them; what is none of these is passed over.
     pub scopes: Vec<Template>,
     /// The cluster that it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Template>,
 }
 

@@ -145,7 +145,7 @@ fn is_id(id: &str) -> bool {
 
 fn table(yaml: &[u8]) -> Result<Table, String> {
     let text = std::str::from_utf8(yaml).map_err(|fault| fault.to_string())?;
-    let file: TokenFile = serde_saphyr::from_str(text).map_err(|fault| fault.to_string())?;
+    let file: TokenFile = serde_saphyr::from_str(text).map_err(|fault| brief(&fault))?;
     if file.tokens.len() > TOKENS_MAX {
         return Err(format!("{} tokens, at most {TOKENS_MAX} are taken", file.tokens.len()));
     }
@@ -158,6 +158,12 @@ fn table(yaml: &[u8]) -> Result<Table, String> {
         }
     }
     Ok(table)
+}
+
+/// What is wrong and where, without the lines of the file that come with it: somebody may have put a secret
+/// there.
+fn brief(fault: &serde_saphyr::Error) -> String {
+    fault.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 impl Row {
@@ -194,6 +200,20 @@ fn hex(text: &str) -> Result<[u8; 32], String> {
         *byte = both.0 << 4 | both.1;
     }
     Ok(bytes)
+}
+
+/// The text of a file of tokens with one more.
+///
+/// # Errors
+/// What is wrong with either.
+pub fn with_row(before: &str, row: &Row) -> Result<String, String> {
+    let mut file: TokenFile = match before.trim() {
+        "" => TokenFile::default(),
+        _ => serde_saphyr::from_str(before).map_err(|fault| brief(&fault))?,
+    };
+    file.tokens.push(row.clone());
+    let text = serde_saphyr::to_string(&file).map_err(|fault| fault.to_string())?;
+    table(text.as_bytes()).map(|_| text)
 }
 
 /// A new token and the hash that stands in the file, from bytes of chance.

@@ -4,32 +4,47 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use super::bearer::Token;
+
 /// How long a server may take until somebody answers at all.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// A longer answer is not one of ours.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
-/// A request; status and body of the answer, which may take so long.
-///
-/// # Errors
-/// Says why there is none.
-pub(super) fn ask(
-    address: &str,
-    (method, path): (&str, &str),
-    body: &str,
-    wait: Duration,
-) -> Result<(u16, String), String> {
-    let host = address.trim_start_matches("http://").trim_end_matches('/');
-    exchange(host, (method, path), body, wait)
-        .map_err(|fault| format!("no server answers at {address}: {fault}"))
+/// Which server is asked.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Server {
+    /// The server's administration address
+    #[arg(long = "admin", value_name = "ADDR", default_value = "127.0.0.1:3201")]
+    pub(super) address: String,
+    /// A token, sent as `Authorization: Bearer`
+    #[arg(long, value_name = "TOKEN", env = "TRACEWEIR_TOKEN", hide_env_values = true)]
+    token: Option<Token>,
 }
 
-fn exchange(
-    host: &str,
-    (method, path): (&str, &str),
-    body: &str,
-    wait: Duration,
-) -> Result<(u16, String), String> {
+impl Server {
+    /// A request; status and body of the answer, which may take so long.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub(super) fn ask(
+        &self,
+        (method, path): (&str, &str),
+        body: &str,
+        wait: Duration,
+    ) -> Result<(u16, String), String> {
+        let host = self.address.trim_start_matches("http://").trim_end_matches('/');
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        if let Some(token) = &self.token {
+            head = format!("{head}authorization: {}\r\n", token.bearer());
+        }
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        exchange(host, &request, wait)
+            .map_err(|fault| format!("no server answers at {}: {fault}", self.address))
+    }
+}
+
+fn exchange(host: &str, request: &str, wait: Duration) -> Result<(u16, String), String> {
     let told = |fault: std::io::Error| fault.to_string();
     let addresses: Vec<SocketAddr> = host.to_socket_addrs().map_err(told)?.collect();
     let mut stream = Err("the name has no address".to_owned());
@@ -42,9 +57,7 @@ fn exchange(
     let mut stream = stream?;
     stream.set_read_timeout(Some(wait)).map_err(told)?;
     stream.set_write_timeout(Some(wait)).map_err(told)?;
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
-    let length = format!("content-length: {}\r\n\r\n", body.len());
-    stream.write_all(format!("{head}{length}{body}").as_bytes()).map_err(told)?;
+    stream.write_all(request.as_bytes()).map_err(told)?;
     let mut answer = String::new();
     stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer).map_err(told)?;
     parse(&answer).ok_or_else(|| "the answer is no HTTP".to_owned())

@@ -30,9 +30,8 @@ Exit codes:
   1  nothing is hidden, or no server answers
   2  wrong usage")]
 pub(super) struct Args {
-    /// The server's administration address
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3201")]
-    admin: String,
+    #[command(flatten)]
+    server: admin::Server,
     /// Whose traces they are
     #[arg(long, value_name = "ID", value_parser = tenant)]
     tenant: Option<TenantId>,
@@ -77,12 +76,13 @@ pub(super) fn run(args: &Args) -> Exit {
 
 /// Asks, and wants 200 with JSON.
 fn ask(args: &Args, method: &str, body: &str) -> Result<Value, String> {
-    let (code, body) = admin::ask(&args.admin, (method, "/redactions"), body, ANSWER_WAIT)?;
+    let (code, body) = args.server.ask((method, "/redactions"), body, ANSWER_WAIT)?;
     if code != 200 {
         return Err(format!("the server answered {code}: {}", body.trim()));
     }
-    serde_json::from_str(&body)
-        .map_err(|_| format!("{} is not the administration port of a traceweir", args.admin))
+    serde_json::from_str(&body).map_err(|_| {
+        format!("{} is not the administration port of a traceweir", args.server.address)
+    })
 }
 
 fn redact(args: &Args) -> Result<String, String> {

@@ -24,9 +24,8 @@ Exit codes:
   1  it did not, or is not
   2  wrong usage")]
 pub(super) struct Args {
-    /// The server's administration address
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3201")]
-    admin: String,
+    #[command(flatten)]
+    server: admin::Server,
     /// Print the server's own JSON
     #[arg(long)]
     json: bool,
@@ -49,7 +48,7 @@ pub(super) fn run(args: &Args) -> Exit {
         Some(Check::Live) => "/live",
         None => "/status",
     };
-    let (code, body) = match admin::ask(&args.admin, ("GET", path), "", ANSWER_WAIT) {
+    let (code, body) = match args.server.ask(("GET", path), "", ANSWER_WAIT) {
         Ok(answer) => answer,
         Err(fault) => {
             complain(&fault);
@@ -67,7 +66,10 @@ pub(super) fn run(args: &Args) -> Exit {
         Ok(_) if args.json => print(&format!("{body}\n")),
         Ok(status) => print(&table(&status)),
         Err(_) => {
-            complain(&format!("{} is not the administration port of a traceweir", args.admin));
+            complain(&format!(
+                "{} is not the administration port of a traceweir",
+                args.server.address
+            ));
             Exit::Failed
         }
     }

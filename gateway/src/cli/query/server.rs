@@ -6,6 +6,7 @@ use prost::Message;
 
 use super::fetch::{self, Answer, Form, Target};
 use super::read;
+use crate::cli::bearer::Token;
 use crate::cli::complain;
 
 /// Which server is asked, and for whom.
@@ -20,32 +21,6 @@ pub(super) struct Server {
     /// A token, sent as `Authorization: Bearer`
     #[arg(long, value_name = "TOKEN", env = "TRACEWEIR_TOKEN", hide_env_values = true)]
     pub(super) token: Option<Token>,
-}
-
-/// A token; its `Debug` does not show it.
-#[derive(Clone)]
-pub(super) struct Token(String);
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl std::str::FromStr for Token {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_one = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_one { Ok(Self(text.to_owned())) } else { Err("not a token".to_owned()) }
-    }
-}
-
-impl Token {
-    /// The value of the header.
-    pub(super) fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
 }
 
 fn tenant(text: &str) -> Result<TenantId, String> {
@@ -142,13 +117,5 @@ mod tests {
             "/p?a=1&b="
         );
         assert_eq!(escaped("a/b%"), "a%2fb%25");
-    }
-
-    #[test]
-    fn tokens_do_not_show() {
-        let token: Token = "secret".parse().unwrap();
-        assert_eq!(format!("{token:?}"), "***");
-        assert_eq!(token.bearer(), "Bearer secret");
-        assert!("a b".parse::<Token>().is_err() && "".parse::<Token>().is_err());
     }
 }
