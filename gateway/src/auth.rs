@@ -54,6 +54,9 @@ use verified::Verified;
 pub const TENANT_HEADER: &str = "x-scope-orgid";
 /// Refusals that are logged in a second; all are counted.
 const AUDITED_MAX: u32 = 10;
+/// The most attributes of a resource that tell the cluster, and their longest name.
+const STAMPS_MAX: usize = 8;
+const NAME_BYTES_MAX: usize = 128;
 /// The most tenants that a request may name.
 const TENANTS_MAX: usize = 32;
 
@@ -69,7 +72,7 @@ pub enum Tenancy {
 }
 
 /// Who is let in. Nothing here: everybody.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Whom certificates of clients stand for.
@@ -78,8 +81,23 @@ pub struct Config {
     pub issuers: Vec<issuer::Config>,
     /// A YAML file with tokens of ours, as `traceweir token` makes them. Empty: none.
     pub tokens_file: String,
+    /// Names of the attributes of resources that get the cluster of whoever sends: what a client claims under
+    /// one of them gets `.reported` behind its name. Default `cluster` and `k8s.cluster.name`.
+    pub cluster_attributes: Vec<String>,
     /// Whether `/metrics` of the admin port asks for `metrics:read`, too. Default false: Prometheus just reads it.
     pub protect_metrics: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            certificates: Vec::new(),
+            issuers: Vec::new(),
+            tokens_file: String::new(),
+            cluster_attributes: ["cluster", "k8s.cluster.name"].map(str::to_owned).to_vec(),
+            protect_metrics: false,
+        }
+    }
 }
 
 impl Config {
@@ -93,6 +111,13 @@ impl Config {
     pub fn check(&self, faults: &mut Faults) {
         for (at, rule) in self.certificates.iter().enumerate() {
             rule.check(&format!("auth.certificates[{at}]"), faults);
+        }
+        let names = &self.cluster_attributes;
+        if names.len() > STAMPS_MAX
+            || names.iter().any(|name| name.is_empty() || name.len() > NAME_BYTES_MAX)
+        {
+            let accepted = format!("at most {STAMPS_MAX} names of 1 to {NAME_BYTES_MAX} bytes");
+            faults.push("auth.cluster_attributes", names.join(", "), accepted);
         }
         let mut seen = BTreeSet::new();
         for (at, issuer) in self.issuers.iter().enumerate() {
@@ -121,6 +146,7 @@ pub struct Auth {
     tenancy: Tenancy,
     is_on: bool,
     protect_metrics: bool,
+    cluster_attributes: Vec<String>,
     rules: Vec<certificate::Rule>,
     issuers: Vec<Arc<Issuer>>,
     tokens: Option<Arc<Tokens>>,
@@ -170,6 +196,18 @@ impl Caller {
         self.principal.reads(&self.selected)
     }
 
+    /// Whether it may change what a tenant has, as an operator.
+    ///
+    /// # Errors
+    /// `Forbidden` for a tenant of others.
+    pub fn changes(&self, tenant: &TenantId) -> Result<(), Denied> {
+        let Principal { subject, proof, write, .. } = &*self.principal;
+        if *proof == Proof::None || write.has(tenant) {
+            return Ok(());
+        }
+        Err(Denied::Forbidden(format!("{subject} may not change tenant {tenant}")))
+    }
+
     /// The same caller, naming a tenant in another way, too.
     ///
     /// # Errors
@@ -208,6 +246,7 @@ impl Auth {
             tenancy,
             is_on: config.is_on(),
             protect_metrics: config.protect_metrics,
+            cluster_attributes: config.cluster_attributes.clone(),
             rules: config.certificates.clone(),
             issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
             tokens,
@@ -250,6 +289,12 @@ impl Auth {
     #[must_use]
     pub fn files(&self) -> Option<Arc<dyn Reload>> {
         self.tokens.clone().map(|tokens| tokens as Arc<dyn Reload>)
+    }
+
+    /// Attributes of resources that tell the cluster of whoever sends.
+    #[must_use]
+    pub fn cluster_attributes(&self) -> &[String] {
+        &self.cluster_attributes
     }
 
     /// The scope that a request needs on a port; nothing where it is open.

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::Incoming;
-use model::{Clock, Faults, Nanos, TenantId};
+use model::{Clock, Faults, Nanos};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -45,7 +45,7 @@ use crate::clock::Tasks;
 use crate::compute::Compute;
 use crate::limits::{self, Admission, Throttle};
 use crate::server::{Handler, Peer, Reply};
-use ingest::Intake;
+use ingest::{Intake, Sender};
 use reply::Fault;
 use services::{Serves, Services};
 
@@ -128,7 +128,6 @@ impl fmt::Debug for Parts {
 /// The receivers of all ports.
 pub struct Receiver {
     config: Config,
-    auth: Arc<Auth>,
     admission: Admission,
     intake: Arc<Intake>,
     compute: Compute,
@@ -154,6 +153,7 @@ impl Receiver {
     pub fn new(config: Config, auth: Arc<Auth>, log_spans: LogSpans, parts: Parts) -> Arc<Self> {
         let Parts { sink, compute, clock, tasks } = parts;
         let intake = Intake {
+            auth,
             sink,
             stats: Arc::default(),
             body_bytes_max: config.limits.body_bytes_max.as_usize(),
@@ -162,7 +162,6 @@ impl Receiver {
             buffers: Buffers::default(),
         };
         Arc::new(Self {
-            auth,
             admission: Admission::new(config.limits.clone()),
             intake: Arc::new(intake),
             compute,
@@ -201,11 +200,12 @@ impl Receiver {
         }
     }
 
-    /// Whose spans a request brings.
-    async fn tenant(&self, headers: &HeaderMap, peer: &Peer) -> Result<TenantId, Fault> {
-        let caller = self.auth.identify(headers, peer).await?;
+    /// Whose spans a request brings, and from which cluster.
+    async fn sender(&self, headers: &HeaderMap, peer: &Peer) -> Result<Sender, Fault> {
+        let caller = self.intake.auth.identify(headers, peer).await?;
         let tenant = caller.writes();
-        Ok(tenant.inspect_err(|denied| self.auth.note(denied, peer))?)
+        let tenant = tenant.inspect_err(|denied| self.intake.auth.note(denied, peer))?;
+        Ok(Sender { tenant, cluster: caller.principal().cluster.clone() })
     }
 
     /// Counts a request of another signal, and says what becomes of it.

@@ -59,6 +59,7 @@ pub(super) fn flush(api: &Api, call: &Call) -> Result<Answer, Fault> {
 /// `DELETE /tenants/{id}`.
 pub(super) fn delete_tenant(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = TenantId::parse(call.id()).map_err(|fault| Fault::invalid(fault.to_string()))?;
+    call.caller()?.changes(&tenant)?;
     let deleted = api.parts.traces.delete_tenant(&tenant)?;
     // A plain struct of numbers, which always can be written.
     Ok(Answer::json(serde_json::to_string(&deleted).unwrap_or_default()))

@@ -105,9 +105,12 @@ impl Call {
         Self { caller, body, ..self }
     }
 
-    /// Who asks; nobody where the route does not want to know.
-    pub(super) const fn caller(&self) -> Option<&Caller> {
-        self.caller.as_ref()
+    /// Who asks.
+    ///
+    /// # Errors
+    /// Where the route does not want to know, which is a fault of ours.
+    pub(super) fn caller(&self) -> Result<&Caller, Fault> {
+        self.caller.as_ref().ok_or_else(|| Fault::internal("nobody asks"))
     }
 
     /// The body; empty where the route takes none.

@@ -45,6 +45,7 @@ pub(super) fn begin(api: &Api, call: &Call) -> Result<Answer, Fault> {
         }
         None => TenantId::single(),
     };
+    call.caller()?.changes(&tenant)?;
     let traces = match (&request.query, request.traces.is_empty()) {
         (None, true) => return Err(Fault::invalid("give traces, or a query")),
         (Some(_), false) => {
@@ -104,8 +105,8 @@ fn matching(
 }
 
 /// `GET /redactions`.
-#[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
-pub(super) fn list(api: &Api, _: &Call) -> Result<Answer, Fault> {
-    let all = api.parts.traces.redactions();
+pub(super) fn list(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    let (caller, mut all) = (call.caller()?, api.parts.traces.redactions());
+    all.retain(|of| TenantId::parse(&of.tenant).is_ok_and(|of| caller.changes(&of).is_ok()));
     Ok(Answer::json(serde_json::to_string(&all).unwrap_or_default()))
 }

@@ -275,6 +275,14 @@ async fn api_tokens_are_found_by_their_hash_and_revoked_by_their_row() {
     assert_eq!(caller.principal().subject, "the people");
     assert!(forbidden(caller.writes()).contains("traces:write"));
     assert!(rig.bearer(&api_token("root")).await.unwrap().principal().write.has(&tenant("zz")));
+    let root = rig.bearer(&api_token("root")).await.unwrap();
+    assert_eq!(
+        (root.changes(&tenant("zz")), root.principal().require(Scope::Admin)),
+        (Ok(()), Ok(()))
+    );
+    let spoke = rig.bearer(&api_token("spoke")).await.unwrap();
+    assert_eq!(spoke.changes(&tenant("a")), Ok(()));
+    assert!(forbidden(spoke.changes(&tenant("b"))).contains("tenant b"));
     let invalid = async |token: &str| match rig.bearer(token).await {
         Err(Denied::Invalid(why)) => why,
         other => panic!("{token}: {other:?}"),

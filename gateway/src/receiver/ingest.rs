@@ -14,6 +14,7 @@ use super::decode::{self, Coding, Room};
 use super::reply::{Fault, Format, Kind};
 use super::sample::SpanLog;
 use super::stats::{Outcome, Protocol, Stats};
+use crate::auth::Auth;
 use crate::compute::{Compute, Weight};
 use crate::limits::Held;
 
@@ -45,9 +46,16 @@ impl Sink for Store {
     }
 }
 
+/// Whose spans they are, and where from.
+pub(super) struct Sender {
+    pub(super) tenant: TenantId,
+    /// The cluster that whoever sends stands for.
+    pub(super) cluster: Option<Arc<str>>,
+}
+
 /// A request whose body has been read.
 pub(super) struct Inbound {
-    pub(super) tenant: TenantId,
+    pub(super) sender: Sender,
     pub(super) received_at: Nanos,
     pub(super) format: Format,
     pub(super) coding: Coding,
@@ -59,6 +67,7 @@ pub(super) struct Inbound {
 
 /// What every request passes through.
 pub(super) struct Intake {
+    pub(super) auth: Arc<Auth>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stats: Arc<Stats>,
@@ -140,7 +149,8 @@ impl Intake {
 
     /// The part that computes. No ack where there is nothing to store.
     fn work(&self, inbound: Inbound) -> Result<(Option<Ack>, Held), Fault> {
-        let Inbound { tenant, received_at, format, coding, mut body, mut held, prepaid } = inbound;
+        let Inbound { sender, received_at, format, coding, mut body, mut held, prepaid } = inbound;
+        let Sender { tenant, cluster } = sender;
         let mut room = Prepaid { held: &mut held, left: prepaid };
         if coding != Coding::Identity {
             let wire = body.len();
@@ -157,10 +167,24 @@ impl Intake {
         if body.is_empty() {
             return Ok((None, held));
         }
+        if let Some(cluster) = &cluster {
+            room.take(body.len())?;
+            body = self.stamped(&body, cluster)?;
+        }
         let sample = self.spans.sample(&body);
         let ack = self.sink.append(Append { tenant: tenant.clone(), received_at, body })?;
         let Some(sample) = sample else { return Ok((Some(ack), held)) };
         Ok((Some(sample.told_by(ack, tenant)), held))
+    }
+}
+
+impl Intake {
+    /// The request with the cluster that it comes from on each resource.
+    fn stamped(&self, body: &[u8], cluster: &str) -> Result<Bytes, Fault> {
+        let names = self.auth.cluster_attributes().iter();
+        let stamps: Vec<(&str, &str)> = names.map(|name| (name.as_str(), cluster)).collect();
+        let fault = |fault: model::wire::Fault| Fault::new(Kind::Invalid, fault.to_string());
+        model::otlp::stamp(body, &stamps).map(Bytes::from).map_err(fault)
     }
 }
 

@@ -98,7 +98,7 @@ async fn store(
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
     let (head, body) = request.into_parts();
-    let tenant = receiver.tenant(&head.headers, peer).await?;
+    let sender = receiver.sender(&head.headers, peer).await?;
     let coding = head.headers.get("grpc-encoding").map_or(b"".as_slice(), |name| name.as_bytes());
     let mut coding = Coding::parse(coding)?;
     tally.coding = coding;
@@ -118,7 +118,7 @@ async fn store(
         (true, _) => {}
     }
     let format = Format::Protobuf;
-    let inbound = Inbound { tenant, received_at, format, coding, body, held, prepaid: 0 };
+    let inbound = Inbound { sender, received_at, format, coding, body, held, prepaid: 0 };
     receiver.intake.ingest(&receiver.compute, inbound).await
 }
 
@@ -128,7 +128,7 @@ async fn refuse(
     request: Request<Incoming>,
     peer: &Peer,
 ) -> Result<Accepted, Fault> {
-    receiver.tenant(request.headers(), peer).await?;
+    receiver.sender(request.headers(), peer).await?;
     match receiver.other(signal) {
         OtherSignals::Discard => {
             let mut feed = Feed::new(request.into_body(), &receiver.config.body);

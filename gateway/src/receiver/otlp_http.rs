@@ -104,7 +104,7 @@ async fn store(
     tally: &mut Tally,
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
-    let tenant = receiver.tenant(headers, peer).await?;
+    let sender = receiver.sender(headers, peer).await?;
     let coding = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), |name| name.as_bytes());
     let coding = Coding::parse(coding)?;
     tally.coding = coding;
@@ -113,7 +113,7 @@ async fn store(
     let (length, buffers) = (content_length(headers), &receiver.intake.buffers);
     let body = body::read_http(feed, length, limit, &mut held, buffers).await;
     tally.read(feed.received);
-    let inbound = Inbound { tenant, received_at, format, coding, body: body?, held, prepaid: 0 };
+    let inbound = Inbound { sender, received_at, format, coding, body: body?, held, prepaid: 0 };
     receiver.intake.ingest(&receiver.compute, inbound).await
 }
 
@@ -123,7 +123,7 @@ async fn refuse(
     (headers, peer): (&HeaderMap, &Peer),
     feed: &mut Feed,
 ) -> Result<Accepted, Fault> {
-    receiver.tenant(headers, peer).await?;
+    receiver.sender(headers, peer).await?;
     match receiver.other(signal) {
         OtherSignals::Discard => {
             while feed.next().await?.is_some() {}

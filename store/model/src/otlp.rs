@@ -10,6 +10,7 @@
 mod check;
 mod emit;
 mod refusal;
+mod stamp;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use value::{
 pub use check::{Checked, check};
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
+pub use stamp::{REPORTED, stamp};
 pub use stored::{fields, key_value, overflow};
 
 /// Tags of a span's fields: number and wire type, as `trace.proto` gives them.

@@ -13,13 +13,18 @@ from .wait import until
 
 
 class Collector:
-    """Takes OTLP over gRPC, batches, and forwards with the given exporter to the given endpoint."""
+    """Takes OTLP over gRPC, batches, and forwards with the given exporter to the given endpoint.
 
-    def __init__(self, directory, exporter, endpoint, compression, batch=200):
+    `settings` are more of the exporter's: `tls`, `headers`.
+    """
+
+    def __init__(self, directory, exporter, endpoint, compression, batch=200, **settings):
         self.log = directory / "collector.log"
         self.config = directory / "collector.json"
         self.address = f"127.0.0.1:{_free_port()}"
-        self.config.write_text(json.dumps(self._config(exporter, endpoint, compression, batch), indent=1))
+        config = self._config(exporter, endpoint, compression, batch)
+        config["exporters"][exporter].update(settings)
+        self.config.write_text(json.dumps(config, indent=1))
         self.process = None
 
     def _config(self, exporter, endpoint, compression, batch):
