@@ -181,14 +181,15 @@ def test_what_was_read_of_a_bucket_is_kept_over_a_kill(bucket, new_gateway):
     gateway.start()
     asked = metric(gateway, "traceweir_bucket_gets_total")
     whole(gateway, known)
-    assert metric(gateway, "traceweir_bucket_gets_total") == asked
+    warm = metric(gateway, "traceweir_bucket_gets_total")
+    assert warm == asked
     assert metric(gateway, "traceweir_cache_disk_hits_total") > 0
     assert metric(gateway, "traceweir_cache_lost_total") == 0
     gateway.kill()
-    # Without what is on the disk, everything is asked of the bucket.
+    # Without what is on the disk, everything is asked of the bucket: by the start, which reads ahead, or by whoever
+    # is faster.
     shutil.rmtree(gateway.directory / "cache")
     gateway.start()
-    asked = metric(gateway, "traceweir_bucket_gets_total")
     whole(gateway, known)
-    assert metric(gateway, "traceweir_bucket_gets_total") > asked
+    assert metric(gateway, "traceweir_bucket_gets_total") > warm
     gateway.stop()
