@@ -28,7 +28,7 @@ pub struct Grants {
     /// What may be done: `traces:write`, `traces:read`, `metrics:read`, `admin`. A claim may have several,
     /// with spaces between them; what is none of these is passed over.
     pub scopes: Vec<Template>,
-    /// The cluster that it stands for.
+    /// The cluster that it stands for. Where this is set and comes to nothing, nothing may be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Template>,
 }
@@ -91,12 +91,17 @@ impl Grants {
         let scopes: BTreeSet<Scope> = scopes
             .flat_map(|list| list.split_whitespace().filter_map(Scope::parse).collect::<Vec<_>>())
             .collect();
-        let cluster =
-            self.cluster.as_ref().and_then(|template| template.fill(values).into_iter().next());
+        let told = self.cluster.iter().flat_map(|template| template.fill(values));
+        let cluster = told.into_iter().find(|name| !name.is_empty());
+        // Who is to stand for a cluster and does not say which could claim any.
+        let write = match self.cluster.is_some() && cluster.is_none() {
+            true => Tenants::Only(BTreeSet::new()),
+            false => tenants(&self.write),
+        };
         Principal {
             subject,
             proof,
-            write: tenants(&self.write),
+            write,
             read: tenants(&self.read),
             scopes,
             cluster: cluster.map(Into::into),

@@ -132,7 +132,7 @@ pub struct Issuer {
     config: Config,
     source: Source,
     known: ArcSwap<Known>,
-    /// Whoever asks for keys, and when that was done last.
+    /// Whoever asks for keys, and when that was done last for a token.
     asking: Mutex<Option<Nanos>>,
     clock: Arc<dyn Clock>,
     stats: Stats,
@@ -216,8 +216,8 @@ impl Issuer {
         let mut failures = 0u32;
         while !drain.is_raised() {
             let asked = {
-                let mut asking = self.asking.lock().await;
-                *asking = Some(self.clock.monotonic());
+                // It is no answer to anybody: a token may ask again behind it.
+                let _asking = self.asking.lock().await;
                 self.fetch().await
             };
             failures = if asked.is_ok() { 0 } else { failures.saturating_add(1) };

@@ -244,6 +244,41 @@ async fn a_key_that_is_not_known_is_asked_for_once_in_a_while_and_nobody_is_refu
 }
 
 #[tokio::test]
+async fn keys_that_come_in_the_background_keep_no_token_waiting_for_ever() {
+    let idp = Idp::new("k1");
+    let rig = Rig::with(&idp);
+    let issuer = &rig.auth.issuers()[0];
+    let (_trigger, drain) = crate::server::drain::channel();
+    let fetched = async {
+        while issuer.stats().fetched.get() == 0 {
+            crate::clock::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = issuer.keep_fresh(drain) => {}
+        () = fetched => {}
+    }
+    let stranger = Idp::new("k9").token(&claims());
+    assert!(matches!(rig.bearer(&stranger).await, Err(Denied::Invalid(_))));
+}
+
+#[tokio::test]
+async fn where_a_token_does_not_tell_its_cluster_it_sends_nothing() {
+    let idp = Idp::new("k1");
+    let rig = Rig::with(&idp);
+    let mut other = claims();
+    other["groups"] = json!(["a"]);
+    let caller = rig.bearer(&idp.token(&other)).await.unwrap();
+    assert_eq!(caller.writes(), Ok(tenant("a")));
+    for cluster in [Value::Null, json!(""), json!([]), json!({})] {
+        other["cluster"] = cluster;
+        let caller = rig.bearer(&idp.token(&other)).await.unwrap();
+        assert!(forbidden(caller.writes()).contains("write no tenant"));
+        assert_eq!(caller.reads(), Ok(tenant("a")));
+    }
+}
+
+#[tokio::test]
 async fn without_keys_the_answer_is_to_come_back() {
     let idp = Idp::new("k1");
     let rig = Rig::with(&idp);
