@@ -294,9 +294,7 @@ def _shows(authority, name, uri=None):
 
 
 def test_a_certificate_tells_who_it_is(hub, authority, tmp_path):
-    cert, key = authority.sign("exporter", "spiffe://acme/eu-1/ns/shop")
-    environment = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.file),
-                   "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(cert), "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(key)}
+    environment = authority.environment("exporter", "spiffe://acme/eu-1/ns/shop")
     out = tmp_path / "sent"
     sdks.write("python", "grpc", "gzip", hub.url("otlp_grpc"), out, environment)
     traces = {key[0] for key in comparable(sdks.read("python", out))}

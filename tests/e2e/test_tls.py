@@ -38,14 +38,6 @@ def gateway(new_gateway, authority):
     return gateway.start()
 
 
-def _environment(authority, name):
-    cert, key = authority.sign(name)
-    return {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.file), "NODE_EXTRA_CA_CERTS": str(authority.file),
-            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(cert), "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(key),
-            # Where they are set, Python's requests heeds them before what it is told.
-            "REQUESTS_CA_BUNDLE": str(authority.file), "CURL_CA_BUNDLE": str(authority.file)}
-
-
 @pytest.mark.parametrize("case", CASES, ids="-".join)
 def test_exporters_with_certificates(case, gateway, authority, tmp_path):
     client, protocol, listener = case
@@ -53,7 +45,7 @@ def test_exporters_with_certificates(case, gateway, authority, tmp_path):
         pytest.skip(os.environ["E2E_JS_MISSING"])
     port = gateway.addresses[listener].rsplit(":", 1)[1]
     out = tmp_path / "sent"
-    sdks.write(client, protocol, "gzip", f"https://localhost:{port}", out, _environment(authority, client))
+    sdks.write(client, protocol, "gzip", f"https://localhost:{port}", out, authority.environment(client))
     expected = comparable(sdks.read(client, out))
     for trace_id in sorted({key[0] for key in expected}):
         wanted = {key: span for key, span in expected.items() if key[0] == trace_id}

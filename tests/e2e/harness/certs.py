@@ -48,6 +48,14 @@ class Authority:
                                                serialization.NoEncryption()))
         return paths
 
+    def environment(self, name, uri=None):
+        """What an SDK is told to show this certificate, and to trust ours."""
+        cert, key = self.sign(name, uri)
+        return {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(self.file), "NODE_EXTRA_CA_CERTS": str(self.file),
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(cert), "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(key),
+                # Where they are set, Python's requests heeds them before what it is told.
+                "REQUESTS_CA_BUNDLE": str(self.file), "CURL_CA_BUNDLE": str(self.file)}
+
 
 def _builder(subject, issuer, key):
     now = datetime.datetime.now(datetime.timezone.utc)
