@@ -19,9 +19,11 @@ mod collapse;
 mod config;
 mod diff;
 mod error;
+mod guard;
 mod hint;
 mod llm;
 mod names;
+mod overrides;
 pub(crate) mod pb;
 mod prune;
 mod redact;
@@ -59,12 +61,14 @@ pub use traces::Traces;
 use crate::auth::{Auth, Caller, Scope};
 use crate::clock;
 use crate::compute::Compute;
+use crate::limits::{self, Accounts, Admission};
 use crate::receiver::cors::Cors;
 use crate::receiver::is_grpc;
 use crate::server::{Body, Handler, Peer, Reply};
 use answer::Answer;
 use call::Call;
 use error::Fault;
+use guard::Guard;
 
 /// What the probes are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +107,8 @@ pub struct Parts {
     pub traces: Arc<dyn Traces>,
     /// Who asks.
     pub auth: Arc<Auth>,
+    /// Who may ask how much.
+    pub accounts: Arc<Accounts>,
     /// Where computing happens that is quick.
     pub compute: Compute,
     /// Where queries are evaluated: threads of their own, so that a long one holds up nobody's
@@ -116,6 +122,8 @@ pub struct Parts {
     pub metrics: Arc<dyn Fn(&str) -> Page + Send + Sync>,
     /// What `GET /status` on the admin port says.
     pub status: Arc<dyn Fn() -> Value + Send + Sync>,
+    /// What `GET /status/usage` says.
+    pub usage: Arc<dyn Fn() -> Value + Send + Sync>,
     /// What the process runs with.
     pub settings: Arc<Settings>,
 }
@@ -159,6 +167,7 @@ pub struct Api {
     config: Config,
     cors: Cors,
     parts: Parts,
+    admission: Admission,
     /// By place in [`ROUTES`].
     stats: Vec<Stats>,
     /// By place in [`METHODS`].
@@ -180,7 +189,15 @@ impl Api {
         let stats = ROUTES.iter().map(|_| Stats::default()).collect();
         let calls = METHODS.iter().map(|_| Stats::default()).collect();
         let cors = Cors::new(&config.cors, "GET, HEAD, POST", EXPOSED);
-        Arc::new(Self { config, cors, parts, stats, calls, unknown: Counter::new() })
+        let admission = Admission::new(config.admission());
+        let unknown = Counter::new();
+        Arc::new(Self { config, cors, parts, admission, stats, calls, unknown })
+    }
+
+    /// What is in flight.
+    #[must_use]
+    pub fn admission_stats(&self) -> &Arc<limits::Stats> {
+        self.admission.stats()
     }
 
     /// The counters of each route and each gRPC method, by its path.
@@ -219,7 +236,7 @@ impl Api {
             Ok((place, route, call)) => match self.admit(route, &head, listener, peer).await {
                 Ok(caller) => match read(body, route.body_bytes_max).await {
                     Ok(body) => {
-                        let call = call.of(caller, body);
+                        let call = self.guarded(route, call.of(caller, body));
                         Arc::clone(&self).run(place, route, call).await
                     }
                     Err(fault) => fault.into(),
@@ -258,8 +275,7 @@ impl Api {
             let Some(id) = path.matches(route.path) else { continue };
             let is_read = head.method == Method::HEAD && route.method == Method::GET;
             if head.method == route.method || is_read {
-                let budget = self.config.budget(self.parts.clock.monotonic(), None);
-                return Ok((place, route, Call::new(head, id, path.tenant, budget)));
+                return Ok((place, route, Call::new(head, id, path.tenant)));
             }
             allowed.push(route.method.as_str());
             is_named |= !route.path.contains('{');
@@ -292,25 +308,58 @@ impl Api {
         Ok(Some(caller))
     }
 
+    /// The same request with the limits of those whose traces it reads; the handler tells what is wrong with
+    /// them.
+    fn guarded(&self, route: &Route, call: Call) -> Call {
+        let is_known = route.is_query().then(|| Self::tenant(&call).ok()).flatten();
+        let class = call.caller().ok().and_then(|caller| caller.principal().class.clone());
+        let guard = self.guard(is_known.as_slice(), class.as_ref(), None);
+        call.within(guard)
+    }
+
+    /// What a query over traces of these tenants may cost.
+    fn guard(&self, of: &[TenantId], class: Option<&Arc<str>>, wanted: Option<Nanos>) -> Guard {
+        let accounts = of.iter().map(|tenant| self.parts.accounts.account(tenant, class));
+        Guard::of(accounts.collect(), self.parts.clock.monotonic(), wanted)
+    }
+
     async fn run(self: Arc<Self>, place: usize, route: &'static Route, call: Call) -> Answer {
         let start = self.parts.clock.monotonic();
-        let api = Arc::clone(&self);
-        let budget = call.budget();
-        let _unwanted = CancelOnDrop(Arc::clone(&budget.cancelled));
-        let job = move || {
-            if budget.is_cancelled() {
-                return Fault::gone().into();
-            }
-            let answer = (route.handler)(&api, &call).unwrap_or_else(Answer::from);
-            if call.takes_gzip() { answer.packed() } else { answer }
-        };
-        let pool = if route.is_query() { &self.parts.queries } else { &self.parts.compute };
-        let done = pool.run(route.weight, job).await;
-        let answer = done.unwrap_or_else(|error| Fault::from(error).into());
+        let guard = call.guard().clone();
+        let done = self.evaluate(route, call).await;
+        if route.is_query() {
+            guard.count(done.as_ref().err().and_then(Fault::reason));
+        }
+        let answer = done.unwrap_or_else(Answer::from);
         if let Some(stats) = self.stats.get(place) {
             stats.count(answer.status(), self.parts.clock.monotonic().minus(start).0);
         }
         answer
+    }
+
+    /// Has the handler answer, where it has its place.
+    async fn evaluate(
+        self: &Arc<Self>,
+        route: &'static Route,
+        call: Call,
+    ) -> Result<Answer, Fault> {
+        let (api, budget) = (Arc::clone(self), call.budget());
+        let (lane, is_query) = (call.guard().lane(), route.is_query());
+        // Probes and operators are never told to come back because of queries.
+        let held = if is_query { Some(self.admission.enter(lane.account)?) } else { None };
+        let _unwanted = CancelOnDrop(Arc::clone(&budget.cancelled));
+        let job = move || {
+            if budget.is_cancelled() {
+                return Err(Fault::gone());
+            }
+            let answer = (route.handler)(&api, &call)?;
+            Ok(if call.takes_gzip() { answer.packed() } else { answer })
+        };
+        let pool = if is_query { &self.parts.queries } else { &self.parts.compute };
+        let answer = pool.run(route.weight, lane, job).await??;
+        let Some(mut held) = held else { return Ok(answer) };
+        held.grow_at_most(answer.len()).await?;
+        Ok(answer.holding(held))
     }
 
     /// Whose traces a request is about.

@@ -28,12 +28,14 @@ use crate::auth::Auth;
 use crate::budget::Budget;
 use crate::clock::{self, Tasks};
 use crate::compute::{Compute, Priority};
-use crate::config::source::Origin;
 use crate::config::{Config, Loaded};
 use crate::health::{Health, Phase};
+use crate::limits::Accounts;
+use crate::overrides::Overrides;
 use crate::receiver::{Parts, Port, Receiver};
 use crate::server::tls::Tls;
 use crate::server::{self, Drain, DrainTrigger, Handler, Server, drain};
+use crate::settings::source::Origin;
 use crate::telemetry::{self, Sources, status};
 use crate::watch::{self, Reload};
 use announce::{Announcement, Greeter};
@@ -98,6 +100,7 @@ struct App {
     budget: Budget,
     tls: Option<Arc<Tls>>,
     auth: Arc<Auth>,
+    accounts: Arc<Accounts>,
     store: Store,
     compute: Compute,
     queries: Compute,
@@ -146,6 +149,9 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let tls = Tls::open(&config.tls).map_err(Error::failed)?;
     let auth = Auth::open(&config.auth, config.tenancy, Arc::clone(&clock));
     let auth = auth.map_err(|fault| Error::failed(format!("auth: {fault}")))?;
+    let overrides = Overrides::open(&config.overrides);
+    let overrides = overrides.map_err(|fault| Error::failed(format!("overrides: {fault}")))?;
+    let accounts = Accounts::new(overrides, Arc::clone(&clock));
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
     let random = || RealDisk.random();
     let blocks = Blocks::open(&config, &dir, &clock)?;
@@ -170,6 +176,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         budget,
         tls,
         auth,
+        accounts,
         store,
         compute: compute.clone(),
         queries: queries.clone(),
@@ -263,7 +270,8 @@ impl App {
             });
         }
         let files = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Reload>);
-        let files = files.chain(self.auth.files()).collect();
+        let overrides = Arc::clone(self.accounts.overrides()) as Arc<dyn Reload>;
+        let files = files.chain(self.auth.files()).chain([overrides]).collect();
         self.tasks.spawn("watch files", watch_files(files, drain.clone()));
         for issuer in self.auth.issuers() {
             let (issuer, drain) = (Arc::clone(issuer), drain.clone());
@@ -276,6 +284,7 @@ impl App {
     fn receiver(&self) -> Arc<Receiver> {
         let Config { receiver, log, .. } = &self.config;
         let parts = Parts {
+            accounts: Arc::clone(&self.accounts),
             sink: Arc::new(self.store.clone()),
             compute: self.compute.clone(),
             clock: Arc::clone(&self.clock),
@@ -296,6 +305,7 @@ impl App {
             health: Arc::clone(&self.health),
             servers,
             auth: Arc::clone(&self.auth),
+            accounts: Arc::clone(&self.accounts),
             tls: self.tls.as_ref().map(|tls| Arc::clone(tls.stats())).unwrap_or_default(),
             receiver: Arc::clone(receiver.stats()),
             admission: Arc::clone(receiver.admission_stats()),
@@ -309,10 +319,11 @@ impl App {
 
     /// The query API, and the pages about ourselves that it serves.
     fn api(&self, sources: &Arc<Sources>) -> Arc<Api> {
-        let [health, metrics, status] = std::array::from_fn(|_| Arc::clone(sources));
+        let [health, metrics, status, usage] = std::array::from_fn(|_| Arc::clone(sources));
         let parts = api::Parts {
             traces: Arc::new(self.store.clone()),
             auth: Arc::clone(&self.auth),
+            accounts: Arc::clone(&self.accounts),
             compute: self.compute.clone(),
             queries: self.queries.clone(),
             clock: Arc::clone(&self.clock),
@@ -321,6 +332,10 @@ impl App {
             status: Arc::new(move || {
                 // Plain structs of text and numbers, which always can be written.
                 serde_json::to_value(status::Status::now(&status)).unwrap_or_default()
+            }),
+            usage: Arc::new(move || {
+                // The same.
+                serde_json::to_value(telemetry::usage::Usage::now(&usage)).unwrap_or_default()
             }),
             settings: Arc::clone(&self.settings),
         };

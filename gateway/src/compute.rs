@@ -1,17 +1,23 @@
 //! The compute pool: a fixed number of threads for what takes longer than about 100 µs.
 //!
 //! Async code moves bytes; decompressing, parsing and evaluating happens here. Jobs come from the
-//! receivers and the query API through [`Compute::run`]; the queue is bounded and a full one is
-//! the caller's to answer (UNAVAILABLE with a retry hint). A job that panics takes nobody along.
+//! receivers and the query API through [`Compute::run`]; the queue is bounded, fair among accounts
+//! ([`queue`]), and a full one is the caller's to answer (UNAVAILABLE with a retry hint). A job that
+//! panics takes nobody along.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use model::metric::{Counter, Gauge};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
+
+use crate::limits::AccountId;
+use queue::Queue;
 
 /// A handle of the pool; clones share it. The threads end when [`Compute::close`] is called.
 #[derive(Clone)]
@@ -75,11 +81,35 @@ pub enum Weight {
 /// Jobs that may block at a time.
 const BLOCKING_MAX: u64 = 4;
 
+/// Whose job it is, and how many of theirs there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane {
+    /// Whose.
+    pub account: AccountId,
+    /// Jobs that run at a time.
+    pub running_max: usize,
+    /// Jobs that wait.
+    pub queued_max: usize,
+}
+
+impl Lane {
+    /// The process's own.
+    pub const HOUSE: Self = Self::of(AccountId(0));
+
+    /// Of an account, with no bounds beside those of all.
+    #[must_use]
+    pub const fn of(account: AccountId) -> Self {
+        Self { account, running_max: usize::MAX, queued_max: usize::MAX }
+    }
+}
+
 /// Why there is no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The queue is full: come back later.
     Full,
+    /// Too many jobs of the same account wait: come back later.
+    Crowded,
     /// The job panicked; the panic hook has logged where.
     Panicked,
     /// The pool is closed.
@@ -90,6 +120,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Full => "compute queue is full",
+            Self::Crowded => "too many wait for their turn already",
             Self::Panicked => "a job failed unexpectedly",
             Self::Closed => "shutting down",
         })
@@ -98,24 +129,28 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-type Job = Box<dyn FnOnce() + Send>;
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Go {
+    /// It runs.
+    Run,
+    /// It makes room for another one.
+    Away,
+}
+
+/// Runs, or says that it does not.
+type Job = Box<dyn FnOnce(Go) + Send>;
 
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
-    queue_max: usize,
     stats: Arc<Stats>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-struct Queue {
-    jobs: VecDeque<Job>,
-    open: bool,
-}
-
 impl fmt::Debug for Compute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compute").field("queue_max", &self.shared.queue_max).finish()
+        f.debug_struct("Compute").finish_non_exhaustive()
     }
 }
 
@@ -128,7 +163,8 @@ impl Compute {
         Self::named("compute", Priority::Normal, threads, queue_max)
     }
 
-    /// The same, with another name and priority of its threads.
+    /// The same, with another name and priority of its threads. Where jobs are long (those of low
+    /// priority), an account leaves one thread to others while there are some.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -139,9 +175,8 @@ impl Compute {
         queue_max: usize,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { jobs: VecDeque::new(), open: true }),
+            queue: Mutex::new(Queue::new(queue_max, threads.max(1), priority == Priority::Low)),
             wake: Condvar::new(),
-            queue_max,
             stats: Arc::default(),
             threads: Mutex::default(),
         });
@@ -167,11 +202,12 @@ impl Compute {
     /// Runs the job and returns what it returns.
     ///
     /// # Errors
-    /// `Full` when the queue has no room (nothing has run then), `Panicked`, `Closed`.
+    /// `Full` when the queue has no room, `Crowded` when the lane has none (nothing has run then),
+    /// `Panicked`, `Closed`.
     ///
     /// # Cancel safety
     /// Once polled, the job runs to its end even if the future is dropped; only its result is lost.
-    pub async fn run<T, F>(&self, weight: Weight, job: F) -> Result<T, Error>
+    pub async fn run<T, F>(&self, weight: Weight, lane: Lane, job: F) -> Result<T, Error>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -184,12 +220,17 @@ impl Compute {
             return self.block(job).await;
         }
         let (answer, result) = oneshot::channel();
-        self.push(Box::new(move || {
-            // Nobody waits for it any more: the result is dropped here.
-            drop(answer.send(job()));
-        }))?;
+        let job = move |go| {
+            let done = match go {
+                Go::Run => Ok(job()),
+                Go::Away => Err(Error::Full),
+            };
+            // Nobody may wait for it any more: the result is dropped here.
+            drop(answer.send(done));
+        };
+        self.push(lane, Box::new(job))?;
         // The sender is dropped without a word only by a panic.
-        result.await.map_err(|_| self.panicked())
+        result.await.map_err(|_| self.panicked())?
     }
 
     /// Runs a job that blocks on a thread of its own.
@@ -232,18 +273,18 @@ impl Compute {
         }
     }
 
-    fn push(&self, job: Job) -> Result<(), Error> {
+    fn push(&self, lane: Lane, job: Job) -> Result<(), Error> {
+        let stats = &self.shared.stats;
         let mut queue = lock(&self.shared.queue);
-        if !queue.open {
-            return Err(Error::Closed);
-        }
-        if queue.jobs.len() >= self.shared.queue_max {
-            self.shared.stats.refused.inc();
-            return Err(Error::Full);
-        }
-        queue.jobs.push_back(job);
-        self.shared.stats.queued.add(1);
+        let pushed = queue.push(lane, job);
+        stats.queued.set(queue.len() as u64);
         drop(queue);
+        if !matches!(pushed, Ok(None) | Err(Error::Closed)) {
+            stats.refused.inc();
+        }
+        if let Some(other) = pushed? {
+            queue::refuse(other);
+        }
         self.shared.wake.notify_one();
         Ok(())
     }
@@ -256,27 +297,47 @@ impl Compute {
 
 impl Shared {
     fn work(&self) {
-        while let Some(job) = self.next() {
+        let mut ended = None;
+        while let Some((job, running)) = self.next(ended.take()) {
             self.stats.run.inc();
+            let begun = used();
             // The hook has logged it, and the waiting side sees its channel closed.
-            drop(catch_unwind(AssertUnwindSafe(job)));
+            drop(catch_unwind(AssertUnwindSafe(|| job(Go::Run))));
+            ended = Some((running, used().saturating_sub(begun)));
         }
     }
 
     /// The next job, or `None` when the pool is closed and empty.
-    fn next(&self) -> Option<Job> {
+    fn next(&self, ended: Option<(queue::Running, u64)>) -> Option<(Job, queue::Running)> {
         let mut queue = lock(&self.queue);
+        if let Some((running, nanos)) = ended
+            && queue.end(&running, nanos)
+        {
+            // This thread may get another job, and the one that may run now is somebody else's.
+            self.wake.notify_one();
+        }
+        if !queue.open {
+            // Others may wait for a job that this thread has just ended, or taken.
+            self.wake.notify_all();
+        }
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                self.stats.queued.sub(1);
-                return Some(job);
+            if let Some(next) = queue.pop() {
+                self.stats.queued.set(queue.len() as u64);
+                return Some(next);
             }
-            if !queue.open {
+            if !queue.open && queue.len() == 0 {
                 return None;
             }
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
+}
+
+/// The processor's time that this thread has used, in nanoseconds.
+fn used() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 /// No job runs under these locks, and what they guard is whole after every statement.
@@ -294,12 +355,12 @@ mod tests {
     async fn a_job_runs_on_a_thread_of_the_pool() {
         let pool = Compute::start(2, 4).unwrap();
         let name = || std::thread::current().name().map(str::to_owned);
-        let heavy = pool.run(Weight::Heavy, name).await.unwrap();
+        let heavy = pool.run(Weight::Heavy, Lane::HOUSE, name).await.unwrap();
         assert!(heavy.is_some_and(|name| name.starts_with("compute-")));
-        let light = pool.run(Weight::Light, name).await.unwrap();
+        let light = pool.run(Weight::Light, Lane::HOUSE, name).await.unwrap();
         assert_eq!(light, name());
         pool.close();
-        assert_eq!(pool.run(Weight::Heavy, || 1).await, Err(Error::Closed));
+        assert_eq!(pool.run(Weight::Heavy, Lane::HOUSE, || 1).await, Err(Error::Closed));
     }
 
     #[tokio::test]
@@ -307,17 +368,17 @@ mod tests {
         let pool = Compute::start(1, 1).unwrap();
         let (started, is_started) = mpsc::channel();
         let (go, gate) = mpsc::channel::<()>();
-        let first = pool.run(Weight::Heavy, move || {
+        let first = pool.run(Weight::Heavy, Lane::HOUSE, move || {
             started.send(()).unwrap();
             gate.recv().is_ok()
         });
         tokio::pin!(first);
         assert!(futures_now(first.as_mut()).is_none());
         is_started.recv().unwrap();
-        let second = pool.run(Weight::Heavy, || 2);
+        let second = pool.run(Weight::Heavy, Lane::HOUSE, || 2);
         tokio::pin!(second);
         assert!(futures_now(second.as_mut()).is_none());
-        assert_eq!(pool.run(Weight::Heavy, || 3).await, Err(Error::Full));
+        assert_eq!(pool.run(Weight::Heavy, Lane::HOUSE, || 3).await, Err(Error::Full));
         assert_eq!(pool.stats().refused.get(), 1);
         go.send(()).unwrap();
         assert_eq!((first.await, second.await), (Ok(true), Ok(2)));
@@ -328,10 +389,10 @@ mod tests {
     async fn a_panic_is_an_error_of_that_job_alone() {
         let pool = Compute::start(1, 4).unwrap();
         for weight in [Weight::Heavy, Weight::Light] {
-            let failed = pool.run(weight, || -> u8 { panic!("on purpose") }).await;
+            let failed = pool.run(weight, Lane::HOUSE, || -> u8 { panic!("on purpose") }).await;
             assert_eq!(failed, Err(Error::Panicked));
         }
-        assert_eq!(pool.run(Weight::Heavy, || 7).await, Ok(7));
+        assert_eq!(pool.run(Weight::Heavy, Lane::HOUSE, || 7).await, Ok(7));
         assert_eq!(pool.stats().panicked.get(), 2);
         pool.close();
     }

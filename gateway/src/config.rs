@@ -5,8 +5,6 @@
 //! which builds the components from it. Every key stands in `docs/reference/config.md`.
 
 pub mod bucket;
-pub mod source;
-pub mod tree;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,10 +15,10 @@ use serde_json::Value;
 
 use crate::auth::{self, Tenancy};
 use crate::budget::Budget;
-use crate::{api, log, receiver, server};
+use crate::settings::source::{Origin, Sources};
+use crate::settings::tree::{self, Tree};
+use crate::{api, log, overrides, receiver, server};
 use bucket::Bucket;
-use source::{Origin, Sources};
-use tree::Tree;
 
 /// Keys whose default is what the machine allows.
 pub const DERIVED: [&str; 12] = [
@@ -77,6 +75,8 @@ pub struct Config {
     pub query: store::QueryConfig,
     /// The query API.
     pub api: api::Config,
+    /// Limits of tenants.
+    pub overrides: overrides::Config,
     /// How requests are received.
     pub receiver: receiver::Config,
     /// How connections are treated.
@@ -322,6 +322,7 @@ impl Config {
         self.auth.check(faults);
         self.store().check(faults);
         self.api.check("api", faults);
+        self.overrides.check(faults);
         self.receiver.check("receiver", faults);
         self.server.check("server", faults);
         self.tls.check(&self.listen.addresses().map(|(name, _)| name), faults);

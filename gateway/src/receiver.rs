@@ -2,8 +2,9 @@
 //!
 //! Requests come from a [`crate::server::Server`] through a [`Port`]; spans go to the [`Sink`],
 //! and the answer waits until they are durable. Whatever is not OTLP goes to the port's own
-//! handler (the query API on its port). The order is the cheapest check first: tenant, coding, a
-//! place, the declared size, the bytes that are waited for; only then is anything decompressed.
+//! handler (the query API on its port). The order is the cheapest check first: tenant, coding, the
+//! declared size, the rate of bytes, a place, the bytes that are waited for; only then is anything
+//! decompressed, and counted again.
 //!
 //! ```text
 //! let receiver = Receiver::new(config, auth, log_spans, parts);
@@ -40,10 +41,10 @@ pub(crate) use otlp_grpc::is_grpc;
 pub use sample::LogSpans;
 pub use stats::Stats;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Principal};
 use crate::clock::Tasks;
 use crate::compute::Compute;
-use crate::limits::{self, Admission, Throttle};
+use crate::limits::{self, Accounts, Admission, Throttle};
 use crate::server::{Handler, Peer, Reply};
 use ingest::{Intake, Sender};
 use reply::Fault;
@@ -109,6 +110,8 @@ impl Signal {
 
 /// What a receiver works with.
 pub struct Parts {
+    /// Who may send how much.
+    pub accounts: Arc<Accounts>,
     /// Where spans go.
     pub sink: Arc<dyn Sink>,
     /// Where computing happens.
@@ -151,9 +154,10 @@ impl Receiver {
     /// A receiver that is not ready yet, as its health service says.
     #[must_use]
     pub fn new(config: Config, auth: Arc<Auth>, log_spans: LogSpans, parts: Parts) -> Arc<Self> {
-        let Parts { sink, compute, clock, tasks } = parts;
+        let Parts { accounts, sink, compute, clock, tasks } = parts;
         let intake = Intake {
             auth,
+            accounts,
             sink,
             stats: Arc::default(),
             body_bytes_max: config.limits.body_bytes_max.as_usize(),
@@ -205,7 +209,9 @@ impl Receiver {
         let caller = self.intake.auth.identify(headers, peer).await?;
         let tenant = caller.writes();
         let tenant = tenant.inspect_err(|denied| self.intake.auth.note(denied, peer))?;
-        Ok(Sender { tenant, cluster: caller.principal().cluster.clone() })
+        let Principal { cluster, class, .. } = &**caller.principal();
+        let source = self.intake.accounts.source(&tenant, class.as_ref(), cluster.as_ref());
+        Ok(Sender::new(tenant, cluster.clone(), source))
     }
 
     /// Counts a request of another signal, and says what becomes of it.

@@ -10,10 +10,12 @@ mod bucket;
 mod cache;
 mod door;
 pub mod emit;
+mod limits;
 pub(crate) mod process;
 mod receiver;
 pub mod status;
 mod store;
+pub mod usage;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
@@ -24,7 +26,8 @@ use model::{Clock, Nanos};
 use crate::api::{Api, Page};
 use crate::budget::Budget;
 use crate::health::{Health, Phase};
-use crate::{compute, limits, server};
+use crate::limits::{Accounts, admission};
+use crate::{compute, server};
 pub use emit::{Emit, Format};
 
 /// One metric.
@@ -78,12 +81,14 @@ pub struct Sources {
     pub servers: Vec<(&'static str, Arc<server::Stats>)>,
     /// Who is let in.
     pub auth: Arc<crate::auth::Auth>,
+    /// Who may send and ask how much.
+    pub accounts: Arc<Accounts>,
     /// Certificates; all zero without TLS.
     pub tls: Arc<server::tls::Stats>,
     /// The receivers.
     pub receiver: Arc<crate::receiver::Stats>,
     /// What is in flight.
-    pub admission: Arc<limits::Stats>,
+    pub admission: Arc<admission::Stats>,
     /// The compute pool.
     pub compute: Arc<compute::Stats>,
     /// The query API, which itself serves this page; set when it is there.
@@ -118,8 +123,9 @@ impl Sources {
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 9] = [
+const FAMILIES: [&[Metric]; 10] = [
     door::METRICS,
+    limits::METRICS,
     receiver::METRICS,
     api::METRICS,
     store::METRICS,

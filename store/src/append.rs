@@ -67,13 +67,25 @@ impl Store {
     /// `Invalid` (malformed; names the byte), `TooLarge`, `Unavailable` (head or disk full,
     /// replaying, draining), `Fatal` after the disk failed.
     pub fn append(&self, request: Append) -> Result<Pending, Error> {
+        let checked =
+            otlp::check(&request.body).map_err(|at| Error::new(Kind::Invalid, at.to_string()))?;
+        self.append_checked(request, checked)
+    }
+
+    /// The same for a request that somebody has looked through who has more rules.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_checked(
+        &self,
+        request: Append,
+        checked: otlp::Checked,
+    ) -> Result<Pending, Error> {
         let inner = &self.0;
         let started = inner.clock.monotonic();
         let wal = self.ready()?;
-        // Before anything is taken: what is refused leaves nothing in the head, and what is
+        // Known before anything is taken: what is refused leaves nothing in the head, and what is
         // taken is known to fit.
-        let checked =
-            otlp::check(&request.body).map_err(|at| Error::new(Kind::Invalid, at.to_string()))?;
         let (refused, is_empty) = (checked.refused.len() as u64, checked.is_empty());
         let refusals = checked.refusals.into_iter().map(Refusal::from).collect();
         let mut accepted = Accepted { spans: 0, refused, refusals };

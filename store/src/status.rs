@@ -1,11 +1,12 @@
 //! What the store says about itself, for `traceweir status` and the readiness page.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use model::Nanos;
+use model::{Nanos, TenantId};
 use serde::Serialize;
 
-use crate::Store;
+use crate::{Store, shelf};
 
 /// What the store does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,6 +80,19 @@ pub struct Blocks {
     pub quarantined: u64,
 }
 
+/// The blocks of one tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whose.
+    pub tenant: TenantId,
+    /// How many there are.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their spans.
+    pub spans: u64,
+}
+
 /// Reading the log back.
 #[derive(Clone, Debug, Serialize)]
 pub struct Replay {
@@ -139,7 +153,7 @@ impl Store {
 
     /// What catalogs of blocks were asked.
     #[must_use]
-    pub fn catalogs(&self) -> &crate::shelf::catalog::Catalogs {
+    pub fn catalogs(&self) -> &shelf::catalog::Catalogs {
         &self.0.keep.readers.catalogs
     }
 
@@ -170,8 +184,23 @@ impl Store {
 
     /// The blocks that are open.
     #[must_use]
-    pub fn readers(&self) -> &crate::shelf::Readers {
+    pub fn readers(&self) -> &shelf::Readers {
         &self.0.keep.readers
+    }
+
+    /// The blocks of each tenant, by tenant.
+    #[must_use]
+    pub fn stored(&self) -> Vec<Stored> {
+        let contents = self.0.keep.shelf.contents();
+        let of = |(tenant, blocks): (&TenantId, &Arc<shelf::Blocks>)| Stored {
+            tenant: tenant.clone(),
+            blocks: blocks.list.len() as u64,
+            bytes: blocks.list.iter().map(|block| block.meta.bytes).sum(),
+            spans: blocks.list.iter().map(|block| block.meta.rows).sum(),
+        };
+        let mut all: Vec<Stored> = contents.tenants.iter().map(of).collect();
+        all.sort_by(|one, other| one.tenant.cmp(&other.tenant));
+        all
     }
 
     /// What the store does now.

@@ -64,18 +64,21 @@ fn paths_work_behind_a_base_path_and_behind_a_tenants_prefix() {
 
 #[test]
 fn status_pages_tell_what_runs_here() {
-    let gateway = Options::new().set("api.query_wait", "7s").start();
+    let gateway = Options::new().set("overrides.defaults.query.wait", "7s").start();
     let admin = |path: &str| Request::get(path).send(gateway.at.admin);
     assert!(gateway.get("/status/version").text().starts_with("traceweir, version "));
     let endpoints = gateway.get("/status/endpoints").text();
     assert!(endpoints.lines().any(|line| line.starts_with("query GET  /api/search ")));
     assert_eq!(gateway.get("/status/config").status, 404, "operators have a port of their own");
     let config = admin("/status/config").text();
-    assert!(config.contains("query_wait: 7s") && config.contains("tenancy:"), "{config}");
+    assert!(config.contains("wait: 7s") && config.contains("tenancy:"), "{config}");
     let defaults = admin("/status/config?mode=defaults").text();
-    assert!(defaults.contains("query_wait: 30s"), "{defaults}");
+    assert!(defaults.contains("wait: 30s"), "{defaults}");
     let changed = admin("/status/config?mode=diff").text();
-    assert!(changed.contains("api.query_wait: 7s (") && !changed.contains("api.base_path"));
+    assert!(
+        changed.contains("overrides.defaults.query.wait: 7s (")
+            && !changed.contains("api.base_path")
+    );
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn what_is_no_metrics_query_is_400() {
         (format!("q={rate}&start=2&end=1"), "before end"),
         (format!("q={rate}&start=now"), "start"),
         (format!("q={rate}&step=often"), "step"),
-        (format!("q={rate}&since=3d"), "api.metrics_range_max"),
+        (format!("q={rate}&since=3d"), "query.metrics_range_max"),
         (format!("q={rate}&since=12h&step=1s"), "intervals"),
     ] {
         let reply = gateway.get(&format!("/api/metrics/query_range?{query}"));

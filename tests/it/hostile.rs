@@ -28,7 +28,8 @@ fn count() -> usize {
 /// A gateway with spans of all sorts: half of them in blocks, the others in memory.
 fn filled(requests: usize) -> Gateway {
     let memory = format!("{}MiB", MEMORY_BYTES_MAX >> 20);
-    let options = Options::new().set("memory.bytes_max", memory).set("api.query_wait", "2s");
+    let options =
+        Options::new().set("memory.bytes_max", memory).set("overrides.defaults.query.wait", "2s");
     let gateway = options.start();
     let mut rng = Rng::new(3);
     let mut arbitrary = Arbitrary::new(Rng::new(4), 50);

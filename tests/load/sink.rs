@@ -1,5 +1,5 @@
 //! `load sink`: the real receivers in front of nothing. What the sender reaches against it is the
-//! most that it can measure, and what the sink uses is what receiving alone costs.
+//! most that it can measure, and what the sink uses is what receiving alone costs, a look at each span included.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,10 +7,13 @@ use std::sync::Arc;
 use gateway::auth::{Auth, Tenancy};
 use gateway::clock::{SystemClock, Tasks};
 use gateway::compute::Compute;
+use gateway::limits::Accounts;
+use gateway::overrides::{Limits, Overrides};
 use gateway::receiver::ingest::Ack;
 use gateway::receiver::{Config, LogSpans, Parts, Port, Receiver, Sink};
 use gateway::server::{self, Server, drain};
 use model::Clock;
+use model::otlp::Checked;
 use store::{Accepted, Append};
 
 use crate::{process, say};
@@ -30,7 +33,7 @@ pub(crate) struct Args {
 struct Nothing;
 
 impl Sink for Nothing {
-    fn append(&self, _: Append) -> Result<Ack, store::Error> {
+    fn append(&self, _: Append, _: Checked) -> Result<Ack, store::Error> {
         Ok(Box::pin(async { Ok(Accepted::default()) }))
     }
 }
@@ -40,6 +43,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let auth = Auth::none(Tenancy::Single, Arc::clone(&clock));
     let parts = Parts {
+        accounts: Accounts::new(Overrides::of(Limits::default()), Arc::clone(&clock)),
         sink: Arc::new(Nothing),
         compute: Compute::start(1, 64)?,
         clock,

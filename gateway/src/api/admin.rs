@@ -71,6 +71,12 @@ pub(super) fn status(api: &Api, _: &Call) -> Result<Answer, Fault> {
     Ok(Answer::json((api.parts.status)().to_string()))
 }
 
+/// `GET /status/usage`.
+#[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
+pub(super) fn usage(api: &Api, _: &Call) -> Result<Answer, Fault> {
+    Ok(Answer::json((api.parts.usage)().to_string()))
+}
+
 /// `GET /status/version`.
 #[expect(clippy::unnecessary_wraps, reason = "a row of ROUTES")]
 pub(super) fn version(_: &Api, _: &Call) -> Result<Answer, Fault> {

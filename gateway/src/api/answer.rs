@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::error::Fault;
+use super::guard;
 use super::hint::{HINT_HEADER, PARTIAL_HEADER, escaped};
+use crate::limits::Held;
 
 /// Below this, in bytes, gzip saves no packet.
 const GZIP_BYTES_MIN: usize = 1 << 10;
@@ -80,6 +82,16 @@ impl Answer {
             self.response.headers_mut().insert(name, value);
         }
         self
+    }
+
+    /// Bytes of its body.
+    pub(super) fn len(&self) -> usize {
+        self.response.body().len()
+    }
+
+    /// The same answer, which holds memory until it is sent.
+    pub(super) fn holding(self, held: Held) -> Self {
+        Self { response: self.response.map(|body| guard::paid(body, held)) }
     }
 
     pub(super) fn status(&self) -> StatusCode {

@@ -8,6 +8,7 @@ use model::{Nanos, TenantId, TimeRange};
 use store::execute::traceql::Budget;
 
 use super::error::Fault;
+use super::guard::Guard;
 use super::{lists, llm};
 use crate::auth::Caller;
 
@@ -78,19 +79,14 @@ pub(super) struct Call {
     query: String,
     headers: HeaderMap,
     body: Bytes,
-    budget: Budget,
+    guard: Guard,
     caller: Option<Caller>,
 }
 
 impl Call {
-    pub(super) fn new(
-        head: &request::Parts,
-        id: String,
-        tenant: Option<&str>,
-        budget: Budget,
-    ) -> Self {
+    pub(super) fn new(head: &request::Parts, id: String, tenant: Option<&str>) -> Self {
         Self {
-            budget,
+            guard: Guard::default(),
             id,
             tenant: tenant.map(str::to_owned),
             query: head.uri.query().unwrap_or_default().to_owned(),
@@ -103,6 +99,16 @@ impl Call {
     /// The same request with who asks, and its body.
     pub(super) fn of(self, caller: Option<Caller>, body: Bytes) -> Self {
         Self { caller, body, ..self }
+    }
+
+    /// The same request with what its answer may cost.
+    pub(super) fn within(self, guard: Guard) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// What the answer may cost.
+    pub(super) const fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// Who asks.
@@ -132,9 +138,9 @@ impl Call {
         format!("?{others}{between}{name}={value}")
     }
 
-    /// What the answer may cost.
+    /// What it may cost in time and bytes.
     pub(super) fn budget(&self) -> Budget {
-        self.budget.clone()
+        self.guard.budget().clone()
     }
 
     pub(super) const fn headers(&self) -> &HeaderMap {

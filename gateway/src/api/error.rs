@@ -10,6 +10,7 @@ use model::id::IdFault;
 use super::answer::Answer;
 use crate::auth::Denied;
 use crate::compute;
+use crate::limits::{Full, Reason};
 use crate::receiver::reply;
 
 /// Why there is no answer.
@@ -65,6 +66,15 @@ impl Fault {
     /// The status of the answer.
     pub(super) const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// As what it is counted for the tenant, where limits are the reason.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => Some(Reason::Queries),
+            StatusCode::SERVICE_UNAVAILABLE => Some(Reason::Overload),
+            _ => None,
+        }
     }
 
     /// The code and the message of the same fault over gRPC.
@@ -124,9 +134,16 @@ impl From<compute::Error> for Fault {
     fn from(error: compute::Error) -> Self {
         let status = match error {
             compute::Error::Full | compute::Error::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            compute::Error::Crowded => StatusCode::TOO_MANY_REQUESTS,
             compute::Error::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<Full> for Fault {
+    fn from(full: Full) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, full.to_string())
     }
 }
 
@@ -151,6 +168,7 @@ impl From<reply::Fault> for Fault {
             reply::Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
             reply::Kind::Forbidden => StatusCode::FORBIDDEN,
             reply::Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            reply::Kind::Limited => StatusCode::TOO_MANY_REQUESTS,
             reply::Kind::Invalid | reply::Kind::Slow | reply::Kind::Gone => StatusCode::BAD_REQUEST,
         };
         Self::new(status, fault.to_string())
@@ -179,7 +197,9 @@ impl From<Fault> for Answer {
         match (fault.allow, fault.status) {
             (Some(allowed), _) => answer.with(header::ALLOW, &allowed),
             // It passes: the client may ask again.
-            (_, StatusCode::SERVICE_UNAVAILABLE) => answer.with(header::RETRY_AFTER, "1"),
+            (_, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) => {
+                answer.with(header::RETRY_AFTER, "1")
+            }
             (_, StatusCode::UNAUTHORIZED) => answer.with(header::WWW_AUTHENTICATE, WAYS_IN),
             _ => answer,
         }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use model::{TenantId, TimeRange};
-use store::execute::traceql::{Budget, Inspected, NamesRequest};
+use store::execute::traceql::{Inspected, NamesRequest};
 use traceql::ast::{Field, INTRINSICS, Intrinsic, Scope, Type};
 
 use super::answer::Answer;
 use super::call::{Call, Form, Parameters};
 use super::error::Fault;
+use super::guard::Guard;
 use super::pb::{
     MetadataMetrics, SearchTagValuesResponse, SearchTagValuesV2Response, SearchTagsResponse,
     SearchTagsV2Response, TagScope,
@@ -28,7 +29,7 @@ const INTRINSIC: &str = "intrinsic";
 pub(super) fn tags_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
-    let (response, partial) = tags(api, &tenant, &terms, call.budget())?;
+    let (response, partial) = tags(api, &tenant, &terms, call.guard())?;
     Ok(Answer::message(call, &flat(&response, &terms.scope))?.with_partial(partial.as_deref()))
 }
 
@@ -36,7 +37,7 @@ pub(super) fn tags_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
 pub(super) fn tags_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
-    let (response, partial) = tags(api, &tenant, &terms, call.budget())?;
+    let (response, partial) = tags(api, &tenant, &terms, call.guard())?;
     Ok(Answer::message(call, &response)?.with_partial(partial.as_deref()))
 }
 
@@ -45,7 +46,7 @@ pub(super) fn values_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = unscoped(call.id());
-    let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;
+    let (response, partial) = values(api, &tenant, &field, &terms, call.guard())?;
     Ok(Answer::message(call, &untyped(response))?.with_partial(partial.as_deref()))
 }
 
@@ -54,7 +55,7 @@ pub(super) fn values_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = scoped(call.id())?;
-    let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;
+    let (response, partial) = values(api, &tenant, &field, &terms, call.guard())?;
     let answer = match call.form() {
         Form::Short => Answer::typed(llm::CONTENT_TYPE, by_type(&response)),
         Form::Json | Form::Protobuf => Answer::message(call, &response)?,
@@ -84,13 +85,13 @@ impl Terms {
         })
     }
 
-    fn request(&self, budget: Budget) -> NamesRequest {
+    fn request(&self, guard: &Guard) -> NamesRequest {
         let limit = if self.limit == 0 { LIMIT } else { self.limit.min(LIMIT_MAX) };
         NamesRequest {
             filter: traceql::incomplete(&self.query),
             during: self.during,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            budget,
+            budget: guard.budget().clone(),
         }
     }
 }
@@ -123,7 +124,7 @@ pub(super) fn tags(
     api: &Api,
     tenant: &TenantId,
     terms: &Terms,
-    budget: Budget,
+    guard: &Guard,
 ) -> Result<(SearchTagsV2Response, Option<String>), Fault> {
     let wanted = wanted(&terms.scope)?;
     let (mut response, mut partial) = (SearchTagsV2Response::default(), None);
@@ -137,7 +138,8 @@ pub(super) fn tags(
         Wanted::All => None,
         Wanted::One(scope) => Some(scope),
     };
-    let found = api.parts.traces.tags(tenant, scope, &terms.request(budget))?;
+    let found = api.parts.traces.tags(tenant, scope, &terms.request(guard))?;
+    guard.looked_at(found.inspected);
     for name in found.names {
         let scope = name.scope.name();
         match response.scopes.last_mut().filter(|last| last.name == scope) {
@@ -223,9 +225,10 @@ pub(super) fn values(
     tenant: &TenantId,
     field: &Field,
     terms: &Terms,
-    budget: Budget,
+    guard: &Guard,
 ) -> Result<(SearchTagValuesV2Response, Option<String>), Fault> {
-    let found = api.parts.traces.tag_values(tenant, field, &terms.request(budget))?;
+    let found = api.parts.traces.tag_values(tenant, field, &terms.request(guard))?;
+    guard.looked_at(found.inspected);
     let tag_values = found.values.iter().map(value::typed).collect();
     let metrics = Some(metrics(found.inspected));
     Ok((SearchTagValuesV2Response { tag_values, metrics }, found.partial))

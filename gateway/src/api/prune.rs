@@ -169,7 +169,6 @@ pub(super) fn put(out: &mut Vec<u8>, number: u32, value: Value<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use store::execute::traceql::Budget;
 
     use super::*;
     use crate::api::call::Call;
@@ -177,7 +176,7 @@ mod tests {
     fn prune(query: &str) -> Result<Option<Prune>, String> {
         let uri = format!("/api/v2/traces/1?{query}");
         let (head, ()) = http::Request::builder().uri(uri).body(()).unwrap().into_parts();
-        let call = Call::new(&head, String::new(), None, Budget::default());
+        let call = Call::new(&head, String::new(), None);
         let id = TraceId::parse("1").unwrap();
         Prune::read(&call.parameters().unwrap(), id).map_err(|fault| fault.to_string())
     }

@@ -7,7 +7,7 @@ use http::Method;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
-use super::{Api, admin, diff, names, redact, search, series, tempo};
+use super::{Api, admin, diff, names, overrides, redact, search, series, tempo};
 use crate::auth::{Access, Scope};
 use crate::compute::Weight;
 
@@ -166,6 +166,16 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: Method::GET,
+        path: "/api/overrides",
+        doc: "The limits that hold for the tenant, as JSON.",
+        listeners: QUERY,
+        access: READ,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: overrides::own,
+    },
+    Route {
+        method: Method::GET,
         path: "/api/echo",
         doc: "Says `echo`: Grafana's test of a data source.",
         listeners: QUERY,
@@ -224,6 +234,38 @@ pub const ROUTES: &[Route] = &[
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: admin::config,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/overrides",
+        doc: "The file of overrides as it holds now, as YAML.",
+        listeners: ADMIN,
+        access: OPERATE,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: overrides::file,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/overrides/{id}",
+        doc: "The limits that hold for a tenant (`class` and `cluster` where they are given), each with where \
+              it comes from, a line for each.",
+        listeners: ADMIN,
+        access: OPERATE,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: overrides::of_tenant,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/usage",
+        doc: "What each tenant has sent, by cluster, and asked since the start, what it has in blocks, what it \
+              was refused, and what is left of its rates.",
+        listeners: ADMIN,
+        access: TELL,
+        body_bytes_max: 0,
+        weight: Weight::Heavy,
+        handler: admin::usage,
     },
     Route {
         method: Method::GET,

@@ -9,13 +9,14 @@ mod logfmt;
 mod tags;
 
 use model::{Nanos, TimeRange};
-use store::execute::traceql::{Budget, SearchRequest};
+use store::execute::traceql::SearchRequest;
 use traceql::ast::Root;
 
 use super::answer::Answer;
 use super::call::{Call, Parameters};
 use super::error::Fault;
-use super::{Api, Config, hint, time};
+use super::guard::{Guard, check_range};
+use super::{Api, hint, time};
 pub(super) use found::{metrics, response};
 
 /// Traces of an answer where the request does not say.
@@ -35,8 +36,9 @@ pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let hints = hint::of(&terms.query);
-    let wanted = terms.wanted(&api.config, call.budget())?;
+    let wanted = terms.wanted(call.guard())?;
     let found = api.parts.traces.query(&tenant, &wanted, &mut |_, _| {})?;
+    call.guard().looked_at(found.inspected);
     let answer = match call.takes_protobuf() {
         true => Answer::message(call, &response(&found.traces, found.inspected))?,
         false => {
@@ -96,7 +98,7 @@ impl Terms {
     ///
     /// # Errors
     /// Says which of the terms cannot be.
-    pub(super) fn wanted(self, config: &Config, budget: Budget) -> Result<SearchRequest, Fault> {
+    pub(super) fn wanted(self, guard: &Guard) -> Result<SearchRequest, Fault> {
         let Self { query, tags, duration_min, duration_max, during, limit, spans } = self;
         if !query.is_empty() && tags.is_some() {
             return Err(Fault::invalid("q and tags cannot be combined: use one of them"));
@@ -112,7 +114,7 @@ impl Terms {
         if !(1..=SPANS_MAX).contains(&spans) {
             return Err(Fault::invalid(format!("spss must be at most {SPANS_MAX}")));
         }
-        config.check_range("api.search_range_max", config.search_range_max, during)?;
+        check_range("query.search_range_max", guard.limits().search_range_max, during)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let spans_per_set = usize::try_from(spans).unwrap_or(usize::MAX);
         let query = if query.is_empty() {
@@ -123,6 +125,7 @@ impl Terms {
         } else {
             bounded(traceql::parse(&query)?, duration_min, duration_max)
         };
+        let budget = guard.budget().clone();
         Ok(SearchRequest { query, during, limit, spans_per_set, budget })
     }
 }

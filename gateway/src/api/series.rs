@@ -2,16 +2,17 @@
 //! numbers.
 
 use model::{Nanos, TenantId, TimeRange, TraceId};
-use store::execute::traceql::{self as engine, Budget, MetricsRequest};
+use store::execute::traceql::{self as engine, MetricsRequest};
 
 use super::answer::Answer;
 use super::call::{Call, Parameters};
 use super::error::Fault;
+use super::guard::{Guard, check_range};
 use super::pb::{
     Exemplar, InstantSeries, PartialStatus, QueryInstantResponse, QueryRangeResponse, Sample,
     TimeSeries,
 };
-use super::{Api, Config, hint, search, time, value};
+use super::{Api, hint, search, time, value};
 
 /// How far back a query looks where the request does not say.
 const SINCE: Nanos = Nanos(3_600 * Nanos::SECOND.0);
@@ -21,9 +22,6 @@ const INTERVALS_MAX: u64 = 10_000;
 
 /// Series of an answer where the request does not say.
 const SERIES: u64 = 1_000;
-
-/// The most series of an answer.
-const SERIES_MAX: u64 = 10_000;
 
 /// The most series times intervals of an answer, however many series are asked for: 1,000 series of
 /// 500 intervals. A client that asks for nine seconds by the millisecond had the process take
@@ -37,8 +35,8 @@ const EXEMPLARS_MAX: u64 = 10_000;
 pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
-    let request = terms.range(&api.config, call.budget())?;
-    let response = query_range(api, &tenant, &request, &mut |_| {})?;
+    let request = terms.range(call.guard())?;
+    let response = query_range(api, (&tenant, call.guard()), &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -48,8 +46,8 @@ pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
 pub(super) fn instant(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let tenant = Api::tenant(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
-    let request = terms.instant(&api.config, call.budget())?;
-    let response = query_instant(api, &tenant, &request, &mut |_| {})?;
+    let request = terms.instant(call.guard())?;
+    let response = query_instant(api, (&tenant, call.guard()), &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -112,8 +110,8 @@ impl Terms {
     ///
     /// # Errors
     /// Says which of the terms cannot be.
-    pub(super) fn range(&self, config: &Config, budget: Budget) -> Result<MetricsRequest, Fault> {
-        let mut request = self.instant(config, budget)?;
+    pub(super) fn range(&self, guard: &Guard) -> Result<MetricsRequest, Fault> {
+        let mut request = self.instant(guard)?;
         let step =
             if self.step == Nanos(0) { usual_step(self.end.minus(self.start)) } else { self.step };
         let intervals = self.end.minus(self.start).0.div_ceil(step.0);
@@ -134,7 +132,7 @@ impl Terms {
     ///
     /// # Errors
     /// Says which of the terms cannot be.
-    pub(super) fn instant(&self, config: &Config, budget: Budget) -> Result<MetricsRequest, Fault> {
+    pub(super) fn instant(&self, guard: &Guard) -> Result<MetricsRequest, Fault> {
         let (start, end) = (self.start, self.end);
         if start >= end {
             return Err(Fault::invalid(format!(
@@ -143,7 +141,8 @@ impl Terms {
             )));
         }
         let during = TimeRange { start, end };
-        config.check_range("api.metrics_range_max", config.metrics_range_max, during)?;
+        let limits = guard.limits();
+        check_range("query.metrics_range_max", limits.metrics_range_max, during)?;
         if self.query.is_empty() {
             return Err(Fault::invalid("there is no query: give one as q"));
         }
@@ -155,7 +154,8 @@ impl Terms {
             ));
         }
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let series = if self.series_max == 0 { SERIES } else { self.series_max.min(SERIES_MAX) };
+        let series = if self.series_max == 0 { SERIES } else { self.series_max };
+        let series = series.min(u64::from(limits.series_max));
         Ok(MetricsRequest {
             query,
             start,
@@ -163,7 +163,7 @@ impl Terms {
             step: None,
             exemplars: size(self.exemplars.min(EXEMPLARS_MAX)),
             series_max: size(series),
-            budget,
+            budget: guard.budget().clone(),
         })
     }
 }
@@ -186,12 +186,14 @@ fn usual_step(range: Nanos) -> Nanos {
 /// As the store says.
 pub(super) fn query_range(
     api: &Api,
-    tenant: &TenantId,
+    (tenant, guard): (&TenantId, &Guard),
     request: &MetricsRequest,
     on_progress: &mut dyn FnMut(QueryRangeResponse),
 ) -> Result<QueryRangeResponse, Fault> {
     let mut on_progress = |answer| on_progress(ranged(answer));
-    Ok(ranged(api.parts.traces.query_metrics(tenant, request, &mut on_progress)?))
+    let answer = api.parts.traces.query_metrics(tenant, request, &mut on_progress)?;
+    guard.looked_at(answer.inspected);
+    Ok(ranged(answer))
 }
 
 fn ranged(answer: engine::MetricsAnswer) -> QueryRangeResponse {
@@ -209,12 +211,14 @@ fn ranged(answer: engine::MetricsAnswer) -> QueryRangeResponse {
 /// As the store says.
 pub(super) fn query_instant(
     api: &Api,
-    tenant: &TenantId,
+    (tenant, guard): (&TenantId, &Guard),
     request: &MetricsRequest,
     on_progress: &mut dyn FnMut(QueryInstantResponse),
 ) -> Result<QueryInstantResponse, Fault> {
     let mut on_progress = |answer| on_progress(numbers(answer));
-    Ok(numbers(api.parts.traces.query_metrics(tenant, request, &mut on_progress)?))
+    let answer = api.parts.traces.query_metrics(tenant, request, &mut on_progress)?;
+    guard.looked_at(answer.inspected);
+    Ok(numbers(answer))
 }
 
 fn numbers(answer: engine::MetricsAnswer) -> QueryInstantResponse {

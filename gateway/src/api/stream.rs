@@ -17,13 +17,14 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Versi
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use model::{Nanos, TenantId};
-use store::execute::traceql::Budget;
 
 use super::error::Fault;
+use super::guard::Guard;
 use super::{Api, CancelOnDrop};
 use crate::auth::Scope;
 use crate::clock;
 use crate::compute::Weight;
+use crate::limits::{Held, Reason};
 use crate::receiver::decode::{CODINGS_ACCEPTED, Coding};
 use crate::server::{Body, Peer};
 pub use methods::METHODS;
@@ -60,7 +61,9 @@ struct Ask {
     /// The message in its frame.
     body: Bytes,
     coding: Coding,
-    budget: Budget,
+    guard: Guard,
+    /// Its place among the requests in flight.
+    _held: Held,
 }
 
 impl Ask {
@@ -96,7 +99,7 @@ pub(super) async fn handle(
         return refused(&Fault::unimplemented(format!("there is no method {path}")));
     };
     let start = api.parts.clock.monotonic();
-    match ask(&api, request, &peer, start).await {
+    match ask(&api, request, &peer).await {
         Ok(ask) => respond(Body::stream(run(api, place, call, ask, start))),
         Err(fault) => {
             api.count_call(place, fault.status(), start);
@@ -106,13 +109,15 @@ pub(super) async fn handle(
 }
 
 /// Reads a call.
-async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer, now: Nanos) -> Result<Ask, Fault> {
+async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer) -> Result<Ask, Fault> {
     let (head, body) = request.into_parts();
     let caller = api.parts.auth.identify(&head.headers, peer).await?;
     let tenant = caller.principal().require(Scope::TracesRead).and_then(|()| caller.reads());
     let tenant = tenant.inspect_err(|denied| api.parts.auth.note(denied, peer))?;
     let wanted = head.headers.get("grpc-timeout").and_then(|text| timeout(text.as_bytes()));
-    let budget = api.config.budget(now, wanted);
+    let guard = api.guard(std::slice::from_ref(&tenant), caller.principal().class.as_ref(), wanted);
+    let held = api.admission.enter(guard.lane().account);
+    let held = held.inspect_err(|_| guard.count(Some(Reason::Overload)))?;
     let coding = head.headers.get("grpc-encoding").map(HeaderValue::as_bytes);
     let coding = Coding::parse(coding.unwrap_or_default())?;
     let all = Limited::new(body, REQUEST_BYTES_MAX).collect();
@@ -120,25 +125,27 @@ async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer, now: Nanos) -> 
     let body = read
         .ok_or_else(|| Fault::invalid("the request does not come"))?
         .map_err(|fault| Fault::invalid(format!("the request cannot be read: {fault}")))?;
-    Ok(Ask { tenant, body: body.to_bytes(), coding, budget })
+    Ok(Ask { tenant, body: body.to_bytes(), coding, guard, _held: held })
 }
 
 /// Starts the evaluation, as the body is read.
 fn run(api: Arc<Api>, place: usize, call: &'static Call, ask: Ask, start: Nanos) -> Packets {
     let (sender, messages) = tokio::sync::mpsc::channel(QUEUE_MAX);
-    let unwanted = CancelOnDrop(Arc::clone(&ask.budget.cancelled));
+    let unwanted = CancelOnDrop(Arc::clone(&ask.guard.budget().cancelled));
+    let guard = ask.guard.clone();
     let end = async move {
         let inner = Arc::clone(&api);
         let job = move || {
             let mut sending = Sending::new(sender);
-            if ask.budget.is_cancelled() {
+            if ask.guard.budget().is_cancelled() {
                 return sending.end(Err(Fault::gone()));
             }
             let told = (call.run)(&inner, &ask, &mut sending);
             sending.end(told)
         };
-        let done = api.parts.queries.run(Weight::Heavy, job).await;
+        let done = api.parts.queries.run(Weight::Heavy, guard.lane(), job).await;
         let end = done.unwrap_or_else(|error| End::failed(Fault::from(error)));
+        guard.count(end.fault().and_then(Fault::reason));
         api.count_call(place, end.status(), start);
         end
     };

@@ -207,6 +207,7 @@ impl Rig {
         let parts = Parts {
             traces,
             auth: Auth::none(tenancy, Arc::new(Still)),
+            accounts: limits::tests::accounts(Arc::new(Still)),
             compute: compute.clone(),
             queries: compute.clone(),
             clock: Arc::new(Still),
@@ -216,6 +217,7 @@ impl Rig {
                 text: format!("# {accept}\n{}", "a 1\n".repeat(1000)),
             }),
             status: Arc::new(|| json!({ "head": { "spans": 7 } })),
+            usage: Arc::new(|| Value::Null),
             settings: Arc::new(Settings {
                 all: "all: 1\n".to_owned(),
                 defaults: "usual: 1\n".to_owned(),

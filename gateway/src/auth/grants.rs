@@ -31,6 +31,9 @@ pub struct Grants {
     /// The cluster that it stands for. Where this is set and comes to nothing, nothing may be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Template>,
+    /// The class of limits that holds for it (`classes` of the overrides).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Template>,
 }
 
 impl Grants {
@@ -49,7 +52,9 @@ impl Grants {
             ("scopes", &self.scopes),
         ];
         let all = lists.iter().flat_map(|(name, list)| list.iter().map(move |one| (*name, one)));
-        for (name, template) in all.chain(self.cluster.iter().map(|one| ("cluster", one))) {
+        let single = [("cluster", &self.cluster), ("class", &self.class)];
+        let single = single.into_iter().filter_map(|(name, one)| Some((name, one.as_ref()?)));
+        for (name, template) in all.chain(single) {
             let key = format!("{key}.{name}");
             if let Some(place) = template.places().find(|place| !is_place(place)) {
                 faults.push(&key, format!("{{{place}}}"), places);
@@ -91,8 +96,11 @@ impl Grants {
         let scopes: BTreeSet<Scope> = scopes
             .flat_map(|list| list.split_whitespace().filter_map(Scope::parse).collect::<Vec<_>>())
             .collect();
-        let told = self.cluster.iter().flat_map(|template| template.fill(values));
-        let cluster = told.into_iter().find(|name| !name.is_empty());
+        let first = |template: &Option<Template>| {
+            let told = template.iter().flat_map(|template| template.fill(values));
+            told.into_iter().find(|name| !name.is_empty())
+        };
+        let (cluster, class) = (first(&self.cluster), first(&self.class));
         // Who is to stand for a cluster and does not say which could claim any.
         let write = match self.cluster.is_some() && cluster.is_none() {
             true => Tenants::Only(BTreeSet::new()),
@@ -105,6 +113,7 @@ impl Grants {
             read: tenants(&self.read),
             scopes,
             cluster: cluster.map(Into::into),
+            class: class.map(Into::into),
             expires_at,
         }
     }

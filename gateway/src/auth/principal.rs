@@ -138,6 +138,8 @@ pub struct Principal {
     pub scopes: BTreeSet<Scope>,
     /// The cluster that it stands for.
     pub cluster: Option<Arc<str>>,
+    /// The class of limits that holds for it.
+    pub class: Option<Arc<str>>,
     /// Until when this holds.
     pub expires_at: Nanos,
 }
@@ -163,6 +165,7 @@ impl Principal {
             read: tenants,
             scopes: Scope::ALL.map(|(scope, _)| scope).into(),
             cluster: None,
+            class: None,
             expires_at: Nanos(u64::MAX),
         }
     }

@@ -6,8 +6,8 @@ use model::Faults;
 
 use super::{Exit, complain};
 use crate::budget::Budget;
-use crate::config::source::Sources;
 use crate::config::{Config, Loaded};
+use crate::settings::source::Sources;
 
 /// Where the configuration comes from.
 #[derive(Debug, Default, clap::Args)]

@@ -2,8 +2,12 @@
 
 mod probe;
 
+use model::TenantId;
+
 use super::{ConfigArgs, Exit, complain, print};
 use crate::config::Loaded;
+use crate::overrides::{Overrides, Row, Whose};
+use crate::settings::source::Origin;
 
 /// Check or print the configuration.
 #[derive(Debug, clap::Args)]
@@ -11,7 +15,8 @@ use crate::config::Loaded;
 Examples:
   traceweir config check --config traceweir.yaml
   traceweir config check --config traceweir.yaml --probe
-  traceweir config print --sources")]
+  traceweir config print --sources
+  traceweir config print --config traceweir.yaml --tenant shop --cluster eu-1")]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -40,6 +45,15 @@ struct PrintArgs {
     /// Print one line per key, with where its value comes from.
     #[arg(long)]
     sources: bool,
+    /// Print the limits that hold for a tenant instead, with where each comes from.
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<String>,
+    /// As those of a class have them.
+    #[arg(long, requires = "tenant")]
+    class: Option<String>,
+    /// As a cluster within the tenant has them.
+    #[arg(long, requires = "tenant")]
+    cluster: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -54,7 +68,21 @@ pub(super) fn run(args: Args) -> Exit {
             Err(exit) => exit,
         },
         Action::Print(args) => match args.config.load() {
-            Ok(loaded) if args.sources => print(&table(&loaded)),
+            Ok(loaded) if args.tenant.is_some() => {
+                let told = limits(
+                    &loaded,
+                    &args.tenant.unwrap_or_default(),
+                    (args.class.as_deref(), args.cluster.as_deref()),
+                );
+                match told {
+                    Ok(told) => print(&told),
+                    Err(fault) => {
+                        complain(&fault);
+                        Exit::Refused
+                    }
+                }
+            }
+            Ok(loaded) if args.sources => print(&table(&loaded.rows())),
             Ok(loaded) => match loaded.yaml() {
                 Ok(yaml) => print(&yaml),
                 Err(fault) => {
@@ -67,8 +95,26 @@ pub(super) fn run(args: Args) -> Exit {
     }
 }
 
-fn table(loaded: &Loaded) -> String {
-    let rows = loaded.rows();
+/// The limits of a tenant. Of what the overrides do not say, the configuration tells where it comes from.
+fn limits(
+    loaded: &Loaded,
+    tenant: &str,
+    (class, cluster): (Option<&str>, Option<&str>),
+) -> Result<String, String> {
+    let tenant = TenantId::parse(tenant).map_err(|fault| format!("--tenant: {fault}"))?;
+    let overrides = Overrides::open(&loaded.config.overrides)?;
+    let mut rows = overrides.rows(Whose { tenant: &tenant, class, cluster });
+    let defaults = loaded.rows();
+    for (key, _, origin) in rows.iter_mut().filter(|(.., origin)| *origin == Origin::Default) {
+        let of = format!("overrides.defaults.{key}");
+        if let Some((.., told)) = defaults.iter().find(|(known, ..)| *known == of) {
+            *origin = told.clone();
+        }
+    }
+    Ok(table(&rows))
+}
+
+fn table(rows: &[Row]) -> String {
     let width = |cell: fn(&(String, String, _)) -> usize| rows.iter().map(cell).max().unwrap_or(0);
     let (keys, values) = (width(|row| row.0.len()), width(|row| row.1.len()));
     let line = |(key, value, origin): &(String, String, _)| {

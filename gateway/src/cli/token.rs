@@ -59,6 +59,9 @@ struct New {
     /// The cluster that it stands for
     #[arg(long, value_name = "NAME")]
     cluster: Option<Template>,
+    /// The class of limits that holds for it
+    #[arg(long)]
+    class: Option<Template>,
     /// Who it is, for logs; by default `token ID`
     #[arg(long, value_name = "TEXT", default_value = "")]
     subject: String,
@@ -95,6 +98,7 @@ fn make(new: &New) -> Result<String, String> {
             write: new.write.clone(),
             scopes: new.scope.clone(),
             cluster: new.cluster.clone(),
+            class: new.class.clone(),
         },
     };
     match &new.file {

@@ -136,7 +136,7 @@ impl Feed {
     }
 }
 
-/// Reads an HTTP body of at most `limit` bytes.
+/// Reads an HTTP body of at most `limit` bytes, which is at least what it declares.
 ///
 /// # Errors
 /// `TooLarge`, `Slow`, `Gone`, or `Unavailable` when there is no room for it in time.
@@ -147,9 +147,6 @@ pub async fn read_http(
     held: &mut Held,
     buffers: &Buffers,
 ) -> Result<Bytes, Fault> {
-    if let Some(size) = declared.filter(|size| *size > limit) {
-        return Err(Fault::too_large("body", Size::Exact(size), limit));
-    }
     let declared = usize::try_from(declared.unwrap_or(0)).unwrap_or(usize::MAX);
     held.grow(declared).await?;
     let Some(first) = feed.next().await? else { return Ok(Bytes::new()) };

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use model::otlp::{self, Checked};
 use model::{Clock, Nanos, TenantId};
 use store::{Accepted, Append, Store};
 
@@ -15,19 +16,21 @@ use super::reply::{Fault, Format, Kind};
 use super::sample::SpanLog;
 use super::stats::{Outcome, Protocol, Stats};
 use crate::auth::Auth;
-use crate::compute::{Compute, Weight};
-use crate::limits::Held;
+use crate::compute::{Compute, Lane, Weight};
+use crate::limits::account::Unit;
+use crate::limits::{Accounts, Exceeded, Held, Source};
+use crate::overrides::values::LongAttributes;
 
 /// Resolves when a request is durable.
 pub type Ack = Pin<Box<dyn Future<Output = Result<Accepted, store::Error>> + Send>>;
 
 /// Where requests go: the store, or what a test scripts.
 pub trait Sink: Send + Sync + 'static {
-    /// Takes a request; computes, and never waits for the disk.
+    /// Takes a request that was looked through; computes, and never waits for the disk.
     ///
     /// # Errors
-    /// As [`Store::append`].
-    fn append(&self, request: Append) -> Result<Ack, store::Error>;
+    /// As [`Store::append_checked`].
+    fn append(&self, request: Append, checked: Checked) -> Result<Ack, store::Error>;
 
     /// Whether an append would wait for another one, which only the compute pool may do.
     fn is_busy(&self) -> bool {
@@ -36,8 +39,8 @@ pub trait Sink: Send + Sync + 'static {
 }
 
 impl Sink for Store {
-    fn append(&self, request: Append) -> Result<Ack, store::Error> {
-        let pending = Self::append(self, request)?;
+    fn append(&self, request: Append, checked: Checked) -> Result<Ack, store::Error> {
+        let pending = self.append_checked(request, checked)?;
         Ok(Box::pin(pending.durable()))
     }
 
@@ -51,6 +54,44 @@ pub(super) struct Sender {
     pub(super) tenant: TenantId,
     /// The cluster that whoever sends stands for.
     pub(super) cluster: Option<Arc<str>>,
+    /// What it may send.
+    pub(super) source: Source,
+    /// Bytes that are taken from its rate. A request that comes to nothing gives them back: it will
+    /// come again.
+    charged: u64,
+}
+
+impl Sender {
+    pub(super) const fn new(tenant: TenantId, cluster: Option<Arc<str>>, source: Source) -> Self {
+        Self { tenant, cluster, source, charged: 0 }
+    }
+
+    /// Lets a body through before it is read; its length may not be known yet.
+    pub(super) fn admit(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        self.source.admit(Unit::Bytes, bytes)?;
+        self.charged = bytes;
+        Ok(())
+    }
+
+    /// So many bytes it is by now.
+    fn charge(&mut self, bytes: usize) {
+        let more = (bytes as u64).saturating_sub(self.charged);
+        self.source.charge(Unit::Bytes, more);
+        self.charged += more;
+    }
+
+    /// The request is stored, or refused for good.
+    const fn keep(&mut self) {
+        self.charged = 0;
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if self.charged > 0 {
+            self.source.refund(Unit::Bytes, self.charged);
+        }
+    }
 }
 
 /// A request whose body has been read.
@@ -68,6 +109,7 @@ pub(super) struct Inbound {
 /// What every request passes through.
 pub(super) struct Intake {
     pub(super) auth: Arc<Auth>,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) sink: Arc<dyn Sink>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stats: Arc<Stats>,
@@ -134,13 +176,15 @@ impl Intake {
         compute: &Compute,
         mut inbound: Inbound,
     ) -> Result<Accepted, Fault> {
+        inbound.sender.charge(inbound.body.len());
         inbound.prepay(self.body_bytes_max).await?;
         let inbound = inbound.inflated_if_small(&self.buffers);
         let intake = Arc::clone(self);
         // A large request in the head would hold the network up through a small one.
         let weight = if self.sink.is_busy() { Weight::Heavy } else { inbound.weight() };
         // What is held covers the body until the ack.
-        let (ack, _held) = compute.run(weight, move || intake.work(inbound)).await??;
+        let lane = Lane::of(inbound.sender.source.account.id);
+        let (ack, _held) = compute.run(weight, lane, move || intake.work(inbound)).await??;
         match ack {
             Some(ack) => Ok(ack.await?),
             None => Ok(Accepted::default()),
@@ -149,9 +193,25 @@ impl Intake {
 
     /// The part that computes. No ack where there is nothing to store.
     fn work(&self, inbound: Inbound) -> Result<(Option<Ack>, Held), Fault> {
-        let Inbound { sender, received_at, format, coding, mut body, mut held, prepaid } = inbound;
-        let Sender { tenant, cluster } = sender;
-        let mut room = Prepaid { held: &mut held, left: prepaid };
+        let Inbound { mut sender, received_at, format, coding, body, mut held, prepaid } = inbound;
+        let how = (format, coding, prepaid);
+        let outcome = self.unpacked(&mut sender, how, body, &mut held);
+        let outcome = outcome.and_then(|body| self.append(&sender, received_at, body));
+        if !outcome.as_ref().is_err_and(Fault::passes) {
+            sender.keep();
+        }
+        Ok((outcome?, held))
+    }
+
+    /// The request as OTLP protobuf, with the cluster that it comes from.
+    fn unpacked(
+        &self,
+        sender: &mut Sender,
+        (format, coding, prepaid): (Format, Coding, usize),
+        mut body: Bytes,
+        held: &mut Held,
+    ) -> Result<Bytes, Fault> {
+        let mut room = Prepaid { held, left: prepaid };
         if coding != Coding::Identity {
             let wire = body.len();
             let (limit, buffers) = (self.body_bytes_max, &self.buffers);
@@ -159,22 +219,57 @@ impl Intake {
             // The compressed body is gone, and what was paid for it is free again.
             room.left += wire;
         }
+        sender.charge(body.len());
         self.stats.body_bytes.add(body.len() as u64);
+        sender.source.cluster.usage.bytes.add(body.len() as u64);
         if format == Format::Json {
             room.take(body.len())?;
             body = transcode(&body)?;
         }
-        if body.is_empty() {
-            return Ok((None, held));
-        }
-        if let Some(cluster) = &cluster {
+        if let Some(cluster) = sender.cluster.as_ref().filter(|_| !body.is_empty()) {
             room.take(body.len())?;
             body = self.stamped(&body, cluster)?;
         }
-        let sample = self.spans.sample(&body);
-        let ack = self.sink.append(Append { tenant: tenant.clone(), received_at, body })?;
-        let Some(sample) = sample else { return Ok((Some(ack), held)) };
-        Ok((Some(sample.told_by(ack, tenant)), held))
+        let limits = &sender.source.holding().limits.ingestion;
+        if limits.long_attributes == LongAttributes::Cut {
+            room.take(body.len())?;
+            body = cut(body, limits.rules().attribute_bytes_max)?;
+        }
+        Ok(body)
+    }
+
+    /// Looks a request through and hands it to the store. No ack where there is nothing in it.
+    fn append(
+        &self,
+        sender: &Sender,
+        received_at: Nanos,
+        body: Bytes,
+    ) -> Result<Option<Ack>, Fault> {
+        if body.is_empty() {
+            return Ok(None);
+        }
+        let (source, tenant) = (&sender.source, sender.tenant.clone());
+        let rules = source.holding().limits.ingestion.rules();
+        let mut gate = source.gate(self.clock.monotonic());
+        let checked = otlp::check_with(&body, &rules, &mut gate);
+        let taken = gate.into_taken();
+        let checked = checked.map_err(|fault| Fault::new(Kind::Invalid, fault.to_string()))?;
+        let spans = u64::from(checked.spans).saturating_sub(checked.refused.len() as u64);
+        let appended = if checked.spans > rules.spans_max {
+            Err(Fault::too_many_spans(&tenant, rules.spans_max))
+        } else {
+            source.admit(Unit::Spans, spans).map_err(Fault::from).and_then(|()| {
+                let sample = self.spans.sample(&body);
+                let request = Append { tenant: tenant.clone(), received_at, body };
+                let ack = self.sink.append(request, checked);
+                let ack = ack.inspect_err(|_| source.refund(Unit::Spans, spans))?;
+                Ok(match sample {
+                    None => ack,
+                    Some(sample) => sample.told_by(ack, tenant),
+                })
+            })
+        };
+        appended.inspect_err(|_| source.undo(&taken)).map(Some)
     }
 }
 
@@ -184,7 +279,7 @@ impl Intake {
         let names = self.auth.cluster_attributes().iter();
         let stamps: Vec<(&str, &str)> = names.map(|name| (name.as_str(), cluster)).collect();
         let fault = |fault: model::wire::Fault| Fault::new(Kind::Invalid, fault.to_string());
-        model::otlp::stamp(body, &stamps).map(Bytes::from).map_err(fault)
+        otlp::stamp(body, &stamps).map(Bytes::from).map_err(fault)
     }
 }
 
@@ -192,6 +287,13 @@ impl Intake {
 fn transcode(body: &[u8]) -> Result<Bytes, Fault> {
     let fault = |fault: model::json::Fault| Fault::new(Kind::Invalid, fault.to_string());
     model::json::decode(body).map(Bytes::from).map_err(fault)
+}
+
+/// The request with attributes cut that are longer than so.
+fn cut(body: Bytes, bytes_max: usize) -> Result<Bytes, Fault> {
+    let fault = |fault: model::wire::Fault| Fault::new(Kind::Invalid, fault.to_string());
+    let shorter = otlp::cut(&body, bytes_max).map_err(fault)?;
+    Ok(shorter.map_or(body, Bytes::from))
 }
 
 /// Takes from what was paid in advance, then from what is free just now.
@@ -218,6 +320,7 @@ pub(super) struct Tally {
     started: Nanos,
     pub(super) protocol: Protocol,
     pub(super) coding: Coding,
+    source: Option<Source>,
     done: bool,
 }
 
@@ -230,12 +333,18 @@ impl Tally {
             started: intake.clock.monotonic(),
             protocol,
             coding: Coding::Identity,
+            source: None,
             done: false,
         }
     }
 
     pub(super) fn read(&self, bytes: u64) {
         self.stats.wire_bytes.add(bytes);
+    }
+
+    /// Whose request it turned out to be.
+    pub(super) fn of(&mut self, source: &Source) {
+        self.source = Some(source.clone());
     }
 
     pub(super) fn end(mut self, result: &Result<Accepted, Fault>) {
@@ -249,6 +358,19 @@ impl Tally {
         if let Ok(accepted) = result {
             self.stats.count_spans(accepted);
             self.stats.ack.record(self.clock.monotonic().minus(self.started).0);
+        }
+        let Some(Source { account, cluster }) = &self.source else { return };
+        match result {
+            Ok(accepted) => {
+                cluster.usage.requests.inc();
+                cluster.usage.spans.add(accepted.spans);
+                account.refused_spans.add(accepted.refused);
+            }
+            Err(fault) => {
+                if let Some(reason) = fault.reason() {
+                    account.refuse(reason);
+                }
+            }
         }
     }
 }

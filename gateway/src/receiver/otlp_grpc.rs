@@ -98,11 +98,14 @@ async fn store(
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
     let (head, body) = request.into_parts();
-    let sender = receiver.sender(&head.headers, peer).await?;
+    let mut sender = receiver.sender(&head.headers, peer).await?;
+    tally.of(&sender.source);
     let coding = head.headers.get("grpc-encoding").map_or(b"".as_slice(), |name| name.as_bytes());
     let mut coding = Coding::parse(coding)?;
     tally.coding = coding;
-    let mut held = receiver.admission.enter()?;
+    // Clients seldom say how long it is.
+    sender.admit(0)?;
+    let mut held = receiver.admission.enter(sender.source.account.id)?;
     let limit = receiver.admission.config().body_bytes_max.0;
     let mut feed = Feed::new(body, &receiver.config.body);
     let message = body::read_grpc(&mut feed, limit, &mut held, &receiver.intake.buffers).await;

@@ -11,7 +11,7 @@ use store::Accepted;
 use super::body::{self, Feed};
 use super::decode::Coding;
 use super::ingest::{Inbound, Tally};
-use super::reply::{self, Fault, Format, Kind};
+use super::reply::{self, Fault, Format, Kind, Size};
 use super::stats::Protocol;
 use super::{OtherSignals, Receiver, Signal};
 use crate::server::{Body, Peer};
@@ -104,13 +104,18 @@ async fn store(
     tally: &mut Tally,
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
-    let sender = receiver.sender(headers, peer).await?;
+    let mut sender = receiver.sender(headers, peer).await?;
+    tally.of(&sender.source);
     let coding = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), |name| name.as_bytes());
     let coding = Coding::parse(coding)?;
     tally.coding = coding;
-    let mut held = receiver.admission.enter()?;
     let limit = receiver.admission.config().body_bytes_max.0;
     let (length, buffers) = (content_length(headers), &receiver.intake.buffers);
+    if let Some(size) = length.filter(|size| *size > limit) {
+        return Err(Fault::too_large("body", Size::Exact(size), limit));
+    }
+    sender.admit(length.unwrap_or(0))?;
+    let mut held = receiver.admission.enter(sender.source.account.id)?;
     let body = body::read_http(feed, length, limit, &mut held, buffers).await;
     tally.read(feed.received);
     let inbound = Inbound { sender, received_at, format, coding, body: body?, held, prepaid: 0 };

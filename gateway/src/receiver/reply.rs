@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use model::TenantId;
 use prost::Message;
 use serde_json::json;
 use store::Accepted;
@@ -22,7 +23,7 @@ use super::pb;
 use super::stats::Outcome;
 use crate::auth::Denied;
 use crate::compute;
-use crate::limits::{Full, spread};
+use crate::limits::{Exceeded, Full, Reason, spread};
 use crate::server::Body;
 
 /// What is wrong with a request, or with us.
@@ -40,6 +41,8 @@ pub enum Kind {
     Forbidden,
     /// Nothing here does what was asked for.
     Unimplemented,
+    /// More than the tenant may send: it passes.
+    Limited,
     /// Full, starting or draining: it passes.
     Unavailable,
     /// The client sends too slowly.
@@ -49,7 +52,7 @@ pub enum Kind {
 }
 
 /// A row per kind: gRPC code, HTTP status, the outcome that is counted.
-const ANSWERS: [(Kind, Code, StatusCode, Outcome); 9] = [
+const ANSWERS: [(Kind, Code, StatusCode, Outcome); 10] = [
     (Kind::Invalid, Code::InvalidArgument, StatusCode::BAD_REQUEST, Outcome::Invalid),
     (Kind::TooLarge, Code::InvalidArgument, StatusCode::PAYLOAD_TOO_LARGE, Outcome::TooLarge),
     (Kind::Coding, Code::Unimplemented, StatusCode::BAD_REQUEST, Outcome::Unsupported),
@@ -61,6 +64,7 @@ const ANSWERS: [(Kind, Code, StatusCode, Outcome); 9] = [
     ),
     (Kind::Forbidden, Code::PermissionDenied, StatusCode::FORBIDDEN, Outcome::Forbidden),
     (Kind::Unimplemented, Code::Unimplemented, StatusCode::NOT_FOUND, Outcome::Unsupported),
+    (Kind::Limited, Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS, Outcome::Limited),
     (Kind::Unavailable, Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE, Outcome::Unavailable),
     (Kind::Slow, Code::DeadlineExceeded, StatusCode::SERVICE_UNAVAILABLE, Outcome::Slow),
     (Kind::Gone, Code::Cancelled, StatusCode::SERVICE_UNAVAILABLE, Outcome::Gone),
@@ -77,6 +81,8 @@ pub enum Code {
     DeadlineExceeded = 4,
     /// Not theirs.
     PermissionDenied = 7,
+    /// More than may be sent, just now.
+    ResourceExhausted = 8,
     /// No such method, or not in this way.
     Unimplemented = 12,
     /// Come back later.
@@ -90,21 +96,48 @@ pub enum Code {
 pub struct Fault {
     kind: Kind,
     message: String,
+    /// How long it takes until it may work, where that is known.
+    wait: Option<Duration>,
+    /// As what it is counted for the tenant.
+    reason: Option<Reason>,
 }
 
-/// How long clients are asked to wait, before it is spread.
+/// How long clients are asked to wait at least, before it is spread.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 impl Fault {
     /// A fault with its message: lower-case, naming the thing.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), wait: None, reason: None }
     }
 
     /// A message of `size` bytes where `limit` are allowed.
     #[must_use]
     pub fn too_large(what: &str, size: Size, limit: u64) -> Self {
-        Self::new(Kind::TooLarge, format!("{what} is {size}, limit is {limit} bytes"))
+        let message = format!("{what} is {size}, limit is {limit} bytes");
+        Self { reason: Some(Reason::BodyBytes), ..Self::new(Kind::TooLarge, message) }
+    }
+
+    /// A request of more spans than one may have.
+    #[must_use]
+    pub fn too_many_spans(tenant: &TenantId, limit: u32) -> Self {
+        let message = format!(
+            "request has more spans than ingestion.request_spans_max of tenant {tenant} allows, \
+             which is {limit}: send fewer at once"
+        );
+        Self { reason: Some(Reason::RequestSpans), ..Self::new(Kind::TooLarge, message) }
+    }
+
+    /// As what it is counted for the tenant whose request it is, where limits are the reason.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
+    /// Whether the same request may be taken later.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        matches!(self.kind, Kind::Limited | Kind::Unavailable | Kind::Slow)
     }
 
     /// What is wrong.
@@ -131,8 +164,8 @@ impl Fault {
     fn retry(&self) -> Option<Duration> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = || NEXT.fetch_add(1, Ordering::Relaxed);
-        let passes = matches!(self.kind, Kind::Unavailable | Kind::Slow);
-        passes.then(|| RETRY_WAIT.mul_f64(1.0 + spread(number()) / 2.0))
+        let wait = self.wait.unwrap_or_default().max(RETRY_WAIT);
+        self.passes().then(|| wait.mul_f64(1.0 + spread(number()) / 2.0))
     }
 
     fn status(&self, retry: Option<Duration>) -> pb::Status {
@@ -188,13 +221,22 @@ impl From<Denied> for Fault {
 
 impl From<Full> for Fault {
     fn from(full: Full) -> Self {
-        Self::new(Kind::Unavailable, full.to_string())
+        let reason = Some(Reason::Overload);
+        Self { reason, ..Self::new(Kind::Unavailable, full.to_string()) }
+    }
+}
+
+impl From<Exceeded> for Fault {
+    fn from(exceeded: Exceeded) -> Self {
+        let (wait, reason) = (Some(exceeded.wait), Some(exceeded.reason));
+        Self { wait, reason, ..Self::new(Kind::Limited, exceeded.to_string()) }
     }
 }
 
 impl From<compute::Error> for Fault {
     fn from(error: compute::Error) -> Self {
-        Self::new(Kind::Unavailable, error.to_string())
+        let reason = Some(Reason::Overload);
+        Self { reason, ..Self::new(Kind::Unavailable, error.to_string()) }
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Outcome {
     Unauthenticated,
     /// Of somebody who may not.
     Forbidden,
+    /// Over a limit of its tenant that passes.
+    Limited,
     /// Told to come back later.
     Unavailable,
     /// The client sent too slowly.
@@ -52,7 +54,7 @@ pub enum Outcome {
 }
 
 /// Every outcome with its label.
-pub const OUTCOMES: [(Outcome, &str); 10] = [
+pub const OUTCOMES: [(Outcome, &str); 11] = [
     (Outcome::Ok, "ok"),
     (Outcome::Partial, "partial"),
     (Outcome::Invalid, "invalid"),
@@ -60,6 +62,7 @@ pub const OUTCOMES: [(Outcome, &str); 10] = [
     (Outcome::Unsupported, "unsupported"),
     (Outcome::Unauthenticated, "unauthenticated"),
     (Outcome::Forbidden, "forbidden"),
+    (Outcome::Limited, "limited"),
     (Outcome::Unavailable, "unavailable"),
     (Outcome::Slow, "slow"),
     (Outcome::Gone, "gone"),

@@ -7,7 +7,7 @@ use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::receiver::tests::{EXPORT, Play, Rig, Setup, answer, framed, soon};
+use crate::receiver::tests::{EXPORT, Play, Rig, SPANS, Setup, answer, framed, soon};
 
 const GRPC: [(&str, &str); 1] = [("content-type", "application/grpc")];
 
@@ -22,7 +22,7 @@ async fn an_old_http2_connection_is_asked_to_go_and_its_request_finishes() {
     let (open, gate) = tokio::sync::oneshot::channel();
     rig.sink.next(Play::Wait(gate));
     let mut client = rig.http2().await;
-    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, b"spans")));
+    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, SPANS)));
     let response = client.clone().send_request(request);
     let rest = async {
         rig.until("asked to go", |rig| rig.stats.aged.get() == 1).await;
@@ -55,7 +55,7 @@ async fn an_old_connection_that_does_not_go_is_closed() {
     let rig = Rig::with(with(Config { age_max, age_grace, ..Config::default() })).await;
     let (_open, gate) = tokio::sync::oneshot::channel();
     rig.sink.next(Play::Wait(gate));
-    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, b"spans")));
+    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, SPANS)));
     assert!(soon(rig.http2().await.send_request(request)).await.is_err());
     rig.until("closed", |rig| rig.stats.connections.get() == 0).await;
 }
@@ -67,7 +67,7 @@ async fn a_drain_finishes_what_is_under_way_and_accepts_nothing_new() {
     rig.sink.next(Play::Wait(gate));
     let idle = rig.connect().await;
     let mut client = rig.http2().await;
-    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, b"spans")));
+    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, SPANS)));
     let response = client.send_request(request);
     let rest = async {
         rig.until("in flight", |rig| rig.receiver.stats().in_flight.get() == 1).await;
@@ -91,7 +91,7 @@ async fn a_drain_does_not_wait_for_ever() {
     let (_open, gate) = tokio::sync::oneshot::channel();
     rig.sink.next(Play::Wait(gate));
     let mut client = rig.http2().await;
-    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, b"spans")));
+    let request = rig.request("POST", EXPORT, &GRPC, Full::new(framed(0, SPANS)));
     let response = client.send_request(request);
     let raise = async {
         rig.until("in flight", |rig| rig.receiver.stats().in_flight.get() == 1).await;
@@ -141,7 +141,7 @@ async fn a_request_longer_than_the_header_wait_is_answered() {
         clock::sleep(Duration::from_millis(100)).await;
         drop(open);
     };
-    let (answer, ()) = soon(async { tokio::join!(rig.post(&[], "spans"), late) }).await;
+    let (answer, ()) = soon(async { tokio::join!(rig.post(&[], SPANS), late) }).await;
     assert!(answer.status.is_success());
 }
 
@@ -249,7 +249,7 @@ async fn windows_shrink_when_their_budget_is_used_up() {
     // More than the small window holds must still get through, on every connection.
     let mut clients = [rig.http2().await, rig.http2().await, rig.http2().await];
     for client in &mut clients {
-        let body = Full::new(framed(0, &[7; 300_000]));
+        let body = Full::new(framed(0, &[b'x'; 300_000]));
         let request = rig.request("POST", EXPORT, &GRPC, body);
         let response = soon(client.send_request(request)).await.unwrap();
         assert_eq!(answer(response).await.grpc().0, 0);

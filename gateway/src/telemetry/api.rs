@@ -43,6 +43,6 @@ pub(super) const METRICS: &[Metric] = &[
     },
 ];
 
-fn api(sources: &Sources) -> Option<Arc<Api>> {
+pub(super) fn api(sources: &Sources) -> Option<Arc<Api>> {
     sources.api.get().and_then(Weak::upgrade)
 }

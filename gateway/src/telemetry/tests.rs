@@ -48,6 +48,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         budget: Budget { cores: 1.5, memory: ByteSize::mib(512), disk: ByteSize::mib(1024) },
         health: Arc::default(),
         servers: vec![("http", Arc::default())],
+        accounts: crate::limits::tests::accounts(Arc::new(Stopped)),
         auth: Auth::open(&issuers(), Tenancy::Single, Arc::new(Stopped)).unwrap(),
         tls: Arc::default(),
         receiver: Arc::default(),
@@ -86,6 +87,10 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
     let api = api(&sources);
     assert!(sources.api.set(Arc::downgrade(&api)).is_ok());
     answered(&api, "/api/echo");
+    let tenant = model::TenantId::single();
+    let source = sources.accounts.source(&tenant, None, Some(&"eu-1".into()));
+    source.account.refuse(crate::limits::Reason::Spans);
+    source.cluster.usage.spans.add(7);
     let page = page(&sources, "").text;
     for metric in metrics() {
         assert!(page.contains(&format!("# TYPE {} {}\n", metric.name, metric.kind)), "{page}");
@@ -95,6 +100,8 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
         "process_start_time_seconds 1700000000.0",
         "traceweir_cpu_budget_cores 1.5",
         "traceweir_ready 0",
+        "traceweir_tenant_spans_total{tenant=\"default\",class=\"\",cluster=\"eu-1\"} 7",
+        "traceweir_tenant_refused_total{tenant=\"default\",class=\"\",reason=\"rate_spans\"} 1",
         "traceweir_api_requests_total{route=\"/api/echo\",end=\"answered\"} 1",
         "traceweir_receiver_requests_total{protocol=\"grpc\",coding=\"gzip\",outcome=\"partial\"} 1",
         "traceweir_connections_total{listener=\"http\",end=\"served\"} 0",
@@ -108,12 +115,14 @@ fn api(sources: &Sources) -> Arc<Api> {
     let parts = crate::api::Parts {
         traces: Arc::new(sources.store.clone()),
         auth: Auth::none(Tenancy::Single, Arc::clone(&sources.clock)),
+        accounts: Arc::clone(&sources.accounts),
         compute: Compute::start(1, 1).unwrap(),
         queries: Compute::start(1, 1).unwrap(),
         clock: Arc::clone(&sources.clock),
         health: Arc::new(crate::api::Health::default),
         metrics: Arc::new(|_| Page { content_type: "", text: String::new() }),
         status: Arc::new(|| serde_json::Value::Null),
+        usage: Arc::new(|| serde_json::Value::Null),
         settings: Arc::default(),
     };
     Api::new(crate::api::Config::default(), parts)

@@ -8,6 +8,7 @@
 //! their order. Unknown fields are read over. Text that is not UTF-8 keeps its valid parts.
 
 mod check;
+mod cut;
 mod emit;
 mod refusal;
 mod stamp;
@@ -30,7 +31,8 @@ use value::{
     varint,
 };
 
-pub use check::{Checked, check};
+pub use check::{Checked, Gate, Open, Rules, check, check_with};
+pub use cut::cut;
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
 pub use stamp::{REPORTED, stamp};

@@ -67,6 +67,12 @@ impl TenantId {
         Self("default".into())
     }
 
+    /// Stands for several of which each would be too many to count; nobody can name it.
+    #[must_use]
+    pub fn others() -> Self {
+        Self("__others".into())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

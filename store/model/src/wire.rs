@@ -356,6 +356,17 @@ pub fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Appends a field as it was read; groups, which nothing writes any more, go.
+pub fn put_value(out: &mut Vec<u8>, number: u32, value: Value<'_>) {
+    match value {
+        Value::Varint(value) => put_u64(out, number, value),
+        Value::Fixed64(value) => put_fixed64(out, number, value),
+        Value::Fixed32(value) => put_fixed32(out, number, value),
+        Value::Bytes(bytes) => put_bytes(out, number, bytes),
+        Value::Group => {}
+    }
+}
+
 /// Appends a message field that `write` fills in: one pass, its length put in front afterwards.
 ///
 /// The length takes one byte in place; a longer message is moved by the bytes its length needs,

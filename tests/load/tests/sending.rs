@@ -10,10 +10,13 @@ use gateway::clock::{SystemClock, Tasks};
 use gateway::compute::Compute;
 use gateway::demo::client::{Coding, Protocol};
 use gateway::demo::stream::{self, Plan};
+use gateway::limits::Accounts;
+use gateway::overrides::{Limits, Overrides};
 use gateway::receiver::ingest::Ack;
 use gateway::receiver::{Config, LogSpans, Parts, Port, Receiver, Sink};
 use gateway::server::{self, DrainTrigger, Server, drain};
 use model::Clock;
+use model::otlp::Checked;
 use store::{Accepted, Append, Kind};
 
 use crate::engine::{self, Drive, WhenFull};
@@ -28,7 +31,7 @@ struct Counting {
 }
 
 impl Sink for Counting {
-    fn append(&self, request: Append) -> Result<Ack, store::Error> {
+    fn append(&self, request: Append, _: Checked) -> Result<Ack, store::Error> {
         let room = self.room.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if room.is_err() {
             return Err(store::Error::new(Kind::Unavailable, "head is full"));
@@ -53,6 +56,7 @@ impl Rig {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let auth = Auth::none(Tenancy::Single, Arc::clone(&clock));
         let parts = Parts {
+            accounts: Accounts::new(Overrides::of(Limits::default()), Arc::clone(&clock)),
             sink: Arc::<Counting>::clone(&sink),
             compute: Compute::start(1, 64).unwrap(),
             clock,

@@ -12,7 +12,7 @@ use crate::api::call::Call;
 fn read(query: &str) -> Result<Option<Collapse>, String> {
     let uri = format!("/api/v2/traces/1?{query}");
     let (head, ()) = http::Request::builder().uri(uri).body(()).unwrap().into_parts();
-    let call = Call::new(&head, String::new(), None, Default::default());
+    let call = Call::new(&head, String::new(), None);
     Collapse::read(&call.parameters().unwrap()).map_err(|fault| fault.to_string())
 }
 

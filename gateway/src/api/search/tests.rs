@@ -11,12 +11,13 @@ use store::execute::traceql::{
 use traceql::ast::Static;
 
 use super::*;
+use crate::overrides::values::Query;
 
 fn wanted(query: &str) -> Result<SearchRequest, String> {
     let (head, ()) =
         http::Request::builder().uri(format!("/api/search?{query}")).body(()).unwrap().into_parts();
-    let call = Call::new(&head, String::new(), None, Budget::default());
-    let read = || Terms::read(&call.parameters()?)?.wanted(&Config::default(), call.budget());
+    let call = Call::new(&head, String::new(), None);
+    let read = || Terms::read(&call.parameters()?)?.wanted(call.guard());
     read().map_err(|fault| fault.to_string())
 }
 
@@ -124,9 +125,10 @@ fn what_is_not_understood_is_refused_in_plain_words() {
         during: TimeRange { start: Nanos(0), end: Nanos::from_secs(100) },
         ..Terms::default()
     };
-    let config = Config { search_range_max: model::Wait::secs(60), ..Config::default() };
-    let refusal = terms.wanted(&config, Budget::default()).unwrap_err().to_string();
-    assert_eq!(refusal, "the range is 100s long, api.search_range_max is 1m");
+    let guard =
+        Guard::limited(Query { search_range_max: model::Wait::secs(60), ..Query::default() });
+    let refusal = terms.wanted(&guard).unwrap_err().to_string();
+    assert_eq!(refusal, "the range is 100s long, query.search_range_max of the tenant is 1m");
 }
 
 #[test]

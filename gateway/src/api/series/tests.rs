@@ -7,15 +7,10 @@ const NOW: Nanos = Nanos::from_secs(1_700_000_000);
 fn request(query: &str, is_range: bool) -> Result<MetricsRequest, String> {
     let uri = format!("/api/metrics/query_range?{query}");
     let (head, ()) = http::Request::builder().uri(uri).body(()).unwrap().into_parts();
-    let call = Call::new(&head, String::new(), None, Budget::default());
+    let call = Call::new(&head, String::new(), None);
     let parameters = call.parameters().map_err(|fault| fault.to_string())?;
     let terms = Terms::read(&parameters, NOW).map_err(|fault| fault.to_string())?;
-    let config = Config::default();
-    let made = if is_range {
-        terms.range(&config, Budget::default())
-    } else {
-        terms.instant(&config, Budget::default())
-    };
+    let made = if is_range { terms.range(call.guard()) } else { terms.instant(call.guard()) };
     made.map_err(|fault| fault.to_string())
 }
 
@@ -83,7 +78,7 @@ fn what_cannot_be_is_said() {
         ("q=%7B%7D%7Crate()&since=-1h", "since: \"-1h\""),
         ("q=%7B%7D%7Crate()&start=1700000000&end=1699999999", "must be before end"),
         ("q=%7B%7D%7Crate()&start=1700000000&end=1700000000", "must be before end"),
-        ("q=%7B%7D%7Crate()&since=25h", "api.metrics_range_max"),
+        ("q=%7B%7D%7Crate()&since=25h", "query.metrics_range_max"),
         ("q=%7B%7D%7Crate()&since=1d&step=8s", "10800 intervals"),
         ("q=%7B%7D%7Crate()&exemplars=-1", "exemplars"),
         ("q=%7B%7D%7Crate()&maxSeries=many", "maxSeries"),

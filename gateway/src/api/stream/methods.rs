@@ -86,7 +86,7 @@ fn searched(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> 
         spans: some(request.spans_per_span_set).unwrap_or(usual.spans),
         query: request.query,
     };
-    let wanted = terms.wanted(&api.config, ask.budget.clone())?;
+    let wanted = terms.wanted(&ask.guard)?;
     let mut sent = 0;
     let mut send = |traces: &[Arc<TraceMatch>], inspected| {
         sent += traces.len();
@@ -94,6 +94,7 @@ fn searched(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> 
         packets.iter().for_each(|packet| sending.message(packet));
     };
     let found = api.parts.traces.query(&ask.tenant, &wanted, &mut send)?;
+    ask.guard.looked_at(found.inspected);
     let rest = found.traces.get(sent..).unwrap_or_default();
     let packets = frame::searched(search::response(rest, found.inspected));
     packets.iter().for_each(|packet| sending.message(packet));
@@ -136,7 +137,7 @@ fn tags(api: &Api, ask: &Ask) -> Result<Tags, Fault> {
         during: seconds_range(some(request.start), some(request.end))?,
         limit: u64::from(request.max_tags_per_scope),
     };
-    let (response, partial) = names::tags(api, &ask.tenant, &terms, ask.budget.clone())?;
+    let (response, partial) = names::tags(api, &ask.tenant, &terms, &ask.guard)?;
     Ok((terms, response, partial))
 }
 
@@ -174,7 +175,7 @@ fn values(
         during: seconds_range(some(request.start), some(request.end))?,
         limit: u64::from(request.max_tag_values),
     };
-    names::values(api, &ask.tenant, field, &terms, ask.budget.clone())
+    names::values(api, &ask.tenant, field, &terms, &ask.guard)
 }
 
 fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
@@ -185,10 +186,10 @@ fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
         series_max: u64::from(request.max_series),
         ..series::Terms::of(request.query, request.start, request.end, api.parts.clock.now())
     };
-    let wanted = terms.range(&api.config, ask.budget.clone())?;
+    let wanted = terms.range(&ask.guard)?;
     // Clients keep the last message: each has all that is counted so far.
     let mut so_far = |response| sending.whole(&frame::ranged(response));
-    let response = series::query_range(api, &ask.tenant, &wanted, &mut so_far)?;
+    let response = series::query_range(api, (&ask.tenant, &ask.guard), &wanted, &mut so_far)?;
     let response = frame::ranged(response);
     sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })
@@ -198,9 +199,9 @@ fn instant(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
     let request: QueryInstantRequest = decode(&ask.message()?)?;
     let now = api.parts.clock.now();
     let terms = series::Terms::of(request.query, request.start, request.end, now);
-    let wanted = terms.instant(&api.config, ask.budget.clone())?;
+    let wanted = terms.instant(&ask.guard)?;
     let mut so_far = |response| sending.whole(&frame::instant(response));
-    let response = series::query_instant(api, &ask.tenant, &wanted, &mut so_far)?;
+    let response = series::query_instant(api, (&ask.tenant, &ask.guard), &wanted, &mut so_far)?;
     let response = frame::instant(response);
     sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })

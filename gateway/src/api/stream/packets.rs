@@ -67,6 +67,14 @@ impl End {
         Self { rest: VecDeque::new(), told: Err(fault) }
     }
 
+    /// What went wrong, if anything did.
+    pub(super) const fn fault(&self) -> Option<&Fault> {
+        match &self.told {
+            Ok(_) => None,
+            Err(fault) => Some(fault),
+        }
+    }
+
     /// The status that HTTP would have.
     pub(super) fn status(&self) -> StatusCode {
         self.told.as_ref().map_or_else(Fault::status, |_| StatusCode::OK)

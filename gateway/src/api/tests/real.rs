@@ -48,12 +48,14 @@ impl Real {
         let parts = Parts {
             traces: Arc::new(store.clone()),
             auth: Auth::none(Tenancy::Header, Arc::clone(&clock)),
+            accounts: limits::tests::accounts(Arc::clone(&clock)),
             compute: compute.clone(),
             queries: compute.clone(),
             clock,
             health: Arc::new(Health::default),
             metrics: Arc::new(|_| Page { content_type: "text/plain", text: String::new() }),
             status: Arc::new(|| Value::Null),
+            usage: Arc::new(|| Value::Null),
             settings: Arc::default(),
         };
         Self { api: Api::new(Config::default(), parts), store, compute, _dir: dir }

@@ -12,11 +12,11 @@ use crate::receiver::{OtherSignals, limits};
 #[tokio::test]
 async fn a_call_is_stored_and_acknowledged() {
     let rig = Rig::start().await;
-    let answer = rig.call(EXPORT, &[("grpc-timeout", "10S")], framed(0, b"spans")).await;
+    let answer = rig.call(EXPORT, &[("grpc-timeout", "10S")], framed(0, SPANS)).await;
     assert_eq!(answer.grpc(), (0, String::new()));
     assert_eq!(answer.body, [0; 5].as_slice());
     assert!(answer.header("grpc-accept-encoding").contains("zstd"));
-    assert_eq!(rig.sink.bodies(), ["spans"]);
+    assert_eq!(rig.sink.bodies(), [SPANS]);
     assert_eq!(rig.receiver.stats().requests(), [("grpc", "identity", "ok", 1)]);
     assert_eq!(rig.receiver.stats().wire_bytes.get(), 10);
 }
@@ -31,7 +31,7 @@ async fn no_spans_are_a_success() {
 #[tokio::test]
 async fn a_message_in_many_frames_is_one_message() {
     let rig = Rig::start().await;
-    let message: Vec<u8> = (0..100_000u32).flat_map(u32::to_le_bytes).collect();
+    let message: Vec<u8> = (0..100_000).flat_map(fixed32).collect();
     let whole = framed(0, &message);
     // The prefix itself comes in three pieces.
     let mut cuts = vec![whole.slice(..1), whole.slice(1..3), whole.slice(3..9)];
@@ -69,7 +69,7 @@ async fn an_oversize_message_is_refused_by_its_prefix_for_good() {
     let words = "message is 10001 bytes, limit is 10000 bytes".to_owned();
     assert_eq!(answer.grpc(), (3, words));
     assert_eq!(answer.header("grpc-status-details-bin"), "");
-    assert_eq!(rig.call(EXPORT, &[], framed(0, &[1; 10_000])).await.grpc().0, 0);
+    assert_eq!(rig.call(EXPORT, &[], framed(0, &[b'x'; 10_000])).await.grpc().0, 0);
     // And at the cap while inflating.
     let bomb = zstd::encode_all(vec![0; 1_000_000].as_slice(), 1).unwrap();
     let answer = rig.call(EXPORT, &[("grpc-encoding", "zstd")], framed(1, &bomb)).await;
@@ -83,10 +83,10 @@ async fn wrong_framing_is_invalid_and_says_how() {
     let cases: [(Bytes, &str); 6] = [
         (Bytes::new(), "gRPC message ends in its prefix, after 0 bytes"),
         (Bytes::from_static(&[0, 0, 0]), "gRPC message ends in its prefix, after 3 bytes"),
-        (framed(2, b"spans"), "gRPC message flag is neither 0 nor 1"),
-        (framed(0, b"spans").slice(..7), "gRPC message is cut: 2 of 5 bytes"),
+        (framed(2, SPANS), "gRPC message flag is neither 0 nor 1"),
+        (framed(0, SPANS).slice(..7), "gRPC message is cut: 2 of 5 bytes"),
         ([framed(0, b"a"), framed(0, b"b")].concat().into(), "more bytes than the one message"),
-        (framed(1, b"spans"), "gRPC message is compressed, but grpc-encoding does not say how"),
+        (framed(1, SPANS), "gRPC message is compressed, but grpc-encoding does not say how"),
     ];
     for (body, words) in cases {
         let (code, message) = rig.call(EXPORT, &[], body).await.grpc();
@@ -99,15 +99,15 @@ async fn wrong_framing_is_invalid_and_says_how() {
 #[tokio::test]
 async fn the_flag_tells_whether_a_message_is_compressed() {
     let rig = Rig::start().await;
-    let plain = rig.call(EXPORT, &[("grpc-encoding", "gzip")], framed(0, b"spans")).await;
+    let plain = rig.call(EXPORT, &[("grpc-encoding", "gzip")], framed(0, SPANS)).await;
     assert_eq!(plain.grpc().0, 0);
-    assert_eq!(rig.sink.bodies(), ["spans"]);
+    assert_eq!(rig.sink.bodies(), [SPANS]);
 }
 
 #[tokio::test]
 async fn unknown_codings_are_unimplemented_and_list_the_known() {
     let rig = Rig::start().await;
-    let answer = rig.call(EXPORT, &[("grpc-encoding", "br")], framed(1, b"spans")).await;
+    let answer = rig.call(EXPORT, &[("grpc-encoding", "br")], framed(1, SPANS)).await;
     assert_eq!(answer.grpc().0, 12);
     assert_eq!(answer.header("grpc-accept-encoding"), "identity,gzip,zstd,deflate,snappy");
 }
@@ -116,7 +116,7 @@ async fn unknown_codings_are_unimplemented_and_list_the_known() {
 async fn what_passes_is_unavailable_with_retry_info() {
     let rig = Rig::start().await;
     rig.sink.next(Play::Refuse(Error::new(Kind::Unavailable, "head is 100% \"full\"")));
-    let answer = rig.call(EXPORT, &[], framed(0, b"spans")).await;
+    let answer = rig.call(EXPORT, &[], framed(0, SPANS)).await;
     assert_eq!(answer.grpc(), (14, "head is 100% \"full\"".to_owned()));
     let details = STANDARD_NO_PAD.decode(answer.header("grpc-status-details-bin")).unwrap();
     let status = pb::Status::decode(&*details).unwrap();
@@ -124,9 +124,9 @@ async fn what_passes_is_unavailable_with_retry_info() {
     assert_eq!(status.details[0].type_url, "type.googleapis.com/google.rpc.RetryInfo");
     assert!(pb::RetryInfo::decode(&*status.details[0].value).unwrap().retry_delay.is_some());
     rig.sink.next(Play::Fail(Error::new(Kind::Fatal, "disk failed")));
-    assert_eq!(rig.call(EXPORT, &[], framed(0, b"spans")).await.grpc().0, 14);
+    assert_eq!(rig.call(EXPORT, &[], framed(0, SPANS)).await.grpc().0, 14);
     rig.sink.next(Play::Refuse(Error::new(Kind::Invalid, "malformed protobuf at byte 3")));
-    let answer = rig.call(EXPORT, &[], framed(0, b"spans")).await;
+    let answer = rig.call(EXPORT, &[], framed(0, SPANS)).await;
     assert_eq!(answer.grpc(), (3, "malformed protobuf at byte 3".to_owned()));
 }
 
@@ -141,7 +141,7 @@ async fn refused_spans_are_a_partial_success() {
     };
     let accepted = Accepted { spans: 1, refused: 1, refusals: vec![refusal] };
     rig.sink.next(Play::Accept(accepted));
-    let answer = rig.call(EXPORT, &[], framed(0, b"spans")).await;
+    let answer = rig.call(EXPORT, &[], framed(0, SPANS)).await;
     assert_eq!(answer.grpc().0, 0);
     let partial = pb::ExportResponse::decode(&answer.body[5..]).unwrap().partial_success.unwrap();
     assert_eq!(partial.rejected_spans, 1);
@@ -167,9 +167,8 @@ async fn other_services_are_unimplemented_or_discarded() {
 #[tokio::test]
 async fn the_tenant_is_asked_for_where_it_must_be() {
     let rig = Rig::with(Setup { tenancy: Tenancy::Header, ..Setup::default() }).await;
-    let call = async |headers: &[(&str, &str)]| {
-        rig.call(EXPORT, headers, framed(0, b"spans")).await.grpc().0
-    };
+    let call =
+        async |headers: &[(&str, &str)]| rig.call(EXPORT, headers, framed(0, SPANS)).await.grpc().0;
     assert_eq!(call(&[]).await, 16);
     assert_eq!(call(&[("x-scope-orgid", "a|b")]).await, 3);
     assert_eq!(call(&[("x-scope-orgid", "team-a")]).await, 0);
@@ -179,13 +178,13 @@ async fn the_tenant_is_asked_for_where_it_must_be() {
 async fn otlp_http_and_grpc_share_a_port_and_a_connection() {
     let rig = Rig::start().await;
     let mut client = rig.http2().await;
-    let http = rig.request("POST", "/v1/traces", &[PROTOBUF], Full::new(Bytes::from("http")));
+    let http = rig.request("POST", "/v1/traces", &[PROTOBUF], Full::new(Bytes::from("z\x02ab")));
     assert_eq!(client.send_request(http).await.unwrap().status(), StatusCode::OK);
     let headers = [("content-type", "application/grpc")];
-    let grpc = rig.request("POST", EXPORT, &headers, Full::new(framed(0, b"grpc")));
+    let grpc = rig.request("POST", EXPORT, &headers, Full::new(framed(0, SPANS)));
     assert_eq!(answer(client.send_request(grpc).await.unwrap()).await.grpc().0, 0);
-    assert_eq!(rig.sink.bodies(), ["http", "grpc"]);
-    let grpc = rig.request("POST", EXPORT, &headers, Full::new(framed(0, b"grpc")));
+    assert_eq!(rig.sink.bodies(), [b"z\x02ab", SPANS]);
+    let grpc = rig.request("POST", EXPORT, &headers, Full::new(framed(0, SPANS)));
     let old = rig.http1().await.send_request(grpc).await.unwrap();
     assert_eq!(old.status(), StatusCode::HTTP_VERSION_NOT_SUPPORTED);
 }

@@ -19,7 +19,7 @@ async fn a_body_that_does_not_get_on_is_refused() {
     let request = rig.request("POST", EXPORT, &[("content-type", "application/grpc")], body);
     let mut client = rig.http2().await;
     let response = client.send_request(request);
-    sender.send_data(framed(0, b"spans").slice(..7)).await.unwrap();
+    sender.send_data(framed(0, SPANS).slice(..7)).await.unwrap();
     let (code, message) = answer(soon(response).await.unwrap()).await.grpc();
     assert_eq!((code, message.as_str()), (4, "body came too slowly, 7 bytes so far"));
     assert_eq!(rig.receiver.stats().requests(), [("grpc", "identity", "slow", 1)]);
@@ -48,16 +48,16 @@ async fn more_requests_than_places_are_told_to_come_back() {
     let rig = Rig::with(limited(limits::Config { requests_max: 1, ..Default::default() })).await;
     let (open, gate) = tokio::sync::oneshot::channel();
     rig.sink.next(Play::Wait(gate));
-    let first = rig.call(EXPORT, &[], framed(0, b"spans"));
+    let first = rig.call(EXPORT, &[], framed(0, SPANS));
     let rest = async {
         rig.until("a request in flight", |rig| !rig.sink.seen.lock().unwrap().is_empty()).await;
-        let (code, message) = rig.call(EXPORT, &[], framed(0, b"spans")).await.grpc();
+        let (code, message) = rig.call(EXPORT, &[], framed(0, SPANS)).await.grpc();
         assert_eq!((code, message.as_str()), (14, "too many requests in flight, limit 1"));
         drop(open);
     };
     let (first, ()) = Box::pin(soon(async { tokio::join!(first, rest) })).await;
     assert_eq!(first.grpc().0, 0);
-    assert_eq!(rig.call(EXPORT, &[], framed(0, b"spans")).await.grpc().0, 0);
+    assert_eq!(rig.call(EXPORT, &[], framed(0, SPANS)).await.grpc().0, 0);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn bytes_in_flight_are_bounded_however_many_ask() {
     let rig = Rig::with(limited(limits)).await;
     let (open, gate) = tokio::sync::oneshot::channel();
     rig.sink.next(Play::Wait(gate));
-    let message = framed(0, &[1; 64 << 10]);
+    let message = framed(0, &[b'x'; 64 << 10]);
     let first = rig.call(EXPORT, &[], message.clone());
     let rest = async {
         rig.until("a request in flight", |rig| !rig.sink.seen.lock().unwrap().is_empty()).await;
@@ -131,11 +131,11 @@ async fn bodies_that_are_refused_unread_do_not_use_up_the_connection() {
     ];
     // Several times the window of the connection.
     for (path, header) in refused.iter().cycle().take(60) {
-        let body = Full::new(Bytes::from(vec![1; 200_000]));
+        let body = Full::new(Bytes::from(vec![b'x'; 200_000]));
         let request = rig.request("POST", path, &[*header], body);
         soon(client.send_request(request)).await.unwrap();
     }
-    let body = Full::new(framed(0, &[1; 500_000]));
+    let body = Full::new(framed(0, &[b'x'; 500_000]));
     let request = rig.request("POST", EXPORT, &[("content-type", "application/grpc")], body);
     let response = soon(client.send_request(request)).await.unwrap();
     assert_eq!(answer(response).await.grpc().0, 0);

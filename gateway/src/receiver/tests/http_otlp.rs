@@ -28,14 +28,14 @@ fn small_bodies(most: u64) -> Setup {
 async fn a_request_is_stored_and_acknowledged() {
     let rig = Rig::start().await;
     for path in ["/v1/traces", "/v1/traces/", "/otlp/v1/traces", "/otlp/v1/traces/"] {
-        let answer = rig.send("POST", path, &[PROTOBUF], "spans").await;
+        let answer = rig.send("POST", path, &[PROTOBUF], SPANS).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
         assert_eq!(answer.header("content-type"), "application/x-protobuf");
         assert_eq!(pb::ExportResponse::decode(&*answer.body).unwrap().partial_success, None);
     }
     let seen = rig.sink.seen();
     assert_eq!(seen.len(), 4);
-    assert_eq!(seen[0].body, "spans");
+    assert_eq!(seen[0].body, SPANS);
     assert_eq!(seen[0].tenant, TenantId::single());
     assert_eq!(seen[0].received_at, Nanos::from_secs(1_800_000_000));
     assert_eq!(rig.receiver.stats().requests(), [("http_protobuf", "identity", "ok", 4)]);
@@ -152,12 +152,12 @@ async fn other_content_types_are_415_and_parameters_are_ignored() {
     let refused: [&[(&str, &str)]; 3] =
         [&[], &[("content-type", "text/plain")], &[("content-type", "application/grpc-web")]];
     for headers in refused {
-        let answer = rig.send("POST", "/v1/traces", headers, "spans").await;
+        let answer = rig.send("POST", "/v1/traces", headers, SPANS).await;
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert!(answer.header("content-type").starts_with("text/plain"));
     }
     let taken = ("content-type", "Application/X-Protobuf; charset=utf-8");
-    let answer = rig.send("POST", "/v1/traces", &[taken], "spans").await;
+    let answer = rig.send("POST", "/v1/traces", &[taken], SPANS).await;
     assert_eq!(answer.status, StatusCode::OK);
 }
 
@@ -172,7 +172,7 @@ async fn unknown_paths_are_404_and_the_root_says_what_lives_here() {
 #[tokio::test]
 async fn unknown_codings_are_400_with_a_status_that_lists_the_known() {
     let rig = Rig::start().await;
-    let answer = rig.post(&[("content-encoding", "br")], "spans").await;
+    let answer = rig.post(&[("content-encoding", "br")], SPANS).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let status = answer.rpc_status();
     assert!(status.message.contains("\"br\"") && status.message.contains("zstd"), "{status:?}");
@@ -194,7 +194,7 @@ async fn a_corrupt_body_is_400_and_names_the_place() {
 #[tokio::test]
 async fn a_large_body_is_413_by_its_declared_length() {
     let rig = Rig::with(small_bodies(10_000)).await;
-    let answer = rig.post(&[], vec![1; 10_001]).await;
+    let answer = rig.post(&[], vec![b'x'; 10_001]).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(answer.rpc_status().message, "body is 10001 bytes, limit is 10000 bytes");
     assert_eq!(answer.header("retry-after"), "");
@@ -202,7 +202,7 @@ async fn a_large_body_is_413_by_its_declared_length() {
     assert_eq!(json.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(json.json()["message"], "body is 10001 bytes, limit is 10000 bytes");
     assert_eq!(json.json()["code"], 3);
-    assert_eq!(rig.post(&[], vec![1; 10_000]).await.status, StatusCode::OK);
+    assert_eq!(rig.post(&[], vec![b'x'; 10_000]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_client_that_is_still_sending_gets_to_read_its_413() {
     let mut client = rig.http1().await;
     // Twice on one connection: what was too much has been read and forgotten in between.
     for _ in 0..2 {
-        let body = Full::new(Bytes::from(vec![1; 39_000]));
+        let body = Full::new(Bytes::from(vec![b'x'; 39_000]));
         let request = rig.request("POST", "/v1/traces", &[PROTOBUF], body);
         let answer = answer(client.send_request(request).await.unwrap()).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
@@ -228,7 +228,7 @@ async fn a_large_chunked_body_is_413_at_the_cap() {
     let (mut sender, body) = http_body_util::channel::Channel::<Bytes>::new(1);
     rig.tasks.spawn("sends", async move {
         for _ in 0..100 {
-            if sender.send_data(vec![1; 1000].into()).await.is_err() {
+            if sender.send_data(vec![b'x'; 1000].into()).await.is_err() {
                 return;
             }
         }
@@ -246,7 +246,7 @@ async fn a_chunked_body_within_the_limit_is_stored_whole() {
     let (mut client, connection) = http1::handshake(io).await.unwrap();
     rig.tasks.spawn("client", async { drop(connection.await) });
     let (mut sender, body) = http_body_util::channel::Channel::<Bytes>::new(1);
-    let whole: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+    let whole: Vec<u8> = (0..200_000).flat_map(fixed32).collect();
     let parts: Vec<Bytes> = whole.chunks(7777).map(Bytes::copy_from_slice).collect();
     rig.tasks.spawn("sends", async move {
         for part in parts {
@@ -283,7 +283,7 @@ async fn refused_spans_are_a_partial_success_that_says_why() {
         refusals: vec![refusal(0, "trace id is all zeros"), refusal(4, "trace id has 3 bytes")],
     };
     rig.sink.next(Play::Accept(accepted()));
-    let answer = rig.post(&[], "spans").await;
+    let answer = rig.post(&[], SPANS).await;
     assert_eq!(answer.status, StatusCode::OK);
     let partial = pb::ExportResponse::decode(&*answer.body).unwrap().partial_success.unwrap();
     assert_eq!(partial.rejected_spans, 3);
@@ -304,7 +304,7 @@ async fn what_passes_is_503_with_a_hint_and_never_500() {
     let failed = kinds.map(|kind| Play::Fail(Error::new(kind, "head is full")));
     for play in refused.into_iter().chain(failed) {
         rig.sink.next(play);
-        let answer = rig.post(&[], "spans").await;
+        let answer = rig.post(&[], SPANS).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(matches!(answer.header("retry-after"), "1" | "2"));
         let status = answer.rpc_status();
@@ -314,8 +314,8 @@ async fn what_passes_is_503_with_a_hint_and_never_500() {
         assert!((1..2).contains(&delay.seconds), "{delay:?}");
     }
     rig.sink.next(Play::Panic);
-    assert_eq!(rig.post(&[], "spans").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(rig.post(&[], "spans").await.status, StatusCode::OK);
+    assert_eq!(rig.post(&[], SPANS).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(rig.post(&[], SPANS).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -325,7 +325,7 @@ async fn what_is_wrong_for_good_is_400_or_413_without_a_hint() {
         [(Kind::Invalid, StatusCode::BAD_REQUEST), (Kind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE)]
     {
         rig.sink.next(Play::Refuse(Error::new(kind, "malformed protobuf at byte 7")));
-        let answer = rig.post(&[], "spans").await;
+        let answer = rig.post(&[], SPANS).await;
         assert_eq!(answer.status, expected);
         assert_eq!(answer.header("retry-after"), "");
         assert_eq!(answer.rpc_status().message, "malformed protobuf at byte 7");
@@ -353,10 +353,10 @@ async fn metrics_and_logs_are_refused_for_good_or_discarded() {
 #[tokio::test]
 async fn the_header_names_the_tenant_where_it_must() {
     let rig = Rig::with(Setup { tenancy: Tenancy::Header, ..Setup::default() }).await;
-    assert_eq!(rig.post(&[], "spans").await.status, StatusCode::UNAUTHORIZED);
-    let federated = rig.post(&[("x-scope-orgid", "a|b")], "spans").await;
+    assert_eq!(rig.post(&[], SPANS).await.status, StatusCode::UNAUTHORIZED);
+    let federated = rig.post(&[("x-scope-orgid", "a|b")], SPANS).await;
     assert_eq!(federated.status, StatusCode::BAD_REQUEST);
-    assert_eq!(rig.post(&[("x-scope-orgid", "team-a")], "spans").await.status, StatusCode::OK);
+    assert_eq!(rig.post(&[("x-scope-orgid", "team-a")], SPANS).await.status, StatusCode::OK);
     let seen = rig.sink.seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].tenant.as_str(), "team-a");
@@ -377,7 +377,7 @@ async fn a_configured_page_may_send_spans() {
     assert_eq!(before.header("access-control-allow-origin"), page.1);
     assert_eq!(before.header("access-control-allow-methods"), "POST");
     assert!(before.header("access-control-allow-headers").contains("content-type"));
-    let sent = rig.post(&[page], "spans").await;
+    let sent = rig.post(&[page], SPANS).await;
     assert_eq!(sent.status, StatusCode::OK);
     assert_eq!(sent.header("access-control-allow-origin"), page.1);
     let other = ("origin", "https://shop.example.org");
@@ -397,7 +397,7 @@ async fn expect_continue_is_answered_before_the_body_comes() {
     let mut interim = [0; 25];
     soon(stream.read_exact(&mut interim)).await.unwrap();
     assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));
-    stream.write_all(b"spans").await.unwrap();
+    stream.write_all(SPANS).await.unwrap();
     let mut rest = String::new();
     soon(stream.read_to_string(&mut rest)).await.unwrap();
     assert!(rest.starts_with("HTTP/1.1 200 OK"), "{rest}");

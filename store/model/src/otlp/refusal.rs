@@ -49,6 +49,30 @@ pub enum Reason {
     LinkIdLength(usize),
     /// An attribute of the span, its resource or scope nests deeper than [`NESTING_MAX`].
     Nesting(String),
+    /// The span, or a thing of it, has more attributes than may be.
+    Attributes {
+        /// Most of one thing.
+        limit: usize,
+    },
+    /// An attribute of the span, its resource or scope is longer than it may be.
+    AttributeBytes {
+        /// Its key.
+        key: String,
+        /// Its length, with its key.
+        bytes: usize,
+        /// The longest that is taken.
+        limit: usize,
+    },
+    /// The trace is larger than a trace may get.
+    TraceBytes {
+        /// Most bytes of one trace.
+        limit: u64,
+    },
+    /// The trace is a new one, and its tenant has as many live ones as it may have.
+    LiveTraces {
+        /// Most live traces.
+        limit: u64,
+    },
     /// Refused when the request was first received (replay of the log).
     Before,
 }
@@ -63,6 +87,10 @@ impl Reason {
             Self::ParentIdLength(_) => "parent_span_id",
             Self::LinkIdLength(_) => "link_id",
             Self::Nesting(_) => "nesting",
+            Self::Attributes { .. } => "attributes",
+            Self::AttributeBytes { .. } => "attribute_bytes",
+            Self::TraceBytes { .. } => "trace_bytes",
+            Self::LiveTraces { .. } => "live_traces",
             Self::Before => "before",
         }
     }
@@ -80,6 +108,12 @@ impl fmt::Display for Reason {
             Self::Nesting(key) => {
                 write!(f, "attribute {key:?} nests deeper than {NESTING_MAX} levels")
             }
+            Self::Attributes { limit } => write!(f, "more than {limit} attributes"),
+            Self::AttributeBytes { key, bytes, limit } => {
+                write!(f, "attribute {key:?} has {bytes} bytes, limit is {limit}")
+            }
+            Self::TraceBytes { limit } => write!(f, "trace would have more than {limit} bytes"),
+            Self::LiveTraces { limit } => write!(f, "more than {limit} live traces"),
             Self::Before => f.write_str("refused when it was received"),
         }
     }

@@ -3,9 +3,7 @@
 //! A request comes in as bytes and goes on as bytes: only resources are written anew, spans are copied as they
 //! are. What a client claimed under such a name stays under another one, for people.
 
-use crate::wire::{
-    Fault, Reader, Value, put_bytes, put_fixed32, put_fixed64, put_message, put_u64,
-};
+use crate::wire::{Fault, Reader, Value, put_bytes, put_message, put_value};
 
 /// Numbers of fields, as `trace_service.proto`, `trace.proto`, `resource.proto` and `common.proto` give them.
 mod field {
@@ -39,7 +37,7 @@ pub fn stamp(body: &[u8], stamps: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {
                 });
                 outcome?;
             }
-            (number, value) => put(&mut out, number, value),
+            (number, value) => put_value(&mut out, number, value),
         }
     }
     Ok(out)
@@ -58,7 +56,7 @@ fn resource_spans(
     while let Some(field) = reader.next()? {
         match (field.number, field.value) {
             (field::RESOURCE, Value::Bytes(_)) => {}
-            (number, value) => put(out, number, value),
+            (number, value) => put_value(out, number, value),
         }
     }
     Ok(())
@@ -79,7 +77,7 @@ fn resource(
                 (field::ATTRIBUTES, Value::Bytes(pair)) => {
                     attribute(out, (pair, field.offset), stamps)?;
                 }
-                (number, value) => put(out, number, value),
+                (number, value) => put_value(out, number, value),
             }
         }
     }
@@ -130,17 +128,6 @@ fn text(value: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len() + 4);
     put_bytes(&mut out, field::STRING_VALUE, value.as_bytes());
     out
-}
-
-/// A field as it is; groups, which nothing writes any more, go.
-fn put(out: &mut Vec<u8>, number: u32, value: Value<'_>) {
-    match value {
-        Value::Varint(value) => put_u64(out, number, value),
-        Value::Fixed64(value) => put_fixed64(out, number, value),
-        Value::Fixed32(value) => put_fixed32(out, number, value),
-        Value::Bytes(bytes) => put_bytes(out, number, bytes),
-        Value::Group => {}
-    }
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub(super) fn attribute_fits(bytes: &[u8], offset: usize) -> Result<(), Stop> {
         return Ok(());
     }
     key_value(bytes, offset, 1).map(drop).map_err(|stop| match stop {
-        Stop::Refused(_) => Stop::Refused(Reason::Nesting(peek(bytes, 1))),
+        Stop::Refused(_) => Stop::Refused(Reason::Nesting(peek_key(bytes))),
         Stop::Malformed(_) => stop,
     })
 }
@@ -206,7 +206,7 @@ pub(super) fn inspect<'a>(
 /// Puts the key of the attribute into a nesting refusal.
 fn name_nesting(field: &Field<'_>) -> impl FnOnce(Stop) -> Stop {
     let key = match field.value {
-        Value::Bytes(kv) => peek(kv, 1),
+        Value::Bytes(kv) => peek_key(kv),
         _ => String::new(),
     };
     |stop| match stop {
@@ -217,6 +217,10 @@ fn name_nesting(field: &Field<'_>) -> impl FnOnce(Stop) -> Stop {
 
 pub(super) fn peek_name(span: &[u8]) -> String {
     peek(span, 5)
+}
+
+pub(super) fn peek_key(kv: &[u8]) -> String {
+    peek(kv, 1)
 }
 
 /// The text in a field of a message, cut at 128 bytes.

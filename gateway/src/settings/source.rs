@@ -29,6 +29,8 @@ pub enum Origin {
     Set,
     /// A flag of its own, such as `--data`.
     Flag(&'static str),
+    /// The file of overrides, and of whom it says so.
+    Overrides(String),
 }
 
 impl fmt::Display for Origin {
@@ -40,6 +42,7 @@ impl fmt::Display for Origin {
             Self::Env(name) => f.write_str(name),
             Self::Set => f.write_str("--set"),
             Self::Flag(name) => f.write_str(name),
+            Self::Overrides(whose) => write!(f, "overrides: {whose}"),
         }
     }
 }

@@ -1,0 +1,509 @@
+//! Memory for what is in flight: a bound for all, and fair among accounts.
+//!
+//! A request first takes a place (refused at once where there is none), then the bytes that it is about to
+//! buffer (waiting for a bounded time), and keeps both until its answer. Whoever holds the least is
+//! next, so one account that floods waits for itself; and no account gets more places than twice those that
+//! are left, so that there always are some for the others.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use model::metric::{Counter, Gauge};
+use model::{ByteSize, Faults, Wait};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::AccountId;
+use crate::clock;
+
+/// How much may be in flight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The largest body, decompressed. Default 16MiB. Larger ones are refused for good.
+    pub body_bytes_max: ByteSize,
+    /// Bytes of all bodies in flight: as received, decompressed and transcoded together. Default
+    /// 64MiB; at least twice `body_bytes_max`, or a large compressed body could never be admitted.
+    pub in_flight_bytes_max: ByteSize,
+    /// Requests in flight, those that wait for bytes included. Default 2048, of which one tenant
+    /// gets two thirds at most.
+    pub requests_max: u32,
+    /// How long a request waits for bytes before it is told to come back. Default 1s.
+    pub wait: Wait,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: ByteSize::mib(16),
+            in_flight_bytes_max: ByteSize::mib(64),
+            requests_max: 2048,
+            wait: Wait::secs(1),
+        }
+    }
+}
+
+impl Config {
+    /// Notes every value that is not accepted; `key` is the dotted key of this section.
+    pub fn check(&self, key: &str, faults: &mut Faults) {
+        let body = self.body_bytes_max;
+        let body_range = ByteSize(1024)..=ByteSize(1 << 30);
+        faults.check_range(&format!("{key}.body_bytes_max"), body, body_range);
+        let least = ByteSize(body.0.saturating_mul(2));
+        let range = least..=ByteSize(1 << 40);
+        faults.check_range(&format!("{key}.in_flight_bytes_max"), self.in_flight_bytes_max, range);
+        faults.check_range(&format!("{key}.requests_max"), self.requests_max, 1..=1_000_000);
+        let waits = Wait::millis(0)..=Wait::secs(30);
+        faults.check_range(&format!("{key}.wait"), self.wait, waits);
+    }
+}
+
+/// What the metrics page shows of the admission.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Requests that hold a place.
+    pub requests: Gauge,
+    /// Bytes that are held.
+    pub bytes: Gauge,
+    /// Requests that were turned away because there was no place or no bytes in time.
+    pub refused: Counter,
+}
+
+/// What is taken. Tells the caller to answer UNAVAILABLE with a retry hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// What there is too much of: `requests`, `requests of one tenant` or `bytes`.
+    pub what: &'static str,
+    /// How much there may be.
+    pub limit: u64,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "too many {} in flight, limit {}", self.what, self.limit)
+    }
+}
+
+/// Bytes are counted in units of so many.
+const UNIT: usize = 1 << 10;
+
+/// What rounding up may cost one request.
+const SLACK_BYTES: u64 = 16 << 10;
+
+/// An account gets no more places than so many times those that are left.
+const PLACES_OF_FREE: u32 = 2;
+
+/// What is left, and who holds and waits.
+#[derive(Debug)]
+struct Free {
+    places: u32,
+    units: u32,
+    holders: HashMap<AccountId, Holder>,
+    /// Those that wait, of all.
+    waiting: usize,
+    next: u64,
+}
+
+/// What an account holds.
+#[derive(Debug, Default)]
+struct Holder {
+    places: u32,
+    units: u32,
+    waiting: VecDeque<Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    units: u32,
+    granted: oneshot::Sender<()>,
+}
+
+impl Free {
+    fn take(&mut self, account: AccountId, units: u32) {
+        self.units = self.units.saturating_sub(units);
+        self.holders.entry(account).or_default().units += units;
+    }
+
+    fn give(&mut self, account: AccountId, units: u32) {
+        self.units += units;
+        if let Some(holder) = self.holders.get_mut(&account) {
+            holder.units = holder.units.saturating_sub(units);
+        }
+        self.grant();
+    }
+
+    /// Serves whoever holds the least, as long as there is enough. A large request is not passed by smaller
+    /// ones of the same or of a larger holder.
+    fn grant(&mut self) {
+        while self.waiting > 0 {
+            let waits = self.holders.iter().filter(|(_, holder)| !holder.waiting.is_empty());
+            let next = waits.min_by_key(|(account, holder)| (holder.units, **account));
+            let Some((&account, _)) = next else { return };
+            let Some(holder) = self.holders.get_mut(&account) else { return };
+            let wanted = holder.waiting.front().map_or(0, |waiter| waiter.units);
+            if wanted > self.units {
+                return;
+            }
+            let Some(waiter) = holder.waiting.pop_front() else { return };
+            self.waiting -= 1;
+            self.take(account, wanted);
+            // One that has just gone away gives it back itself.
+            waiter.granted.send(()).unwrap_or_default();
+        }
+    }
+
+    /// Forgets one that waits; not there where it has been served.
+    fn leave(&mut self, account: AccountId, number: u64) -> bool {
+        let Some(holder) = self.holders.get_mut(&account) else { return false };
+        let before = holder.waiting.len();
+        holder.waiting.retain(|waiter| waiter.number != number);
+        let left = before - holder.waiting.len();
+        self.waiting -= left;
+        left > 0
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    free: Mutex<Free>,
+    units_max: u32,
+    config: Config,
+    stats: Arc<Stats>,
+}
+
+impl Shared {
+    /// What it guards is whole after every statement.
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The budgets that all requests of a kind share.
+#[derive(Debug)]
+pub struct Admission {
+    shared: Arc<Shared>,
+}
+
+impl Admission {
+    /// Budgets as configured.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        // The largest body twice must fit whatever was rounded up, or it would be told for ever to
+        // come back.
+        let least = config.body_bytes_max.0.saturating_mul(2).saturating_add(SLACK_BYTES);
+        let units = config.in_flight_bytes_max.0.max(least) / UNIT as u64;
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let free = Free {
+            places: config.requests_max,
+            units,
+            holders: HashMap::new(),
+            waiting: 0,
+            next: 0,
+        };
+        let shared =
+            Shared { free: Mutex::new(free), units_max: units, config, stats: Arc::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The admission's counters.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.shared.stats
+    }
+
+    /// The configured limits.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Takes a place for one request of an account.
+    ///
+    /// # Errors
+    /// `Full` when all places are taken, or too many of them by this account.
+    pub fn enter(&self, account: AccountId) -> Result<Held, Full> {
+        let shared = &self.shared;
+        let mut free = shared.free();
+        let limit = shared.config.requests_max;
+        let own = free.holders.get(&account).map_or(0, |holder| holder.places);
+        let left = free.places;
+        let refusal = match (left, own >= left.saturating_mul(PLACES_OF_FREE)) {
+            (0, _) => Some(Full { what: "requests", limit: u64::from(limit) }),
+            (_, true) => Some(Full { what: "requests of one tenant", limit: u64::from(own) }),
+            _ => None,
+        };
+        if let Some(full) = refusal {
+            drop(free);
+            shared.stats.refused.inc();
+            return Err(full);
+        }
+        free.places -= 1;
+        free.holders.entry(account).or_default().places += 1;
+        drop(free);
+        shared.stats.requests.add(1);
+        Ok(Held { shared: Arc::clone(shared), account, units: 0 })
+    }
+}
+
+/// What one request holds; everything is given back when it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    shared: Arc<Shared>,
+    account: AccountId,
+    units: u32,
+}
+
+/// Gives back what a request that went away while it waited has got, or its place among those that wait.
+struct Leaving<'a> {
+    shared: &'a Shared,
+    account: AccountId,
+    number: u64,
+    units: u32,
+    done: bool,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let mut free = self.shared.free();
+        if free.leave(self.account, self.number) {
+            // What it kept from others may fit them.
+            free.grant();
+        } else {
+            free.give(self.account, self.units);
+        }
+    }
+}
+
+impl Held {
+    /// Takes `bytes` more, waiting for them as long as the configuration allows.
+    ///
+    /// # Errors
+    /// `Full` when the time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, it has taken nothing.
+    pub async fn grow(&mut self, bytes: usize) -> Result<(), Full> {
+        let wait = self.shared.config.wait.0;
+        self.grow_within(bytes, wait).await
+    }
+
+    /// The same, with another time to wait.
+    ///
+    /// # Errors
+    /// `Full` when the time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, it has taken nothing.
+    pub async fn grow_within(&mut self, bytes: usize, wait: Duration) -> Result<(), Full> {
+        let (units, account) = (to_units(bytes), self.account);
+        let shared = Arc::clone(&self.shared);
+        let (mut leaving, granted) = {
+            let mut free = shared.free();
+            if free.waiting == 0 && units <= free.units {
+                free.take(account, units);
+                drop(free);
+                self.keep(units);
+                return Ok(());
+            }
+            let (sender, granted) = oneshot::channel();
+            let number = free.next;
+            free.next += 1;
+            free.waiting += 1;
+            let waiter = Waiter { number, units, granted: sender };
+            free.holders.entry(account).or_default().waiting.push_back(waiter);
+            let leaving = Leaving { shared: &shared, account, number, units, done: false };
+            free.grant();
+            (leaving, granted)
+        };
+        match clock::timeout(wait, granted).await {
+            Some(Ok(())) => {
+                leaving.done = true;
+                self.keep(units);
+                Ok(())
+            }
+            Some(Err(_)) | None => {
+                drop(leaving);
+                Err(self.full())
+            }
+        }
+    }
+
+    /// As [`Held::grow`] for a guess: takes less where all of the budget would not be enough.
+    /// Returns how much it took.
+    ///
+    /// # Errors
+    /// `Full` when the time is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, it has taken nothing.
+    pub async fn grow_at_most(&mut self, bytes: usize) -> Result<usize, Full> {
+        let left = self.shared.units_max.saturating_sub(self.units) as usize;
+        let bytes = bytes.min(left.saturating_mul(UNIT));
+        self.grow(bytes).await?;
+        Ok(bytes)
+    }
+
+    /// Takes `bytes` more if they are there now.
+    ///
+    /// # Errors
+    /// `Full` when they are not.
+    pub fn try_grow(&mut self, bytes: usize) -> Result<(), Full> {
+        let units = to_units(bytes);
+        let mut free = self.shared.free();
+        if units > free.units {
+            drop(free);
+            return Err(self.full());
+        }
+        free.take(self.account, units);
+        drop(free);
+        self.keep(units);
+        Ok(())
+    }
+
+    fn keep(&mut self, units: u32) {
+        self.units += units;
+        self.shared.stats.bytes.add(u64::from(units) * UNIT as u64);
+    }
+
+    fn full(&self) -> Full {
+        self.shared.stats.refused.inc();
+        Full { what: "bytes", limit: u64::from(self.shared.units_max) * UNIT as u64 }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.stats.requests.sub(1);
+        self.shared.stats.bytes.sub(u64::from(self.units) * UNIT as u64);
+        let mut free = self.shared.free();
+        free.places += 1;
+        let account = self.account;
+        free.give(account, self.units);
+        if let Some(holder) = free.holders.get_mut(&account) {
+            holder.places = holder.places.saturating_sub(1);
+            if holder.places == 0 && holder.units == 0 && holder.waiting.is_empty() {
+                free.holders.remove(&account);
+            }
+        }
+    }
+}
+
+/// Rounded up.
+fn to_units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: AccountId = AccountId(1);
+    const OTHER: AccountId = AccountId(2);
+
+    fn small(requests_max: u32) -> Admission {
+        Admission::new(Config {
+            body_bytes_max: ByteSize(1 << 10),
+            in_flight_bytes_max: ByteSize(32 << 10),
+            requests_max,
+            wait: Wait::millis(20),
+        })
+    }
+
+    #[test]
+    fn places_are_refused_at_once_and_given_back() {
+        let admission = small(2);
+        let first = admission.enter(ONE).unwrap();
+        let _second = admission.enter(ONE).unwrap();
+        assert_eq!(admission.enter(ONE).unwrap_err(), Full { what: "requests", limit: 2 });
+        drop(first);
+        assert!(admission.enter(ONE).is_ok());
+    }
+
+    #[test]
+    fn one_account_leaves_places_to_others() {
+        let admission = small(300);
+        let held: Vec<_> = std::iter::from_fn(|| admission.enter(ONE).ok()).collect();
+        assert_eq!(held.len(), 200);
+        assert_eq!(admission.enter(ONE).unwrap_err().what, "requests of one tenant");
+        let others: Vec<_> = std::iter::from_fn(|| admission.enter(OTHER).ok()).collect();
+        assert_eq!(others.len(), 67);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_waited_for_and_given_back() {
+        let admission = small(2);
+        let mut first = admission.enter(ONE).unwrap();
+        let mut second = admission.enter(ONE).unwrap();
+        first.grow(31 << 10).await.unwrap();
+        first.grow(10).await.unwrap();
+        assert_eq!(admission.stats().bytes.get(), 32 << 10);
+        assert!(second.try_grow(1).is_err());
+        assert_eq!(first.grow_at_most(usize::MAX).await, Ok(0));
+        assert_eq!(second.grow(1).await.unwrap_err().what, "bytes");
+        let (got, ()) = tokio::join!(second.grow(1), async { drop(first) });
+        got.unwrap();
+        drop(second);
+        let stats = admission.stats();
+        assert_eq!((stats.bytes.get(), stats.requests.get(), stats.refused.get()), (0, 0, 2));
+        assert!(admission.shared.free().holders.is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_the_least_is_next() {
+        let admission = small(9);
+        let mut all = admission.enter(ONE).unwrap();
+        all.grow(16 << 10).await.unwrap();
+        let mut rest = admission.enter(ONE).unwrap();
+        rest.grow(16 << 10).await.unwrap();
+        let (mut more, mut innocent) =
+            (admission.enter(ONE).unwrap(), admission.enter(OTHER).unwrap());
+        let order = Mutex::new(Vec::new());
+        let grown = |name, held: Result<(), Full>| {
+            held.unwrap();
+            order.lock().unwrap().push(name);
+        };
+        // The flood has waited for longer.
+        tokio::join!(
+            async { grown("flood", more.grow(20 << 10).await) },
+            async { grown("innocent", innocent.grow(10 << 10).await) },
+            async {
+                drop(rest);
+                drop(all);
+            },
+        );
+        assert_eq!(*order.lock().unwrap(), ["innocent", "flood"]);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_it_waits_holds_nobody_up() {
+        let admission = small(9);
+        let mut first = admission.enter(ONE).unwrap();
+        first.grow(20 << 10).await.unwrap();
+        let (mut large, mut small) =
+            (admission.enter(OTHER).unwrap(), admission.enter(OTHER).unwrap());
+        let gone = clock::timeout(Duration::from_millis(1), large.grow(30 << 10));
+        let (gone, small) = tokio::join!(gone, small.grow(1 << 10));
+        assert!(gone.is_none());
+        small.unwrap();
+        let free = admission.shared.free();
+        assert_eq!((free.waiting, free.units), (0, 11));
+    }
+
+    #[test]
+    fn a_budget_below_two_bodies_is_a_fault() {
+        let mut faults = Faults::default();
+        let config = Config { in_flight_bytes_max: ByteSize::mib(20), ..Config::default() };
+        config.check("receiver.limits", &mut faults);
+        assert_eq!(faults.list().len(), 1);
+        assert_eq!(faults.list()[0].key, "receiver.limits.in_flight_bytes_max");
+        let mut none = Faults::default();
+        Config::default().check("receiver.limits", &mut none);
+        assert!(none.is_empty());
+    }
+}
