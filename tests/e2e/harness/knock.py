@@ -43,6 +43,8 @@ class Knock:
 
     def __init__(self, gateway):
         self.gateway = gateway
+        # What the last answer says, as text for people.
+        self.said = b""
         self._channels, self._connections = {}, {}
 
     def close(self):
@@ -80,7 +82,8 @@ class Knock:
                     connection.putheader(header, value)
                 connection.endheaders(body)
                 answer = connection.getresponse()
-                return answer.status, answer.read()
+                self.said = answer.read()
+                return answer.status, self.said
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 # It ended between two requests, as it does where the one before was no HTTP.
                 connection.close()
@@ -113,6 +116,7 @@ class Knock:
         except grpc.RpcError:
             """The status says it."""
         told = (answers.initial_metadata(), answers.trailing_metadata(), answers.details())
+        self.said = str(answers.details()).encode()
         return answers.code().value[0], body, told
 
 
