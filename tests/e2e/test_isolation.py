@@ -71,6 +71,12 @@ class Neighbours:
         return {f"{method} {path}" for port, method, path in rows if port == "query" and method != "gRPC"}, {
             path for port, method, path in rows if method == "gRPC"}
 
+    def operations(self):
+        """Method and path of each route of the admin port."""
+        body = self.operate("GET", "/status/endpoints")[1].decode()
+        rows = [line.split(None, 3)[:3] for line in body.splitlines()]
+        return [(method, path) for port, method, path in rows if port == "admin"]
+
     def operate(self, method, path, body=b"", token=None):
         return self.knock.http("admin", method, path, [("authorization", bearer(token or self.operator))], body)
 
@@ -169,6 +175,29 @@ def test_neither_ever_sees_the_other(both, state):
         _walk(both, tenant)
     _named_by_the_other(both)
     print(f"{state}: {both.asked} requests so far")
+
+
+def test_the_admin_port_is_for_who_has_the_scope(both):
+    operations = both.operations()
+    assert ("GET", "/status") in operations and ("DELETE", "/tenants/{id}") in operations
+    open_to_all = {("GET", "/ready"), ("GET", "/live"), ("GET", "/metrics")}
+    for method, path in operations:
+        for named in (A, B):
+            filled = path.replace("{id}", named)
+            for token in (both.of[A], both.wide[A]):
+                status, body = both.operate(method, filled, b"{}", token)
+                # buildinfo is for whoever reads traces.
+                right = 200 if (method, path) in open_to_all or path == "/api/status/buildinfo" else 403
+                assert status == right, (method, filled, body)
+                assert traces_of(A, body) == [] == traces_of(B, body), filled
+            nobody = both.knock.http("admin", method, filled, [], b"{}")[0]
+            assert nobody == (200 if (method, path) in open_to_all else 401), (method, filled)
+    # Whoever operates one tenant names no other, also where the answer is about none.
+    for named, right in ((A, 200), (B, 403)):
+        headers = [("authorization", bearer(both.operators[A])), ("x-scope-orgid", named.encode())]
+        assert both.knock.http("admin", "GET", "/status/config", headers)[0] == right
+    _walk_one(both, A, len(TRACES))
+    _walk_one(both, B, len(TRACES))
 
 
 def test_who_writes_for_the_other_is_refused_and_nothing_is_kept(both):

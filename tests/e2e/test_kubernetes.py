@@ -3,8 +3,9 @@
 import json
 import os
 import socket
-import ssl
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 from harness.certs import Authority
@@ -30,7 +31,9 @@ class Cluster:
                               namespace="traceweir")
         self.show_token()
         self.web = self.authority("web-1")
-        self.tls = Volume(directory / "tls", **self.certificate("first"))
+        # As cert-manager writes them: ours, and the root of those of clients.
+        self.clients = self.authority("clients-1")
+        self.tls = Volume(directory / "tls", **self.certificate("first"), ca_crt=self.clients.file.read_bytes())
         (directory / "made.yaml").write_text("tokens: []\n")
         self.secret = Volume(directory / "tokens", tokens_yaml="tokens: []\n")
         # As docs/guide/hub.md has it.
@@ -38,15 +41,17 @@ class Cluster:
                   "ca_file": str(self.account.path("ca.crt")), "bearer_file": str(self.account.path("token")),
                   "refresh": "10s",
                   "grants": {"tenants": ["{/kubernetes.io/namespace}"], "scopes": ["traces:write traces:read"]}}
+        rule = {"uri": "spiffe://acme/ns/{ns}", "grants": {"tenants": ["{ns}"], "scopes": ["traces:write traces:read"]}}
         gateway = new_gateway(tls__cert_file=self.tls.path("tls.crt"), tls__key_file=self.tls.path("tls.key"),
+                              tls__client_ca_file=self.tls.path("ca.crt"), auth__certificates=json.dumps([rule]),
                               auth__tokens_file=self.secret.path("tokens.yaml"), auth__issuers=json.dumps([issuer]))
-        gateway.tls = ssl.create_default_context(cafile=self.web.file)
+        gateway.tls = self.web.context()
         self.gateway = gateway.start()
 
     def authority(self, name):
         place = self.directory / name
         place.mkdir()
-        return Authority(place)
+        return Authority(place, name)
 
     def certificate(self, name):
         cert, key = self.web.sign(name)
@@ -66,6 +71,18 @@ class Cluster:
         return self._ask("otlp_http", "/v1/traces", token, spans(name).SerializeToString(),
                          {"Content-Type": "application/x-protobuf", **headers})[0]
 
+    def shown(self, authority):
+        """What becomes of a query over a connection of its own that shows a certificate of this authority."""
+        context = self.web.context()
+        context.load_cert_chain(*authority.sign("pod", "spiffe://acme/ns/shop"))
+        try:
+            with urllib.request.urlopen(self.gateway.url("http", "/api/echo"), timeout=30, context=context) as answer:
+                return answer.status
+        except OSError as refused:
+            # It ends as it begins, or with the first that is read.
+            assert "unknown ca" in str(refused).lower() or "reset" in str(refused).lower(), refused
+            return "refused"
+
     def names(self, token):
         """Names of the spans that it may see."""
         status, body = self._ask("http", "/api/v2/search/tag/name/values", token)
@@ -73,9 +90,6 @@ class Cluster:
         return {of["value"] for of in json.loads(body)["tagValues"]}
 
     def _ask(self, listener, path, token, body=None, headers=()):
-        import urllib.error
-        import urllib.request
-
         headers = {"Authorization": bearer(token).decode(), **dict(headers)}
         request = urllib.request.Request(self.gateway.url(listener, path), body, headers)
         try:
@@ -165,6 +179,12 @@ def test_a_certificate_is_read_again_when_it_is_swapped(cluster):
     assert {shown(listener) for listener in listeners} == {"first"}
     cluster.tls.swap(**cluster.certificate("renewed"))
     until("the new certificate", FILES_COME_SECONDS, lambda: {shown(of) for of in listeners} == {"renewed"})
+    # The root of clients changes, as well: those before are let in no more.
+    following = cluster.authority("clients-2")
+    assert (cluster.shown(cluster.clients), cluster.shown(following)) == (200, "refused")
+    cluster.tls.swap(ca_crt=following.file.read_bytes())
+    until("the new root", FILES_COME_SECONDS, lambda: cluster.shown(following) == 200)
+    assert cluster.shown(cluster.clients) == "refused"
     # One without its key is no certificate: the last good one stays.
     cluster.tls.swap(tls_crt=cluster.certificate("torn")["tls_crt"])
     fault = "certificates have changed and cannot be used"
