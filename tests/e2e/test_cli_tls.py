@@ -2,15 +2,16 @@
 
 import os
 import subprocess
-import time
+import urllib.request
 
 import pytest
 from harness.certs import Authority
 from harness.hostile import bearer
 from harness.knock import spans
+from harness.tokens import EVERY_SCOPE, Tokens
 from harness.wait import until
 
-SCOPES = [of for scope in ("traces:write", "traces:read", "metrics:read", "admin") for of in ("--scope", scope)]
+SHOP = ("--tenant", "shop", *EVERY_SCOPE)
 TRACE = b"\x0c" * 16
 
 
@@ -18,26 +19,19 @@ class Remote:
     """A gateway with TLS and tokens, as somebody at a terminal sees it."""
 
     def __init__(self, new_gateway, directory):
-        self.tokens = directory / "tokens.yaml"
-        self.good, self.past = self.token("good"), self.token("past", "--days", "1")
-        rows = self.tokens.read_text()
-        ends = next(line for line in rows.splitlines() if "expires_at" in line)
-        self.tokens.write_text(rows.replace(ends, ends.split(":")[0] + f": {int(time.time()) - 60}"))
+        tokens = Tokens(directory)
+        self.good, self.past = tokens.new("good", *SHOP), tokens.ended("past", *SHOP)
         self.authority, self.stranger = Authority(directory, "root"), Authority(directory, "stranger")
         cert, key = self.authority.sign("server")
-        gateway = new_gateway(tls__cert_file=cert, tls__key_file=key, auth__tokens_file=self.tokens)
+        gateway = new_gateway(tls__cert_file=cert, tls__key_file=key, auth__tokens_file=tokens.file)
         gateway.tls = self.authority.context()
         self.gateway = gateway.start()
         self.admin, self.url = self.gateway.url("admin"), self.gateway.url("http")
 
-    def token(self, name, *more):
-        command = [os.environ["TRACEWEIR_BIN"], "token", "new", "--id", name, "--tenant", "shop", *SCOPES, *more, "--file",
-                   self.tokens]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     def run(self, *command, token=None, ca=None, flags=False):
         """Code, standard output and standard error; token and root by the environment, or by flags."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("TRACEWEIR_TOKEN", "TRACEWEIR_CA"))}
+        ours = ("TRACEWEIR_TOKEN", "TRACEWEIR_CA_FILE")
+        environment = {key: value for key, value in os.environ.items() if key not in ours}
         # Nobody's roots but those that are named, and no proxy.
         environment.update({"SSL_CERT_FILE": os.devnull, "HTTPS_PROXY": "http://127.0.0.1:1", "RUST_BACKTRACE": "1"})
         token, ca = token or self.good, ca or self.authority.file
@@ -63,19 +57,17 @@ class Remote:
 @pytest.fixture(scope="module")
 def remote(new_gateway, tmp_path_factory):
     remote = Remote(new_gateway, tmp_path_factory.mktemp("remote"))
-    import urllib.request
-
+    headers = {"Authorization": bearer(remote.good).decode(), "Content-Type": "application/x-protobuf"}
     request = urllib.request.Request(remote.gateway.url("otlp_http", "/v1/traces"),
-                                     spans("pay", TRACE).SerializeToString(),
-                                     {"Authorization": bearer(remote.good).decode(), "Content-Type": "application/x-protobuf"})
+                                     spans("pay", TRACE).SerializeToString(), headers)
     urllib.request.urlopen(request, timeout=30, context=remote.gateway.tls).close()
     return remote
 
 
 @pytest.mark.parametrize("flags", [False, True], ids=["environment", "flags"])
 def test_every_command_asks_over_tls(remote, flags):
-    told = {"status": "traceweir ", "ready": "", "redactions": "nothing is redacted", "trace": "pay", "search": TRACE.hex(),
-            "tags": "service.name", "metrics": "1"}
+    told = {"status": "traceweir ", "ready": "", "redactions": "nothing is redacted", "trace": "pay",
+            "search": TRACE.hex(), "tags": "service.name", "metrics": "1"}
     for name, command in remote.commands().items():
         code, out, fault = remote.run(*command, flags=flags)
         assert (code, fault) == (0, "") and told[name] in out, (name, out, fault)
@@ -112,14 +104,16 @@ def test_what_is_wrong_is_told_in_a_line(remote, tmp_path):
 
 
 def test_without_a_root_those_of_the_system_count(remote):
-    environment = {**os.environ, "TRACEWEIR_TOKEN": remote.good, "SSL_CERT_FILE": str(remote.authority.file)}
-    environment.pop("TRACEWEIR_CA_FILE", None)
-    done = subprocess.run([os.environ["TRACEWEIR_BIN"], *remote.commands()["status"]], env=environment, timeout=60,
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    other = subprocess.run([os.environ["TRACEWEIR_BIN"], *remote.commands()["status"]], timeout=60, check=False,
-                           env={**environment, "SSL_CERT_FILE": str(remote.stranger.file)}, capture_output=True, text=True)
-    assert other.returncode == 1 and "--ca-file" in other.stderr
+    def status(roots):
+        environment = {**os.environ, "TRACEWEIR_TOKEN": remote.good, "SSL_CERT_FILE": str(roots)}
+        environment.pop("TRACEWEIR_CA_FILE", None)
+        command = [os.environ["TRACEWEIR_BIN"], *remote.commands()["status"]]
+        done = subprocess.run(command, env=environment, timeout=60, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert status(remote.authority.file) == (0, "")
+    code, fault = status(remote.stranger.file)
+    assert code == 1 and "--ca-file" in fault
 
 
 def test_a_trace_is_hidden_over_tls(remote):

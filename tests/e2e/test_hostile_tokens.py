@@ -1,17 +1,15 @@
 """A table of tokens that must not be believed, at each of five protocols: the right refusal, and nothing is kept."""
 
 import json
-import os
-import subprocess
-import time
 
 import pytest
 from harness import hostile
 from harness.hostile import Row, basic, bearer
 from harness.knock import PROTOCOLS, Knock
+from harness.tokens import EVERY_SCOPE, Tokens
 from harness.wait import until
 
-ALL = [grant for scope in ("traces:write", "traces:read", "metrics:read", "admin") for grant in ("--scope", scope)]
+SHOP = ("--tenant", "shop", *EVERY_SCOPE)
 OTHER_ISSUER = "https://other.example"
 
 
@@ -19,7 +17,7 @@ class House:
     """A gateway with two issuers and some API tokens, and whoever knocks at it."""
 
     def __init__(self, new_gateway, directory):
-        self.tokens = directory / "tokens.yaml"
+        self.tokens = Tokens(directory)
         self.one, self.rsa = hostile.Signer("one"), hostile.Signer("rsa", "RS256")
         self.foreign = hostile.Signer("foreign", issuer=OTHER_ISSUER)
         grants = {"tenants": ["{/tenant}"], "scopes": ["{/scope}"]}
@@ -28,25 +26,17 @@ class House:
             file = directory / f"{keys[0].kid}.json"
             file.write_text(json.dumps({"keys": [key.jwk() for key in keys]}))
             issuers.append({"issuer": issuer, "audience": ["traceweir"], "jwks_file": str(file), "grants": grants})
-        self.good = self.token("good", "--tenant", "shop", *ALL)
-        self.poor = self.token("poor", "--tenant", "shop", "--scope", "metrics:read")
-        self.revoked = self.token("revoked", "--tenant", "shop", *ALL)
-        self.past = self.token("past", "--tenant", "shop", *ALL, "--days", "1")
-        # Not what the command line would write: it ended an hour ago.
-        rows = self.tokens.read_text()
-        ends = next(line for line in rows.splitlines() if "expires_at" in line)
-        self.tokens.write_text(rows.replace(ends, ends.split(":")[0] + f": {int(time.time()) - 3600}"))
-        self.gateway = new_gateway(auth__tokens_file=self.tokens, auth__issuers=json.dumps(issuers)).start()
+        self.good = self.tokens.new("good", *SHOP)
+        self.poor = self.tokens.new("poor", "--tenant", "shop", "--scope", "metrics:read")
+        self.revoked = self.tokens.new("revoked", *SHOP)
+        self.past = self.tokens.ended("past", *SHOP)
+        self.gateway = new_gateway(auth__tokens_file=self.tokens.file, auth__issuers=json.dumps(issuers)).start()
         self.knock = Knock(self.gateway)
         self._revoke()
 
-    def token(self, name, *grants):
-        command = [os.environ["TRACEWEIR_BIN"], "token", "new", "--id", name, *grants, "--file", self.tokens]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     def _revoke(self):
         assert self.knock.by("admin", [bearer(self.revoked)]) == 200, "it holds before it is revoked"
-        self.tokens.write_text(self.tokens.read_text().replace("id: revoked", "id: another"))
+        self.tokens.revoke("revoked")
         until("the token to be revoked", 20, lambda: self.knock.by("admin", [bearer(self.revoked)]) == 401)
 
     def api_token_rows(self):
@@ -66,7 +56,7 @@ class House:
         return [*(Row(f"API token {what}", [bearer(token)]) for what, token in texts.items()), long]
 
     def _hash(self, name):
-        lines = self.tokens.read_text().splitlines()
+        lines = self.tokens.file.read_text().splitlines()
         at = next(at for at, line in enumerate(lines) if line.strip().endswith(f"id: {name}"))
         return next(line.split(":")[1].strip() for line in lines[at:] if "sha256" in line)
 

@@ -1,18 +1,18 @@
-"""Two tenants with the same trace ids: no answer to one ever has anything of the other, at any endpoint, in any state."""
+"""Two tenants with the same trace ids: no answer to one has anything of the other, at any endpoint, in any state."""
 
 import json
-import os
-import subprocess
 
 import pytest
 from harness.hostile import basic, bearer
 from harness.knock import EXPORT, Knock
 from harness.neighbours import (JSON, NOTHING, OPEN, OWN, PROTOBUF, SCOPE, SHORT, SPANS, TRACES, calls, request, routes,
                                 traces_of)
+from harness.tokens import Tokens
 from harness.wait import until
 
 A, B = "tenant-a", "tenant-b"
 OTHER = {A: B, B: A}
+RIGHT = {OWN: (200, 404), NOTHING: (200,), SCOPE: (403,), OPEN: (200,)}
 BOTH = ("--scope", "traces:read", "--scope", "traces:write")
 
 
@@ -20,24 +20,20 @@ class Neighbours:
     """A gateway with two tenants, and somebody of each; `wide` ones have one more tenant, so that they must choose."""
 
     def __init__(self, new_gateway, directory):
-        self.tokens = directory / "tokens.yaml"
-        self.of = {A: self.token("of-a", "--tenant", A, *BOTH), B: self.token("of-b", "--tenant", B, *BOTH)}
-        self.wide = {A: self.token("wide-a", "--tenant", A, "--tenant", "more-a", *BOTH),
-                     B: self.token("wide-b", "--tenant", B, "--tenant", "more-b", *BOTH)}
+        tokens = Tokens(directory)
+        self.of = {A: tokens.new("of-a", "--tenant", A, *BOTH), B: tokens.new("of-b", "--tenant", B, *BOTH)}
+        self.wide = {A: tokens.new("wide-a", "--tenant", A, "--tenant", "more-a", *BOTH),
+                     B: tokens.new("wide-b", "--tenant", B, "--tenant", "more-b", *BOTH)}
         admin = ("--scope", "admin", "--scope", "metrics:read")
-        self.operator = self.token("operator", "--tenant", "*", *admin)
-        self.operators = {A: self.token("operator-a", "--tenant", A, *admin)}
-        self.gateway = new_gateway(auth__tokens_file=self.tokens).start()
+        self.operator = tokens.new("operator", "--tenant", "*", *admin)
+        self.operators = {A: tokens.new("operator-a", "--tenant", A, *admin)}
+        self.gateway = new_gateway(auth__tokens_file=tokens.file).start()
         self.knock = Knock(self.gateway)
         for tenant in (A, B):
             body = request(tenant).SerializeToString()
             headers = [("authorization", bearer(self.of[tenant])), ("content-type", b"application/x-protobuf")]
             assert self.knock.http("otlp_http", "POST", "/v1/traces", headers, body)[0] == 200
         self.asked = 0
-
-    def token(self, name, *grants):
-        command = [os.environ["TRACEWEIR_BIN"], "token", "new", "--id", name, *grants, "--file", self.tokens]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def ways(self, tenant, named):
         """How somebody of a tenant names one: headers, and what stands before a path."""
@@ -105,7 +101,7 @@ def _walk(both, tenant):
                     status, body = both.http(asked, way, accept)
                     where = f"{tenant}, {name}: {asked[0]} {asked[1]} as {accept}"
                     assert traces_of(OTHER[tenant], body) == [], where
-                    assert status in {OWN: (200, 404), NOTHING: (200,), SCOPE: (403,), OPEN: (200,)}[right], (where, body)
+                    assert status in RIGHT[right], (where, body)
                     found += traces_of(tenant, body)
                 if asked[0] == "GET":
                     both.http(asked, way, method="HEAD")

@@ -1,9 +1,7 @@
 """Service accounts of Kubernetes: an API server that wants a token for its keys, and volumes that swap their files."""
 
 import json
-import os
 import socket
-import subprocess
 import urllib.error
 import urllib.request
 
@@ -12,6 +10,7 @@ from harness.certs import Authority
 from harness.hostile import Signer, bearer
 from harness.knock import spans
 from harness.kubernetes import ISSUER, ApiServer, Volume, service_account
+from harness.tokens import Tokens
 from harness.wait import until
 
 # Two looks for keys (10 s each), or what a key that nobody knows has to wait.
@@ -34,8 +33,7 @@ class Cluster:
         # As cert-manager writes them: ours, and the root of those of clients.
         self.clients = self.authority("clients-1")
         self.tls = Volume(directory / "tls", **self.certificate("first"), ca_crt=self.clients.file.read_bytes())
-        (directory / "made.yaml").write_text("tokens: []\n")
-        self.secret = Volume(directory / "tokens", tokens_yaml="tokens: []\n")
+        self.secret = Volume(directory / "secret", tokens_yaml="tokens: []\n")
         # As docs/guide/hub.md has it.
         issuer = {"issuer": ISSUER, "audience": ["traceweir"], "jwks_url": f"{self.api.url}/openid/v1/jwks",
                   "ca_file": str(self.account.path("ca.crt")), "bearer_file": str(self.account.path("token")),
@@ -61,7 +59,8 @@ class Cluster:
         """The gateway has another token of its own, and the API server takes no other."""
         own = service_account(self.api.signers[0], "traceweir", "traceweir", aud=[ISSUER])
         # Each is another one, also within a second.
-        own = own if own not in self.api.taken else service_account(self.api.signers[0], "traceweir", "again", aud=[ISSUER])
+        if own in self.api.taken:
+            own = service_account(self.api.signers[0], "traceweir", "again", aud=[ISSUER])
         self.account.swap(token=f"{own}\n")
         self.api.taken = {own}
         return own
@@ -158,12 +157,10 @@ def test_the_root_of_the_api_server_is_read_again_when_it_is_swapped(cluster):
 
 
 def test_a_secret_with_api_tokens_is_read_again_when_it_is_swapped(cluster):
-    made = cluster.directory / "made.yaml"
-    command = [os.environ["TRACEWEIR_BIN"], "token", "new", "--id", "spoke", "--tenant", "shop", "--scope",
-               "traces:write", "--file", made]
-    token = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    made = Tokens(cluster.directory)
+    token = made.new("spoke", "--tenant", "shop", "--scope", "traces:write")
     assert cluster.send(token) == 401
-    cluster.secret.swap(tokens_yaml=made.read_text())
+    cluster.secret.swap(tokens_yaml=made.file.read_text())
     until("the token", FILES_COME_SECONDS, lambda: cluster.send(token) == 200)
     cluster.secret.swap(tokens_yaml="tokens: []\n")
     until("the token to be revoked", FILES_COME_SECONDS, lambda: cluster.send(token) == 401)

@@ -1,5 +1,6 @@
 """A real issuer (npm oidc-provider) over TLS: discovery, client credentials, keys that rotate, and its being away."""
 
+import http.client
 import json
 import os
 import threading
@@ -76,8 +77,8 @@ class Stream:
         self.old = set(self.tokens)
         self.answers, self.refused, self.failures = {}, [], []
         self.lock, self.ends = threading.Lock(), threading.Event()
-        self.threads = [threading.Thread(target=self._guarded, args=(work,)) for work in
-                        (self._draw, *(lambda p=p: self._ask(p) for p in ("OTLP gRPC", "OTLP HTTP", "query", "streaming")))]
+        asking = [lambda p=p: self._ask(p) for p in ("OTLP gRPC", "OTLP HTTP", "query", "streaming")]
+        self.threads = [threading.Thread(target=self._guarded, args=(work,)) for work in (self._draw, *asking)]
 
     def __enter__(self):
         for thread in self.threads:
@@ -234,8 +235,6 @@ def _comes_back(gateway, token):
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     details = dict(refused.value.trailing_metadata())["grpc-status-details-bin"]
     assert b"google.rpc.RetryInfo" in details
-    import http.client
-
     connection = http.client.HTTPConnection(*gateway.addresses["otlp_http"].rsplit(":", 1), timeout=20)
     connection.request("POST", "/v1/traces", spans("early").SerializeToString(),
                        {"Authorization": f"Bearer {token}", "Content-Type": "application/x-protobuf"})

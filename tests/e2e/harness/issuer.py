@@ -31,9 +31,11 @@ class Issuer:
 
     def start(self):
         environment = {**os.environ, "NODE_PATH": os.environ["E2E_NODE_MODULES"]}
-        command = ["node", CLIENTS / "oidc_issuer.mjs", str(self.port), self.cert, self.key, self.directory / "keys.json"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        stderr=open(self.directory / "issuer.log", "a"), env=environment)
+        keys = self.directory / "keys.json"
+        command = ["node", CLIENTS / "oidc_issuer.mjs", str(self.port), self.cert, self.key, keys]
+        with open(self.directory / "issuer.log", "a") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, stderr=log,
+                                            env=environment)
         self.signs = self._line()
         return self
 

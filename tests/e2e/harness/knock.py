@@ -53,7 +53,9 @@ class Knock:
 
     def by(self, protocol, values, tenant="", name="knock"):
         """The status, in terms of HTTP; gRPC's has to be the one that goes with it."""
-        headers = [("authorization", value) for value in values] + ([("x-scope-orgid", tenant.encode())] if tenant else [])
+        headers = [("authorization", value) for value in values]
+        if tenant:
+            headers.append(("x-scope-orgid", tenant.encode()))
         match protocol:
             case "OTLP gRPC":
                 return self._grpc("otlp_grpc", EXPORT, spans(name).SerializeToString(), headers)

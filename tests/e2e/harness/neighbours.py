@@ -73,8 +73,8 @@ def _values(version):
     names = ["service.name", "common", "name", "status"] if version == 1 else [
         "resource.service.name", "span.common", "name", "statusMessage", ".common", "rootName", "rootServiceName",
         "event:name", "instrumentation:name"]
-    names += [name for word in WORD.values() for name in
-              ([f"span.{word}", f"resource.{word}"] if version == 1 else [f"span.span.{word}", f"resource.resource.{word}"])]
+    own = ["span.{}", "resource.{}"] if version == 1 else ["span.span.{}", "resource.resource.{}"]
+    names += [one.format(word) for word in WORD.values() for one in own]
     path = "/api/search/tag/{}/values" if version == 1 else "/api/v2/search/tag/{}/values"
     asked = [("GET", _query(path.format(urllib.parse.quote(name))), None) for name in names]
     # A filter that only one of them fits.
@@ -165,7 +165,8 @@ def calls():
     nanos = _numbers(f2=seconds["start"] * 10**9, f3=seconds["end"] * 10**9)
     tags = _numbers(f3=seconds["start"], f4=seconds["end"])
     values = _numbers(f4=seconds["start"], f5=seconds["end"])
-    searches = [_numbers(f4=50, f5=seconds["start"], f6=seconds["end"], f9=20) + _text(8, one) for one in ["{ }", *words]]
+    search = _numbers(f4=50, f5=seconds["start"], f6=seconds["end"], f9=20)
+    searches = [search + _text(8, one) for one in ["{ }", *words]]
     named = ["span.common", "resource.service.name", "name", *(f"span.span.{word}" for word in WORD.values())]
     plain = ["common", "service.name", *(f"span.{word}" for word in WORD.values())]
     of = "/tempopb.StreamingQuerier/"
