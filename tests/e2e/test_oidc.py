@@ -219,6 +219,7 @@ def test_a_start_without_the_issuer_tells_everybody_to_come_back(issuer, new_gat
     knock = Knock(gateway)
     for protocol in ("OTLP gRPC", "OTLP HTTP", "query", "streaming"):
         assert knock.by(protocol, [bearer(token)]) == 503, protocol
+    assert (_metric(gateway, "keys"), _metric(gateway, "keys_age_seconds")) == (0, float("inf"))
     _comes_back(gateway, token)
     issuer.start()
     until("the token to be let in", KEYS_COME_SECONDS, lambda: knock.by("OTLP gRPC", [bearer(token)]) == 200, pause=0.1)
