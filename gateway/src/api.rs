@@ -225,15 +225,15 @@ impl Api {
     pub async fn answer<B>(
         self: Arc<Self>,
         request: Request<B>,
-        (listener, peer): (Listener, &Peer),
+        from: (Listener, &Peer),
     ) -> Response<Bytes>
     where
         B: hyper::body::Body<Data: Send, Error: Error + Send + Sync + 'static> + Send,
     {
         let (head, body) = request.into_parts();
         let without_body = head.method == Method::HEAD;
-        let answer = match self.find(&head, listener) {
-            Ok((place, route, call)) => match self.admit(route, &head, listener, peer).await {
+        let answer = match self.find(&head, from.0) {
+            Ok((place, route, call)) => match self.admit(route, (&head, &call), from).await {
                 Ok(caller) => match read(body, route.body_bytes_max).await {
                     Ok(body) => {
                         let call = self.guarded(route, call.of(caller, body));
@@ -291,17 +291,24 @@ impl Api {
     async fn admit(
         &self,
         route: &Route,
-        head: &request::Parts,
-        listener: Listener,
-        peer: &Peer,
+        (head, call): (&request::Parts, &Call),
+        (listener, peer): (Listener, &Peer),
     ) -> Result<Option<Caller>, Fault> {
         let auth = &self.parts.auth;
         let Some(scope) = auth.needs(route.access, listener == Listener::Admin) else {
             return Ok(None);
         };
         let caller = auth.identify(&head.headers, peer).await?;
-        let allowed = caller.principal().require(scope);
-        allowed.inspect_err(|denied| auth.note(denied, peer))?;
+        let caller = match call.tenant()? {
+            None => Ok(caller),
+            Some(named) => caller.naming([named].into(), "path"),
+        };
+        let admitted = caller.and_then(|caller| {
+            caller.owns()?;
+            caller.principal().require(scope)?;
+            Ok(caller)
+        });
+        let caller = admitted.inspect_err(|denied| auth.note(denied, peer))?;
         if scope == Scope::Admin {
             auth.audit(&caller, peer, head.method.as_str(), head.uri.path());
         }
@@ -364,12 +371,7 @@ impl Api {
 
     /// Whose traces a request is about.
     fn tenant(call: &Call) -> Result<TenantId, Fault> {
-        let caller = call.caller()?.clone();
-        let caller = match call.tenant()? {
-            None => caller,
-            Some(named) => caller.naming([named].into(), "path")?,
-        };
-        Ok(caller.reads()?)
+        Ok(call.caller()?.reads()?)
     }
 }
 

@@ -208,6 +208,19 @@ impl Caller {
         Err(Denied::Forbidden(format!("{subject} may not change tenant {tenant}")))
     }
 
+    /// Insists that the tenants that it names are its own, also where the answer is about none.
+    ///
+    /// # Errors
+    /// `Forbidden` for a tenant of others.
+    pub fn owns(&self) -> Result<(), Denied> {
+        let Principal { subject, read, write, .. } = &*self.principal;
+        let mut named = self.selected.tenants.iter().flatten();
+        match named.find(|one| !read.has(one) && !write.has(one)) {
+            Some(other) => Err(Denied::Forbidden(format!("{subject} may not name tenant {other}"))),
+            None => Ok(()),
+        }
+    }
+
     /// The same caller, naming a tenant in another way, too.
     ///
     /// # Errors

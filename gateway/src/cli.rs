@@ -11,6 +11,7 @@ mod completion;
 mod config;
 mod demo;
 mod query;
+mod reach;
 mod redact;
 mod serve;
 mod status;

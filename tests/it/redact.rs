@@ -104,5 +104,8 @@ fn what_is_wrong_is_named_and_hides_nothing() {
     let said = run(binary().args(["redact", "--trace", "zz"]));
     assert_eq!(said.code, Some(2), "{said:?}");
     let said = run(binary().args(["redact", "--admin", "127.0.0.1:1"]));
-    assert_eq!((said.code, said.err.contains("no server answers at 127.0.0.1:1")), (Some(1), true));
+    assert_eq!(
+        (said.code, said.err.contains("no server answers at http://127.0.0.1:1")),
+        (Some(1), true)
+    );
 }

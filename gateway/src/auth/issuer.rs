@@ -4,7 +4,7 @@
 //! change theirs. While nobody can say whether a key is theirs the answer is to come back: exporters
 //! throw away for good what is refused with 401.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,8 +110,8 @@ struct Known {
     keys: Arc<Keys>,
     /// When they came; `None` before any did.
     at: Option<Nanos>,
-    /// Keys that were asked for and are not its own.
-    absent: HashSet<Option<String>>,
+    /// Keys that were asked for and are not its own, and when that was: they may be its next ones.
+    absent: HashMap<Option<String>, Nanos>,
 }
 
 /// What the metrics page shows.
@@ -242,7 +242,8 @@ impl Issuer {
             if known.has(kid) {
                 return Ok(known);
             }
-            if known.absent.contains(kid) {
+            let asked = known.absent.get(kid);
+            if asked.is_some_and(|at| self.clock.monotonic().minus(*at) < UNKNOWN_WAIT) {
                 return Err(not_its_own());
             }
         }
@@ -273,7 +274,7 @@ impl Issuer {
         if absent.len() >= ABSENT_MAX {
             absent.clear();
         }
-        absent.insert(kid.clone());
+        absent.insert(kid.clone(), now);
         self.known.store(Arc::new(Known { keys: Arc::clone(&known.keys), at: known.at, absent }));
         Err(not_its_own())
     }
@@ -295,10 +296,11 @@ impl Issuer {
                 }
                 self.stats.fetched.inc();
                 self.stats.keys.set(keys.len() as u64);
-                let is_absent = |kid: &&Option<String>| keys.find(kid.as_ref()).is_empty();
-                let absent = before.absent.iter().filter(is_absent).cloned().collect();
-                let at = Some(self.clock.monotonic());
-                self.known.store(Arc::new(Known { keys: Arc::new(keys), at, absent }));
+                let now = self.clock.monotonic();
+                let absent = before.absent.keys().filter(|kid| keys.find(kid.as_ref()).is_empty());
+                let absent = absent.map(|kid| (kid.clone(), now)).collect();
+                let keys = Arc::new(keys);
+                self.known.store(Arc::new(Known { keys, at: Some(now), absent }));
                 Ok(())
             }
             Err(fault) => {

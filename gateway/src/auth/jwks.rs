@@ -5,9 +5,10 @@
 //! asked in the clear but on this machine, and nothing of the link's own addresses, where clouds tell
 //! machines their secrets.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -39,7 +40,9 @@ pub(super) enum Source {
 /// How addresses are asked.
 #[derive(Debug)]
 pub(super) struct Web {
-    client: Client,
+    /// Who asks, and the roots that it trusts as a file had them: clusters change theirs.
+    client: Mutex<(Client, Option<Vec<u8>>)>,
+    ca_file: Option<PathBuf>,
     bearer_file: Option<PathBuf>,
 }
 
@@ -88,7 +91,7 @@ impl Source {
     pub(super) async fn fetch(&self) -> Result<Keys, String> {
         let (what, json) = match self {
             Self::File(path) => {
-                let named = |fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
+                let named = |fault: &dyn fmt::Display| format!("{}: {fault}", path.display());
                 let bytes = tokio::fs::read(path).await.map_err(|fault| named(&fault))?;
                 if bytes.len() > BYTES_MAX {
                     return Err(named(&"larger than 1 MiB"));
@@ -161,36 +164,57 @@ impl Resolve for Names {
     }
 }
 
+/// Who asks, trusting these roots, or those of the system.
+fn client(pem: Option<&[u8]>) -> Result<Client, String> {
+    let mut client = Client::builder()
+        .timeout(WAIT)
+        .redirect(redirect::Policy::none())
+        .dns_resolver(Arc::new(Names))
+        .user_agent(concat!("traceweir/", env!("CARGO_PKG_VERSION")));
+    if let Some(pem) = pem {
+        let roots = Certificate::from_pem_bundle(pem).map_err(|why| why.to_string())?;
+        if roots.is_empty() {
+            return Err("there is none in it".to_owned());
+        }
+        client = client.tls_certs_only(roots);
+    }
+    client.build().map_err(|why| reasons(&why))
+}
+
 impl Web {
     fn new(config: &Config) -> Result<Self, Fault> {
-        let mut client = Client::builder()
-            .timeout(WAIT)
-            .redirect(redirect::Policy::none())
-            .dns_resolver(Arc::new(Names))
-            .user_agent(concat!("traceweir/", env!("CARGO_PKG_VERSION")));
-        if !config.ca_file.is_empty() {
-            let fault = |why: String| Fault {
-                key: "ca_file",
-                found: config.ca_file.clone(),
-                accepted: format!("a PEM file with certificates: {why}"),
-            };
-            let pem = std::fs::read(&config.ca_file).map_err(|why| fault(why.to_string()))?;
-            let roots = Certificate::from_pem_bundle(&pem).map_err(|why| fault(why.to_string()))?;
-            client = client.tls_certs_only(roots);
-        }
-        let client = client.build().map_err(|why| Fault {
+        let path = |text: &str| (!text.is_empty()).then(|| PathBuf::from(text));
+        let ca_file = path(&config.ca_file);
+        let fault = |why: String| Fault {
             key: "ca_file",
             found: config.ca_file.clone(),
-            accepted: format!("what TLS can begin with: {why}"),
-        })?;
-        let bearer_file = &config.bearer_file;
-        let bearer_file = (!bearer_file.is_empty()).then(|| PathBuf::from(bearer_file));
-        Ok(Self { client, bearer_file })
+            accepted: format!("a PEM file with certificates: {why}"),
+        };
+        let pem = ca_file.as_ref().map(std::fs::read).transpose();
+        let pem = pem.map_err(|why| fault(why.to_string()))?;
+        let client = client(pem.as_deref()).map_err(fault)?;
+        let bearer_file = path(&config.bearer_file);
+        Ok(Self { client: Mutex::new((client, pem)), ca_file, bearer_file })
+    }
+
+    /// Who asks, with the roots that the file has now.
+    async fn client(&self) -> Result<Client, String> {
+        let named = |path: &Path, fault: &dyn fmt::Display| format!("{}: {fault}", path.display());
+        let pem = match &self.ca_file {
+            Some(path) => Some(tokio::fs::read(path).await.map_err(|fault| named(path, &fault))?),
+            None => None,
+        };
+        let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(path), true) = (&self.ca_file, current.1 != pem) {
+            *current = (client(pem.as_deref()).map_err(|fault| named(path, &fault))?, pem);
+        }
+        Ok(current.0.clone())
     }
 
     async fn get(&self, url: &Url) -> Result<Vec<u8>, String> {
         let named = |fault: String| format!("{url}: {fault}");
-        let mut request = self.client.get(url.clone()).header("accept", "application/json");
+        let mut request =
+            self.client().await?.get(url.clone()).header("accept", "application/json");
         if let Some(path) = &self.bearer_file {
             // Kubernetes writes it anew each hour.
             let token = tokio::fs::read_to_string(path).await;

@@ -244,6 +244,22 @@ async fn a_key_that_is_not_known_is_asked_for_once_in_a_while_and_nobody_is_refu
 }
 
 #[tokio::test]
+async fn a_key_that_was_not_there_is_asked_for_again() {
+    let (idp, next) = (Idp::new("k1"), Idp::new("k2"));
+    let rig = Rig::with(&idp);
+    rig.bearer(&idp.token(&claims())).await.unwrap();
+    rig.later(Nanos::from_secs(31));
+    let token = next.token(&claims());
+    assert!(matches!(rig.bearer(&token).await, Err(Denied::Invalid(_))), "asked, and not there");
+    // Its issuer publishes it, and nobody asks for any other: whoever named it early keeps it out no longer.
+    rig.keys(&json!({ "keys": [idp.jwk(), next.jwk()] }));
+    rig.later(Nanos::from_secs(29));
+    assert!(matches!(rig.bearer(&token).await, Err(Denied::Invalid(_))), "too soon to ask");
+    rig.later(Nanos::from_secs(2));
+    rig.bearer(&token).await.unwrap();
+}
+
+#[tokio::test]
 async fn keys_that_come_in_the_background_keep_no_token_waiting_for_ever() {
     let idp = Idp::new("k1");
     let rig = Rig::with(&idp);

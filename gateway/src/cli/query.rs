@@ -123,7 +123,7 @@ fn page(args: &TraceArgs, parameters: &str) -> Result<Answer, String> {
     match fetch::get(&args.server, &path, Form::Protobuf)? {
         answer @ Answer { status: 200, .. } => Ok(answer),
         Answer { status: 404, .. } => Err(format!("trace {} is not known to {url}", args.id)),
-        Answer { status: 401, .. } => Err(args.server.unknown()),
+        Answer { status: 401, body, .. } => Err(args.server.unknown(read::text(&body).trim())),
         Answer { status, body, .. } => {
             let text = read::text(&body);
             Err(format!("{url} answered {status}: {}", text.trim()))

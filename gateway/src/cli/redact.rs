@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use http::Method;
 use model::{TenantId, TraceId};
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 /// Asks, and wants 200 with JSON.
-fn ask(args: &Args, method: &str, body: &str) -> Result<Value, String> {
+fn ask(args: &Args, method: Method, body: &str) -> Result<Value, String> {
     let (code, body) = args.server.ask((method, "/redactions"), body, ANSWER_WAIT)?;
     if code != 200 {
         return Err(format!("the server answered {code}: {}", body.trim()));
@@ -99,7 +100,7 @@ fn redact(args: &Args) -> Result<String, String> {
     if args.query.is_none() {
         put("traces", args.trace.iter().map(ToString::to_string).collect());
     }
-    let hidden = ask(args, "POST", &wanted.to_string())?;
+    let hidden = ask(args, Method::POST, &wanted.to_string())?;
     let (id, traces) = (text(&hidden, "id"), number(&hidden, "traces"));
     let mut said = format!("{traces} traces are hidden: redaction {id}\n");
     if args.wait {
@@ -114,7 +115,7 @@ fn redact(args: &Args) -> Result<String, String> {
 fn wait(args: &Args, id: &str) -> Result<(), String> {
     let mut told = None;
     loop {
-        let all = ask(args, "GET", "")?;
+        let all = ask(args, Method::GET, "")?;
         let own = all.as_array().and_then(|all| all.iter().find(|of| text(of, "id") == id));
         let Some(own) = own else { return Ok(()) };
         if !own["done_at"].is_null() {
@@ -133,7 +134,7 @@ fn wait(args: &Args, id: &str) -> Result<(), String> {
 }
 
 fn list(args: &Args) -> Result<String, String> {
-    let all = ask(args, "GET", "")?;
+    let all = ask(args, Method::GET, "")?;
     let rows = all.as_array().map(Vec::as_slice).unwrap_or_default();
     let rows = rows.iter().filter(|row| {
         args.tenant.as_ref().is_none_or(|tenant| text(row, "tenant") == tenant.as_str())

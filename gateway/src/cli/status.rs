@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use http::Method;
 use model::ByteSize;
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ pub(super) fn run(args: &Args) -> Exit {
         Some(Check::Live) => "/live",
         None => "/status",
     };
-    let (code, body) = match args.server.ask(("GET", path), "", ANSWER_WAIT) {
+    let (code, body) = match args.server.ask((Method::GET, path), "", ANSWER_WAIT) {
         Ok(answer) => answer,
         Err(fault) => {
             complain(&fault);

@@ -1,6 +1,7 @@
 """Certificates for tests: an authority, and what it signs."""
 
 import datetime
+import ssl
 from pathlib import Path
 
 from cryptography import x509
@@ -47,6 +48,10 @@ class Authority:
         paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                                serialization.NoEncryption()))
         return paths
+
+    def context(self):
+        """Of Python, for who trusts what it has signed, and nothing else."""
+        return ssl.create_default_context(cafile=self.file)
 
     def environment(self, name, uri=None):
         """What an SDK is told to show this certificate, and to trust ours."""

@@ -1,60 +1,19 @@
-//! One GET over HTTP/1.1. Knows no TLS: it is for the loopback and for inner networks.
+//! One GET of the query API, and what is told beside its answer.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http::{HeaderName, Method, header};
 
 use super::server::Server;
 use crate::auth::TENANT_HEADER;
-use crate::clock;
+use crate::cli::reach::{Ask, Said};
 
 /// How long a server may take for all of its answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// The longest answer: more than a trace of a million spans.
 pub(super) const ANSWER_BYTES_MAX: usize = 1 << 30;
-
-/// Where the API is, such as `http://127.0.0.1:3200/tempo`.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    /// `host:port`.
-    authority: String,
-    /// What stands in front of every path; no slash at its end.
-    base: String,
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.base)
-    }
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let uri: Uri = text.parse().map_err(|fault| format!("{fault}"))?;
-        if uri.scheme_str() != Some("http") {
-            return Err("only http:// is spoken here".to_owned());
-        }
-        let authority = uri.authority().ok_or("there is no host in it")?;
-        if authority.as_str().contains('@') {
-            return Err("user names are not sent".to_owned());
-        }
-        let port = authority.port_u16().unwrap_or(80);
-        let authority = format!("{}:{port}", authority.host());
-        Ok(Self { authority, base: uri.path().trim_end_matches('/').to_owned() })
-    }
-}
 
 /// What the server said.
 #[derive(Debug)]
@@ -90,52 +49,19 @@ impl Form {
 /// # Errors
 /// Says who did not answer, and why.
 pub(super) fn get(server: &Server, path: &str, form: Form) -> Result<Answer, String> {
-    let target = &server.url;
-    let silent = |why: &dyn fmt::Display| format!("no server answers at {target}: {why}");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|fault| silent(&fault))?;
-    let mut request = Request::get(format!("{}{path}", target.base))
-        .header(header::HOST, &target.authority)
-        .header(header::ACCEPT, form.accept())
-        .header(header::USER_AGENT, concat!("traceweir/", env!("CARGO_PKG_VERSION")));
+    let mut headers = vec![(header::ACCEPT, form.accept().to_owned())];
     if let Some(tenant) = &server.tenant {
-        request = request.header(TENANT_HEADER, tenant.as_str());
+        headers.push((HeaderName::from_static(TENANT_HEADER), tenant.as_str().to_owned()));
     }
-    if let Some(token) = &server.token {
-        request = request.header(header::AUTHORIZATION, token.bearer());
-    }
-    let request = request.body(Empty::new()).map_err(|fault| silent(&fault))?;
-    let answer = clock::timeout(ANSWER_WAIT, exchange(&target.authority, request));
-    match runtime.block_on(answer) {
-        Some(answer) => answer.map_err(|fault| silent(&fault)),
-        None => Err(silent(&"it takes longer than a minute")),
-    }
-}
-
-type Fault = Box<dyn std::error::Error + Send + Sync>;
-
-async fn exchange(authority: &str, request: Request<Empty<Bytes>>) -> Result<Answer, Fault> {
-    let stream = TcpStream::connect(authority).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let answer = async move {
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let told = |name: &str| {
-            let value = response.headers().get(name).and_then(|value| value.to_str().ok());
-            value.map(unescaped)
-        };
-        let (hint, partial) = (told("x-traceweir-hint"), told("x-traceweir-partial"));
-        let link = response.headers().get(header::LINK).and_then(|link| link.to_str().ok());
-        let next = link.and_then(next).map(str::to_owned);
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?;
-        Ok::<_, Fault>(Answer { status, body: body.to_bytes(), hint, partial, next })
-    };
-    // The connection ends once the sender is gone; what it fails with shows in the answer.
-    let ended = async { Ok::<_, Infallible>(connection.await.is_ok()) };
-    let (answer, _) = tokio::join!(answer, ended);
-    answer
+    let (method, body, wait, bytes_max) =
+        (Method::GET, String::new(), ANSWER_WAIT, ANSWER_BYTES_MAX);
+    let ask = Ask { method, path, headers, body, wait, bytes_max };
+    let Said { status, headers, body } = server.trust.ask(&server.url, ask)?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let (hint, partial) = (header("x-traceweir-hint"), header("x-traceweir-partial"));
+    let next = header(header::LINK.as_str()).and_then(next).map(str::to_owned);
+    let (hint, partial) = (hint.map(unescaped), partial.map(unescaped));
+    Ok(Answer { status, body: body.into(), hint, partial, next })
 }
 
 /// Where a `Link` header says that the next page is, if that is the same path.

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use model::TenantId;
 use prost::Message;
 
-use super::fetch::{self, Answer, Form, Target};
+use super::fetch::{self, Answer, Form};
 use super::read;
-use crate::cli::bearer::Token;
 use crate::cli::complain;
+use crate::cli::reach::{Target, Trust};
 
 /// Which server is asked, and for whom.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,9 +18,8 @@ pub(super) struct Server {
     /// The tenant, sent as X-Scope-OrgID
     #[arg(long, value_name = "ID", value_parser = tenant)]
     pub(super) tenant: Option<TenantId>,
-    /// A token, sent as `Authorization: Bearer`
-    #[arg(long, value_name = "TOKEN", env = "TRACEWEIR_TOKEN", hide_env_values = true)]
-    pub(super) token: Option<Token>,
+    #[command(flatten)]
+    pub(super) trust: Trust,
 }
 
 fn tenant(text: &str) -> Result<TenantId, String> {
@@ -55,7 +54,7 @@ impl Server {
         match status {
             200 => {}
             400 => return Err(said()),
-            401 => return Err(self.unknown()),
+            401 => return Err(self.unknown(&said())),
             status => return Err(format!("{url} answered {status}: {}", said())),
         }
         if let Some(partial) = partial {
@@ -67,10 +66,15 @@ impl Server {
         Ok(body)
     }
 
-    /// Why a server does not answer just anybody.
-    pub(super) fn unknown(&self) -> String {
+    /// Why a server does not answer just anybody, by what it said.
+    pub(super) fn unknown(&self, said: &str) -> String {
         let url = &self.url;
-        format!("{url} wants to know who asks: name the tenant with --tenant, or give a --token")
+        match self.trust.token {
+            Some(_) => format!("{url} does not let this token in: {said}"),
+            None => format!(
+                "{url} wants to know who asks: name the tenant with --tenant, or give a --token"
+            ),
+        }
     }
 }
 

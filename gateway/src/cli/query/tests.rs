@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use super::fetch::Target;
 use super::read::Trace;
 use super::*;
+use crate::cli::reach::{Target, Trust};
 
 const START: u64 = 1_700_000_000_000_000_000;
 
@@ -170,17 +170,6 @@ fn a_deep_trace_needs_no_deep_stack() {
     assert!(lines.iter().all(|line| line.chars().count() < 130));
 }
 
-#[test]
-fn targets_are_read() {
-    let shown = |text: &str| text.parse::<Target>().map(|target| target.to_string());
-    assert_eq!(shown("http://127.0.0.1:3200").as_deref(), Ok("http://127.0.0.1:3200"));
-    assert_eq!(shown("localhost:3200/tempo/").as_deref(), Ok("http://localhost:3200/tempo"));
-    assert_eq!(shown("http://host").as_deref(), Ok("http://host:80"));
-    for wrong in ["https://a", "http://", "http://a:b@c", "a b"] {
-        assert!(shown(wrong).is_err(), "{wrong}");
-    }
-}
-
 /// A server that gives one answer; the request comes back.
 fn answering(answer: Vec<u8>) -> (Target, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -204,7 +193,7 @@ fn args(url: Target, json: bool) -> TraceArgs {
         server: Server {
             url,
             tenant: Some(model::TenantId::parse("team-a").unwrap()),
-            token: Some("secret".parse().unwrap()),
+            trust: Trust { token: Some("secret".parse().unwrap()), ca_file: None },
         },
         json,
         attributes: false,
@@ -240,7 +229,7 @@ fn a_trace_is_fetched_and_printed_as_json() {
 fn what_goes_wrong_is_said() {
     for (answer, words) in [
         (http("404 Not Found", b""), "is not known to http://127.0.0.1:"),
-        (http("401 Unauthorized", b"no org id"), "--tenant"),
+        (http("401 Unauthorized", b"it has expired"), "does not let this token in: it has expired"),
         (http("503 Service Unavailable", b"replaying\n"), "answered 503: replaying"),
         (http("200 OK", b"<html>"), "sent no trace: malformed protobuf"),
         (b"SSH-2.0-OpenSSH\r\n".to_vec(), "no server answers at"),
