@@ -465,7 +465,12 @@ fn entry_name(tenant: &TenantId, sequence: u64) -> String {
     format!("{ROOT}/{}/{sequence:020}", tenant_dir(tenant))
 }
 
-/// The tenant as one part of a name: all but letters, digits, `_` and `-` as `%XX`.
+/// The longest name with `%XX` in it. File systems take 255 bytes, and names of what is set aside have more than
+/// the tenant in them.
+const DIR_BYTES_MAX: usize = 190;
+
+/// The tenant as one part of a name: all but letters, digits, `_` and `-` as `%XX`; where that would be too
+/// long, as it is. No tenant id has a `%` in it, so which of both it is can be told.
 #[must_use]
 pub fn tenant_dir(tenant: &TenantId) -> String {
     let mut out = String::with_capacity(tenant.as_str().len());
@@ -478,7 +483,7 @@ pub fn tenant_dir(tenant: &TenantId) -> String {
             }
         }
     }
-    out
+    if out.len() > DIR_BYTES_MAX { tenant.as_str().to_owned() } else { out }
 }
 
 /// The tenant of a name that [`tenant_dir`] made.

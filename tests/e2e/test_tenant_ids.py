@@ -138,11 +138,8 @@ def test_the_same_from_blocks_and_after_a_restart(ledger):
     print(f"{len(ledger.written)} tenants, {ledger.asked} requests, {ledger.refused} refused")
 
 
-def test_a_tenant_of_150_marks_keeps_nobody_out_of_blocks(request, new_gateway, tmp_path):
+def test_a_tenant_of_150_marks_keeps_nobody_out_of_blocks(new_gateway, tmp_path):
     ledger = Ledger(new_gateway, tmp_path)
-    if ledger.gateway.bucket is None:
-        reason = "its directory has a name of 450 bytes, which no file system takes: no merge succeeds, whosever it is"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     ledger.write("header", "!" * LONGEST)
     ledger.write("header", "shop")
     status, body, _ = ledger.ask("header", "shop", "admin", "POST", "/flush?level=l1")

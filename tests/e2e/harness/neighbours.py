@@ -129,6 +129,7 @@ def routes():
         "GET /api/metrics/query_range": (OWN, _series("/api/metrics/query_range", step="60s", exemplars=10)),
         "GET /api/metrics/query": (OWN, _series("/api/metrics/query")),
         "GET /api/echo": (NOTHING, _nothing("/api/echo")),
+        "GET /api/overrides": (NOTHING, _nothing("/api/overrides")),
         "GET /api/status/buildinfo": (NOTHING, _nothing("/api/status/buildinfo")),
         "GET /status/services": (SCOPE, _nothing("/status/services")),
         "GET /status/version": (SCOPE, _nothing("/status/version")),
