@@ -33,7 +33,7 @@ use value::{
 pub use check::{Checked, check};
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
-pub use stamp::{REPORTED, stamp};
+pub use stamp::{REPORTED, stamp, stamp_fragment};
 pub use stored::{fields, key_value, overflow};
 
 /// Tags of a span's fields: number and wire type, as `trace.proto` gives them.
