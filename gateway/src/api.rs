@@ -48,7 +48,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use model::metric::{Counter, Histogram};
-use model::{Clock, Nanos, TenantId};
+use model::{Clock, Federation, Nanos};
 use serde_json::Value;
 
 pub use config::Config;
@@ -314,11 +314,11 @@ impl Api {
     }
 
     /// Whose traces a request is about.
-    fn tenant(call: &Call) -> Result<TenantId, Fault> {
+    fn tenants(call: &Call) -> Result<Federation, Fault> {
         let caller = call.caller()?.clone();
-        let caller = match call.tenant()? {
+        let caller = match call.tenants()? {
             None => caller,
-            Some(named) => caller.naming([named].into(), "path")?,
+            Some(named) => caller.naming(named, "path")?,
         };
         Ok(caller.reads()?)
     }

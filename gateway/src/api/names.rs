@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{TenantId, TimeRange};
+use model::{Federation, TimeRange};
 use store::execute::traceql::{Budget, Inspected, NamesRequest};
 use traceql::ast::{Field, INTRINSICS, Intrinsic, Scope, Type};
 
@@ -26,35 +26,35 @@ const INTRINSIC: &str = "intrinsic";
 
 /// `GET /api/search/tags`.
 pub(super) fn tags_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
-    let (response, partial) = tags(api, &tenant, &terms, call.budget())?;
+    let (response, partial) = tags(api, &tenants, &terms, call.budget())?;
     Ok(Answer::message(call, &flat(&response, &terms.scope))?.with_partial(partial.as_deref()))
 }
 
 /// `GET /api/v2/search/tags`.
 pub(super) fn tags_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
-    let (response, partial) = tags(api, &tenant, &terms, call.budget())?;
+    let (response, partial) = tags(api, &tenants, &terms, call.budget())?;
     Ok(Answer::message(call, &response)?.with_partial(partial.as_deref()))
 }
 
 /// `GET /api/search/tag/{tag}/values`.
 pub(super) fn values_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = unscoped(call.id());
-    let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;
+    let (response, partial) = values(api, &tenants, &field, &terms, call.budget())?;
     Ok(Answer::message(call, &untyped(response))?.with_partial(partial.as_deref()))
 }
 
 /// `GET /api/v2/search/tag/{scoped}/values`.
 pub(super) fn values_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = scoped(call.id())?;
-    let (response, partial) = values(api, &tenant, &field, &terms, call.budget())?;
+    let (response, partial) = values(api, &tenants, &field, &terms, call.budget())?;
     let answer = match call.form() {
         Form::Short => Answer::typed(llm::CONTENT_TYPE, by_type(&response)),
         Form::Json | Form::Protobuf => Answer::message(call, &response)?,
@@ -121,7 +121,7 @@ fn wanted(scope: &str) -> Result<Wanted, Fault> {
 /// When there is no such scope; as the store says.
 pub(super) fn tags(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     terms: &Terms,
     budget: Budget,
 ) -> Result<(SearchTagsV2Response, Option<String>), Fault> {
@@ -137,7 +137,7 @@ pub(super) fn tags(
         Wanted::All => None,
         Wanted::One(scope) => Some(scope),
     };
-    let found = api.parts.traces.tags(tenant, scope, &terms.request(budget))?;
+    let found = api.parts.traces.tags(tenants, scope, &terms.request(budget))?;
     for name in found.names {
         let scope = name.scope.name();
         match response.scopes.last_mut().filter(|last| last.name == scope) {
@@ -220,12 +220,12 @@ pub(super) fn unscoped(name: &str) -> Field {
 /// As the store says.
 pub(super) fn values(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     field: &Field,
     terms: &Terms,
     budget: Budget,
 ) -> Result<(SearchTagValuesV2Response, Option<String>), Fault> {
-    let found = api.parts.traces.tag_values(tenant, field, &terms.request(budget))?;
+    let found = api.parts.traces.tag_values(tenants, field, &terms.request(budget))?;
     let tag_values = found.values.iter().map(value::typed).collect();
     let metrics = Some(metrics(found.inspected));
     Ok((SearchTagValuesV2Response { tag_values, metrics }, found.partial))

@@ -1,7 +1,7 @@
 //! `GET /api/metrics/query_range` and `GET /api/metrics/query`: series over time, and single
 //! numbers.
 
-use model::{Nanos, TenantId, TimeRange, TraceId};
+use model::{Federation, Nanos, TimeRange, TraceId};
 use store::execute::traceql::{self as engine, Budget, MetricsRequest};
 
 use super::answer::Answer;
@@ -35,10 +35,10 @@ const EXEMPLARS_MAX: u64 = 10_000;
 
 /// `GET /api/metrics/query_range`.
 pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.range(&api.config, call.budget())?;
-    let response = query_range(api, &tenant, &request, &mut |_| {})?;
+    let response = query_range(api, &tenants, &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -46,10 +46,10 @@ pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
 
 /// `GET /api/metrics/query`.
 pub(super) fn instant(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.instant(&api.config, call.budget())?;
-    let response = query_instant(api, &tenant, &request, &mut |_| {})?;
+    let response = query_instant(api, &tenants, &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -186,12 +186,12 @@ fn usual_step(range: Nanos) -> Nanos {
 /// As the store says.
 pub(super) fn query_range(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     request: &MetricsRequest,
     on_progress: &mut dyn FnMut(QueryRangeResponse),
 ) -> Result<QueryRangeResponse, Fault> {
     let mut on_progress = |answer| on_progress(ranged(answer));
-    Ok(ranged(api.parts.traces.query_metrics(tenant, request, &mut on_progress)?))
+    Ok(ranged(api.parts.traces.query_metrics(tenants, request, &mut on_progress)?))
 }
 
 fn ranged(answer: engine::MetricsAnswer) -> QueryRangeResponse {
@@ -209,12 +209,12 @@ fn ranged(answer: engine::MetricsAnswer) -> QueryRangeResponse {
 /// As the store says.
 pub(super) fn query_instant(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     request: &MetricsRequest,
     on_progress: &mut dyn FnMut(QueryInstantResponse),
 ) -> Result<QueryInstantResponse, Fault> {
     let mut on_progress = |answer| on_progress(numbers(answer));
-    Ok(numbers(api.parts.traces.query_metrics(tenant, request, &mut on_progress)?))
+    Ok(numbers(api.parts.traces.query_metrics(tenants, request, &mut on_progress)?))
 }
 
 fn numbers(answer: engine::MetricsAnswer) -> QueryInstantResponse {

@@ -93,7 +93,7 @@ fn searched(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> 
         let packets = frame::searched(search::response(traces, inspected));
         packets.iter().for_each(|packet| sending.message(packet));
     };
-    let found = api.parts.traces.query(&ask.tenant, &wanted, &mut send)?;
+    let found = api.parts.traces.query(&ask.tenants, &wanted, &mut send)?;
     let rest = found.traces.get(sent..).unwrap_or_default();
     let packets = frame::searched(search::response(rest, found.inspected));
     packets.iter().for_each(|packet| sending.message(packet));
@@ -136,7 +136,7 @@ fn tags(api: &Api, ask: &Ask) -> Result<Tags, Fault> {
         during: seconds_range(some(request.start), some(request.end))?,
         limit: u64::from(request.max_tags_per_scope),
     };
-    let (response, partial) = names::tags(api, &ask.tenant, &terms, ask.budget.clone())?;
+    let (response, partial) = names::tags(api, &ask.tenants, &terms, ask.budget.clone())?;
     Ok((terms, response, partial))
 }
 
@@ -174,7 +174,7 @@ fn values(
         during: seconds_range(some(request.start), some(request.end))?,
         limit: u64::from(request.max_tag_values),
     };
-    names::values(api, &ask.tenant, field, &terms, ask.budget.clone())
+    names::values(api, &ask.tenants, field, &terms, ask.budget.clone())
 }
 
 fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
@@ -188,7 +188,7 @@ fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
     let wanted = terms.range(&api.config, ask.budget.clone())?;
     // Clients keep the last message: each has all that is counted so far.
     let mut so_far = |response| sending.whole(&frame::ranged(response));
-    let response = series::query_range(api, &ask.tenant, &wanted, &mut so_far)?;
+    let response = series::query_range(api, &ask.tenants, &wanted, &mut so_far)?;
     let response = frame::ranged(response);
     sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })
@@ -200,7 +200,7 @@ fn instant(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
     let terms = series::Terms::of(request.query, request.start, request.end, now);
     let wanted = terms.instant(&api.config, ask.budget.clone())?;
     let mut so_far = |response| sending.whole(&frame::instant(response));
-    let response = series::query_instant(api, &ask.tenant, &wanted, &mut so_far)?;
+    let response = series::query_instant(api, &ask.tenants, &wanted, &mut so_far)?;
     let response = frame::instant(response);
     sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })

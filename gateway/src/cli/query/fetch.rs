@@ -100,8 +100,8 @@ pub(super) fn get(server: &Server, path: &str, form: Form) -> Result<Answer, Str
         .header(header::HOST, &target.authority)
         .header(header::ACCEPT, form.accept())
         .header(header::USER_AGENT, concat!("traceweir/", env!("CARGO_PKG_VERSION")));
-    if let Some(tenant) = &server.tenant {
-        request = request.header(TENANT_HEADER, tenant.as_str());
+    if let Some(tenants) = &server.tenant {
+        request = request.header(TENANT_HEADER, tenants.to_string());
     }
     if let Some(token) = &server.token {
         request = request.header(header::AUTHORIZATION, token.bearer());

@@ -203,7 +203,7 @@ fn args(url: Target, json: bool) -> TraceArgs {
         id: TraceId::parse("5b8efff798038103d269b633813fc60c").unwrap(),
         server: Server {
             url,
-            tenant: Some(model::TenantId::parse("team-a").unwrap()),
+            tenant: Some(model::Federation::parse("team-a").unwrap()),
             token: Some("secret".parse().unwrap()),
         },
         json,
