@@ -15,18 +15,19 @@ use super::world::{ALONE, Attr, S, Still, Where, World, scattered, trace_id};
 use crate::execute::trace;
 use crate::execute::traceql::{SearchRequest, TraceMatch};
 
-const TENANTS: [&str; 4] = ["alpha", "beta", "delta", "gamma"];
+const TENANTS: [&str; 5] = ["alpha", "beta", "delta", "gamma", "omega"];
 
 type Scattered = Vec<(S, Where, u8)>;
 
-/// Spans of two to four tenants over all kinds of places; some say themselves whose they are.
+/// Spans of two to four tenants over all kinds of places, and some of one that is not asked; some say
+/// themselves whose they are.
 fn spans() -> impl Strategy<Value = (&'static [&'static str], Scattered)> {
     let claim = prop::sample::select(vec!["", "", "alpha", "mine"]);
-    let whose = prop::collection::vec((0usize..4, claim), 24);
+    let whose = prop::collection::vec((0usize..12, claim), 24);
     (2usize..=4, scattered(), whose).prop_map(|(count, mut spans, whose)| {
         let tenants = &TENANTS[..count];
         for ((span, ..), (tenant, claim)) in spans.iter_mut().zip(whose) {
-            span.tenant = tenants[tenant % count];
+            span.tenant = TENANTS[tenant % (count + 1)];
             if !claim.is_empty() {
                 span.resource.push(("tenant", Attr::Text(claim)));
                 span.resource.push(("tenant.reported", Attr::Text("a lie")));
@@ -64,8 +65,10 @@ fn with_tenants(query: &Query, is_asked: bool) -> Query {
 }
 
 /// All of one tenant, in one place, as what carries its tenant.
-fn alone(spans: &Scattered) -> World {
-    let spans = spans.iter().map(|(span, ..)| S { tenant: ALONE, ..span.carried() });
+fn alone(tenants: &[&str], spans: &Scattered) -> World {
+    let spans = spans.iter().map(|(span, ..)| span);
+    let ours = spans.filter(|span| tenants.contains(&span.tenant));
+    let spans = ours.map(|span| S { tenant: ALONE, ..span.carried() });
     World::at(Where::Head, spans)
 }
 
@@ -147,7 +150,7 @@ proptest! {
 
     #[test]
     fn names_and_values_are_those_of_one_tenant((tenants, spans) in apart(), room in room()) {
-        let one = alone(&spans);
+        let one = alone(tenants, &spans);
         let mut world = World::of(tenants, spans, 4);
         world.remember(room);
         for filter in ["", "{ resource.tenant = `alpha` }", "{ span.a = `x` && .tenant != `beta` }"] {
@@ -178,7 +181,7 @@ proptest! {
         bytes_max in prop_oneof![Just(1usize << 20), 1usize..600],
         cataloged in prop::option::of(prop::collection::vec(0usize..6, 0..6)),
     ) {
-        let one = alone(&spans);
+        let one = alone(tenants, &spans);
         let mut world = World::of(tenants, spans, 4);
         if let Some(cataloged) = cataloged {
             world.catalog(&cataloged);

@@ -309,7 +309,8 @@ impl World {
         Self::of(&[ALONE], spans, group_rows)
     }
 
-    /// Spans of these tenants, which are in their order, read together.
+    /// Spans of these tenants, which are in their order, read together; what others have is in the same
+    /// segments and L0 files, and of no concern.
     pub(super) fn of(
         tenants: &[&'static str],
         mut spans: Vec<(S, Where, u8)>,
@@ -317,7 +318,11 @@ impl World {
     ) -> Self {
         // As views are: blocks, L0 files, head.
         spans.sort_by_key(|(_, place, number)| (*place, *number));
-        let number_of = |of: &str| tenants.iter().position(|tenant| *tenant == of).unwrap();
+        let ours = |of: &[S]| -> Vec<(&'static str, usize, Vec<S>)> {
+            let number = |of: &str| tenants.iter().position(|tenant| *tenant == of);
+            let all = by_tenant(of).into_iter();
+            all.filter_map(|(name, of)| Some((name, number(name)?, of))).collect()
+        };
         let cache = Arc::new(Cache::new(1 << 20));
         let mut all = Vec::new();
         let files = Arc::<Memory>::default();
@@ -326,20 +331,20 @@ impl World {
             let of: Vec<S> = group.iter().map(|(span, ..)| span.clone()).collect();
             match group.first().map(|(_, place, _)| *place) {
                 Some(Where::Block) => {
-                    for (name, of) in by_tenant(&of) {
-                        let number = number * 10 + number_of(name) as u64;
+                    for (name, owner, of) in ours(&of) {
+                        let number = number * 10 + owner as u64;
                         let (bytes, meta) = file(&of, number, Level::L1, group_rows);
                         let block = Block::new(&tenant(name), Arc::new(meta));
                         files.put(&block.name, bytes);
-                        all.push((Part::Block(Arc::new(block)), of, number_of(name)));
+                        all.push((Part::Block(Arc::new(block)), of, owner));
                     }
                 }
                 Some(Where::L0) => {
                     let (bytes, _) = file(&of, number, Level::L0, 1 << 20);
                     let l0 = L0::open(Arc::new(Bytes(bytes)), "l0".to_owned(), &cache).unwrap();
                     let l0 = Arc::new(l0);
-                    for (name, of) in by_tenant(&of) {
-                        all.push((Part::L0(Arc::clone(&l0)), of, number_of(name)));
+                    for (_, owner, of) in ours(&of) {
+                        all.push((Part::L0(Arc::clone(&l0)), of, owner));
                     }
                 }
                 _ => {
@@ -353,9 +358,8 @@ impl World {
                     let mut segments = head.view().unwrap().parts;
                     assert_eq!(segments.len(), 1);
                     let (segment, visible) = segments.remove(0);
-                    for (name, of) in by_tenant(&of) {
-                        let part = Part::Head(Arc::clone(&segment), visible);
-                        all.push((part, of, number_of(name)));
+                    for (_, owner, of) in ours(&of) {
+                        all.push((Part::Head(Arc::clone(&segment), visible), of, owner));
                     }
                 }
             }
