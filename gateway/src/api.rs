@@ -50,7 +50,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header, request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use model::metric::{Counter, Histogram};
-use model::{Clock, Nanos, TenantId};
+use model::{Clock, Federation, Nanos};
 use serde_json::Value;
 
 pub use config::Config;
@@ -299,9 +299,9 @@ impl Api {
             return Ok(None);
         };
         let caller = auth.identify(&head.headers, peer).await?;
-        let caller = match call.tenant()? {
+        let caller = match call.tenants()? {
             None => Ok(caller),
-            Some(named) => caller.naming([named].into(), "path"),
+            Some(named) => caller.naming(named, "path"),
         };
         let admitted = caller.and_then(|caller| {
             caller.owns()?;
@@ -318,15 +318,21 @@ impl Api {
     /// The same request with the limits of those whose traces it reads; the handler tells what is wrong with
     /// them.
     fn guarded(&self, route: &Route, call: Call) -> Call {
-        let is_known = route.is_query().then(|| Self::tenant(&call).ok()).flatten();
+        let known = route.is_query().then(|| Self::tenants(&call).ok()).flatten();
         let class = call.caller().ok().and_then(|caller| caller.principal().class.clone());
-        let guard = self.guard(is_known.as_slice(), class.as_ref(), None);
+        let guard = self.guard(known.as_ref(), class.as_ref(), None);
         call.within(guard)
     }
 
     /// What a query over traces of these tenants may cost.
-    fn guard(&self, of: &[TenantId], class: Option<&Arc<str>>, wanted: Option<Nanos>) -> Guard {
-        let accounts = of.iter().map(|tenant| self.parts.accounts.account(tenant, class));
+    fn guard(
+        &self,
+        of: Option<&Federation>,
+        class: Option<&Arc<str>>,
+        wanted: Option<Nanos>,
+    ) -> Guard {
+        let tenants = of.into_iter().flat_map(Federation::iter);
+        let accounts = tenants.map(|tenant| self.parts.accounts.account(tenant, class));
         Guard::of(accounts.collect(), self.parts.clock.monotonic(), wanted)
     }
 
@@ -370,7 +376,7 @@ impl Api {
     }
 
     /// Whose traces a request is about.
-    fn tenant(call: &Call) -> Result<TenantId, Fault> {
+    fn tenants(call: &Call) -> Result<Federation, Fault> {
         Ok(call.caller()?.reads()?)
     }
 }

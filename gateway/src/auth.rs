@@ -33,7 +33,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, header};
 use model::metric::Counter;
-use model::{Clock, Faults, Nanos, TenantId};
+use model::{Clock, Faults, Federation, Nanos, TenantId};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -57,8 +57,6 @@ const AUDITED_MAX: u32 = 10;
 /// The most attributes of a resource that tell the cluster, and their longest name.
 const STAMPS_MAX: usize = 8;
 const NAME_BYTES_MAX: usize = 128;
-/// The most tenants that a request may name.
-const TENANTS_MAX: usize = 32;
 
 /// How requests are told apart where there is no authentication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,11 +186,11 @@ impl Caller {
         self.principal.writes(&self.selected)
     }
 
-    /// Whose traces it reads.
+    /// Whose traces it reads: of several tenants, as if they were one's.
     ///
     /// # Errors
     /// As [`Principal::reads`].
-    pub fn reads(&self) -> Result<TenantId, Denied> {
+    pub fn reads(&self) -> Result<Federation, Denied> {
         self.principal.reads(&self.selected)
     }
 
@@ -214,18 +212,18 @@ impl Caller {
     /// `Forbidden` for a tenant of others.
     pub fn owns(&self) -> Result<(), Denied> {
         let Principal { subject, read, write, .. } = &*self.principal;
-        let mut named = self.selected.tenants.iter().flatten();
+        let mut named = self.selected.tenants.iter().flat_map(Federation::iter);
         match named.find(|one| !read.has(one) && !write.has(one)) {
             Some(other) => Err(Denied::Forbidden(format!("{subject} may not name tenant {other}"))),
             None => Ok(()),
         }
     }
 
-    /// The same caller, naming a tenant in another way, too.
+    /// The same caller, naming tenants in another way, too.
     ///
     /// # Errors
     /// `Malformed` where both ways name different ones.
-    pub fn naming(mut self, named: BTreeSet<TenantId>, how: &str) -> Result<Self, Denied> {
+    pub fn naming(mut self, named: Federation, how: &str) -> Result<Self, Denied> {
         match &self.selected.tenants {
             _ if self.is_single => Ok(self),
             Some(other) if *other != named => Err(Denied::Malformed(format!(
@@ -467,17 +465,8 @@ fn selected(headers: &HeaderMap) -> Result<Selected, Denied> {
 }
 
 /// Tenants with `|` between them.
-fn tenants(text: &str) -> Result<BTreeSet<TenantId>, Denied> {
-    let all = text.split('|').map(|one| TenantId::parse(one.trim()));
-    let all: Result<BTreeSet<_>, _> = all.collect();
-    let all = all.map_err(|fault| Denied::Malformed(format!("X-Scope-OrgID: {fault}")))?;
-    if all.len() > TENANTS_MAX {
-        let found = all.len();
-        return Err(Denied::Malformed(format!(
-            "X-Scope-OrgID names {found} tenants, at most {TENANTS_MAX} are taken"
-        )));
-    }
-    Ok(all)
+fn tenants(text: &str) -> Result<Federation, Denied> {
+    Federation::parse(text).map_err(|fault| Denied::Malformed(format!("X-Scope-OrgID: {fault}")))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use model::{Clock, Nanos, TenantId, TimeRange};
+use model::{Clock, Federation, Nanos, TenantId, TimeRange};
 use rustix::time::{ClockId, clock_gettime};
 use store::disk::RealDisk;
 use store::execute::traceql::{Budget, MetricsRequest, SearchRequest};
@@ -99,6 +99,7 @@ fn main() {
     let store = store.expect("a store");
     store.replay().expect("a log that is whole");
     let tenant = TenantId::single();
+    let tenants = Federation::from(&tenant);
     let fill = |body: Vec<u8>| {
         let received_at = Nanos::from_secs(1_800_000_000);
         let body = bytes::Bytes::from(body);
@@ -121,7 +122,7 @@ fn main() {
             spans_per_set: 3,
             budget: Budget::default(),
         };
-        let ask = || store.query(&tenant, &request, &mut |_, _| {}).expect("an answer");
+        let ask = || store.query(&tenants, &request, &mut |_, _| {}).expect("an answer");
         let answer = measured(query, ask);
         println!("              {} traces, {:?}", answer.traces.len(), answer.inspected);
     }
@@ -135,7 +136,7 @@ fn main() {
             series_max: 10_000,
             budget: Budget::default(),
         };
-        let ask = || store.query_metrics(&tenant, &request, &mut |_| {}).expect("an answer");
+        let ask = || store.query_metrics(&tenants, &request, &mut |_| {}).expect("an answer");
         let answer = measured(query, ask);
         println!("              {} series, {:?}", answer.series.len(), answer.inspected);
     }

@@ -17,7 +17,7 @@ use model::SpanId;
 use model::batch::Batch;
 use xxhash_rust::xxh3::xxh3_128;
 
-pub(crate) use parts::{Parts, Problem};
+pub(crate) use parts::{Carried, Parts, Problem, is_carried};
 pub use trace::SpanKey;
 pub(crate) use trace::trace;
 
@@ -43,18 +43,18 @@ pub struct Trace {
 ///
 /// A span's identity is (trace id, span id, kind): Zipkin's clients and servers share span ids,
 /// and both stay. Same identity and same content is one span; with other content the first one
-/// stays and the other is counted.
+/// stays and the other is counted. Spans of two tenants are two.
 #[derive(Debug, Default)]
 struct Identities {
     /// The content as a hash of 128 bits: copies of a huge trace would be as large as it is.
-    seen: HashMap<(SpanId, i32), u128>,
+    seen: HashMap<(usize, SpanId, i32), u128>,
     duplicates: u64,
     conflicts: u64,
 }
 
 impl Identities {
-    /// Whether the row is a span that was not met before; `content` is its encoding.
-    fn is_new(&mut self, batch: &Batch, row: u32, content: &[u8]) -> bool {
+    /// Whether the row is a span of this owner that was not met before; `content` is its encoding.
+    fn is_new(&mut self, owner: usize, batch: &Batch, row: u32, content: &[u8]) -> bool {
         let columns = batch.columns();
         let around = [
             columns.resources.get(batch.resource(row)),
@@ -63,7 +63,7 @@ impl Identities {
         // A span is the same only with the same resource and scope.
         let around = around.map(xxh3_128);
         let content = xxh3_128(content) ^ around[0].rotate_left(1) ^ around[1].rotate_left(2);
-        match self.seen.entry((batch.span_id(row), batch.kind(row))) {
+        match self.seen.entry((owner, batch.span_id(row), batch.kind(row))) {
             std::collections::hash_map::Entry::Vacant(free) => {
                 free.insert(content);
                 true

@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use model::metric::{Counter, Histogram};
-use model::{ByteSize, Clock, Faults, TenantId, TimeRange, TraceId};
+use model::{ByteSize, Clock, Faults, Federation, TimeRange, TraceId};
 use serde::{Deserialize, Serialize};
 
 pub use append::{Accepted, Append, Pending, Refusal};
@@ -312,17 +312,18 @@ impl Store {
     }
 
     /// All spans of a trace, or `None` where there are none or all of them are outside of
-    /// `during`. Computes: run it on the compute pool.
+    /// `during`. Those of several tenants are one trace, and their resources carry
+    /// [`model::TENANT_ATTRIBUTE`]. Computes: run it on the compute pool.
     ///
     /// # Errors
     /// `Unavailable` while replaying.
     pub fn trace(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         id: TraceId,
         during: TimeRange,
     ) -> Result<Option<Trace>, Error> {
-        self.trace_after(tenant, id, during, None)
+        self.trace_after(tenants, id, during, None)
     }
 
     /// The spans of a trace that come after one, as many as a page has: see [`Trace::next`].
@@ -331,7 +332,7 @@ impl Store {
     /// As [`Self::trace`].
     pub fn trace_after(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         id: TraceId,
         during: TimeRange,
         after: Option<SpanKey>,
@@ -341,13 +342,13 @@ impl Store {
         stats.trace_reads.inc();
         let bytes_max = self.0.config.query.trace_bytes_max.as_usize();
         let inner = &self.0;
-        let view = inner.keep.shelf.view(&inner.head, tenant)?;
-        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.answers);
-        if view.hidden.has(id) {
+        let view = inner.keep.shelf.view(&inner.head, tenants)?;
+        let parts = Parts::new(&view, &inner.keep.readers, &inner.answers);
+        if view.hides(id) {
             return Ok(None);
         }
         let found = execute::trace(&parts, id, during, after, bytes_max)?;
-        let partial = inner.partial(tenant, &view, parts.into_problems());
+        let partial = inner.partial(&view, parts.into_problems());
         let Some((mut trace, duplicates, conflicts)) = found else {
             // Not found and not looked everywhere is another answer than not found.
             return partial.map_or(Ok(None), |what| {
@@ -446,13 +447,8 @@ impl Store {
 
 impl Inner {
     /// Why an answer may miss something, for people.
-    fn partial(
-        &self,
-        tenant: &TenantId,
-        view: &shelf::View,
-        problems: Vec<execute::Problem>,
-    ) -> Option<String> {
-        let now = self.keep.note(tenant, problems);
+    fn partial(&self, view: &shelf::View, problems: Vec<execute::Problem>) -> Option<String> {
+        let now = self.keep.note(problems);
         now.or_else(|| view.damage.first().cloned())
     }
 }

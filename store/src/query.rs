@@ -1,12 +1,13 @@
 //! TraceQL on a store: spansets, series, names and values of attributes.
 //!
 //! Each takes a view of what is there, computes over it ([`crate::execute::traceql`]) and tells in
-//! the answer what could not be read. All of them compute, and read pages of files where they must:
-//! run them on the compute pool.
+//! the answer what could not be read. What several tenants have is judged as if it were one's, and what is
+//! found carries its tenant ([`model::TENANT_ATTRIBUTE`]). All of them compute, and read pages of files where
+//! they must: run them on the compute pool.
 
 use std::sync::Arc;
 
-use model::{TenantId, TimeRange};
+use model::{Federation, TimeRange};
 use traceql::ast::{Field, Scope};
 
 use crate::error::Error;
@@ -28,12 +29,12 @@ impl Store {
     /// `Unavailable` while replaying.
     pub fn query(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &SearchRequest,
         on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, Error> {
         let reads = traceql::plan::reads(&request.query);
-        let mut answer = self.ask(tenant, &reads, request.during, |parts| {
+        let mut answer = self.ask(tenants, &reads, request.during, |parts| {
             engine::search(parts, &*self.0.clock, request, on_found)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
@@ -50,12 +51,12 @@ impl Store {
     /// or for more than [`engine::INTERVALS_MAX`] intervals.
     pub fn query_metrics(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &MetricsRequest,
         on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, Error> {
         let reads = traceql::plan::reads(&request.query);
-        let mut answer = self.ask(tenant, &reads, request.during(), |parts| {
+        let mut answer = self.ask(tenants, &reads, request.during(), |parts| {
             engine::metrics(parts, &*self.0.clock, request, on_progress)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
@@ -68,12 +69,12 @@ impl Store {
     /// `Unavailable` while replaying.
     pub fn tags(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         scope: Option<Scope>,
         request: &NamesRequest,
     ) -> Result<AttributeNames, Error> {
         let reads = traceql::plan::Reads::default();
-        let mut answer = self.ask(tenant, &reads, request.during, |parts| {
+        let mut answer = self.ask(tenants, &reads, request.during, |parts| {
             engine::names(parts, &*self.0.clock, scope, request)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
@@ -86,12 +87,12 @@ impl Store {
     /// `Unavailable` while replaying.
     pub fn tag_values(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         field: &Field,
         request: &NamesRequest,
     ) -> Result<TagValues, Error> {
         let reads = traceql::plan::Reads::default();
-        let mut answer = self.ask(tenant, &reads, request.during, |parts| {
+        let mut answer = self.ask(tenants, &reads, request.during, |parts| {
             engine::values(parts, &*self.0.clock, field, request)
         })?;
         answer.0.partial = answer.1.or(answer.0.partial);
@@ -101,7 +102,7 @@ impl Store {
     /// Asks a view of what is near a range of time; what could not be read of it comes beside the answer.
     fn ask<T>(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         reads: &traceql::plan::Reads,
         during: TimeRange,
         ask: impl FnOnce(&Parts<'_>) -> Result<T, Error>,
@@ -110,10 +111,10 @@ impl Store {
         let inner: &Inner = &self.0;
         inner.stats.searches.inc();
         engine::span_attributes(reads).for_each(|key| inner.keep.asked_for(key));
-        let view = inner.keep.shelf.view(&inner.head, tenant)?.near(during);
-        let parts = Parts::new(&view, tenant, &inner.keep.readers, &inner.answers);
+        let view = inner.keep.shelf.view(&inner.head, tenants)?.near(during);
+        let parts = Parts::new(&view, &inner.keep.readers, &inner.answers);
         let answer = ask(&parts);
-        let partial = inner.partial(tenant, &view, parts.into_problems());
+        let partial = inner.partial(&view, parts.into_problems());
         Ok((answer?, partial))
     }
 }

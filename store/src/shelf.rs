@@ -10,9 +10,10 @@ pub(crate) mod places;
 mod readers;
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use model::{Nanos, TenantId, TimeRange};
+use model::{Federation, Nanos, TenantId, TimeRange, TraceId};
 
 use crate::backend::Backend;
 use crate::error::Error;
@@ -146,16 +147,28 @@ impl Part {
     }
 }
 
-/// What a reader sees of a tenant, oldest first: of several contents of one span the first counts.
+/// What a reader sees, tenant by tenant, of each oldest first: of several contents of one span of a tenant
+/// the first counts.
 #[derive(Debug)]
 pub struct View {
-    /// Its parts.
+    /// Its parts. What has spans of several tenants is a part of each of them.
     pub parts: Vec<Part>,
-    /// What is damaged and may have spans of this tenant.
+    /// What is damaged and may have spans of these tenants.
     pub damage: Vec<String>,
+    /// Whose the parts are, in their order; one at least.
+    pub owners: Vec<Owner>,
+}
+
+/// A tenant of a view.
+#[derive(Debug)]
+pub struct Owner {
+    /// Who it is.
+    pub tenant: TenantId,
+    /// Which of the view's parts are its: only its spans in them count.
+    pub parts: Range<usize>,
     /// What tells which of the blocks may have something.
     pub catalogs: Vec<Arc<Catalog>>,
-    /// Traces that nobody sees.
+    /// Traces of it that nobody sees.
     pub hidden: Arc<Hidden>,
 }
 
@@ -169,8 +182,31 @@ impl View {
     pub fn near(mut self, during: TimeRange) -> Self {
         let (start, end) = (during.start.minus(NEAR), during.end.plus(NEAR));
         let near = TimeRange { start, end };
-        self.parts.retain(|part| part.starts().overlaps(&near));
+        let mut parts = Vec::with_capacity(self.parts.len());
+        let mut all = self.parts.into_iter();
+        for owner in &mut self.owners {
+            let begin = parts.len();
+            let own = all.by_ref().take(owner.parts.len());
+            parts.extend(own.filter(|part| part.starts().overlaps(&near)));
+            owner.parts = begin..parts.len();
+        }
+        self.parts = parts;
         self
+    }
+
+    /// Which of the owners has a part, by its place.
+    pub(crate) fn number(&self, part: usize) -> usize {
+        self.owners.partition_point(|owner| owner.parts.end <= part)
+    }
+
+    /// Whether spans of several tenants are read as if they were one's.
+    pub(crate) fn is_federated(&self) -> bool {
+        self.owners.len() > 1
+    }
+
+    /// Whether nobody sees a trace, whoever of the tenants has it.
+    pub(crate) fn hides(&self, id: TraceId) -> bool {
+        self.owners.iter().all(|owner| owner.hidden.has(id))
     }
 }
 
@@ -195,27 +231,43 @@ impl Shelf {
         Arc::clone(&self.contents.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What a tenant's reader sees.
+    /// What a reader of these tenants sees.
     ///
     /// # Errors
     /// `Fatal` when a writer has panicked.
-    pub fn view(&self, head: &Head, tenant: &TenantId) -> Result<View, Error> {
-        // Held while the head is asked: spans move between them under the other side of it.
-        let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
-        let segments = head.view()?.parts;
-        let contents = Arc::clone(&contents);
-        let blocks = contents.tenants.get(tenant);
-        let consumed = |id: L0Id| blocks.is_some_and(|blocks| blocks.state.has_consumed(id));
-        let mut parts = Vec::new();
-        parts.extend(blocks.iter().flat_map(|blocks| &blocks.list).cloned().map(Part::Block));
-        let l0 = contents.l0.iter().filter(|l0| l0.run(tenant).is_some() && !consumed(l0.id));
-        parts.extend(l0.cloned().map(Part::L0));
-        parts.extend(segments.into_iter().map(|(segment, visible)| Part::Head(segment, visible)));
-        let concerns = |damage: &&Damage| damage.tenant.as_ref().is_none_or(|of| of == tenant);
+    pub fn view(&self, head: &Head, tenants: &Federation) -> Result<View, Error> {
+        let (segments, contents) = {
+            // Held while the head is asked: spans move between them under the other side of it.
+            let contents = self.contents.read().unwrap_or_else(PoisonError::into_inner);
+            (head.view()?.parts, Arc::clone(&contents))
+        };
+        let mut view = View { parts: Vec::new(), damage: Vec::new(), owners: Vec::new() };
+        for tenant in tenants.iter() {
+            let begin = view.parts.len();
+            let blocks = contents.tenants.get(tenant);
+            let consumed = |id: L0Id| blocks.is_some_and(|blocks| blocks.state.has_consumed(id));
+            let all = blocks.iter().flat_map(|blocks| &blocks.list);
+            view.parts.extend(all.cloned().map(Part::Block));
+            let l0 = contents.l0.iter().filter(|l0| l0.run(tenant).is_some() && !consumed(l0.id));
+            view.parts.extend(l0.cloned().map(Part::L0));
+            for (segment, visible) in &segments {
+                // What is looked at for nothing is looked at many times, where many are asked.
+                if tenants.alone().is_some() || segment.read()?.tenant(tenant).is_some() {
+                    view.parts.push(Part::Head(Arc::clone(segment), *visible));
+                }
+            }
+            view.owners.push(Owner {
+                tenant: tenant.clone(),
+                parts: begin..view.parts.len(),
+                catalogs: blocks.map(|blocks| blocks.state.catalogs.clone()).unwrap_or_default(),
+                hidden: blocks.map(|blocks| Arc::clone(&blocks.hidden)).unwrap_or_default(),
+            });
+        }
+        let is_named = |of: &TenantId| tenants.iter().any(|tenant| tenant == of);
+        let concerns = |damage: &&Damage| damage.tenant.as_ref().is_none_or(is_named);
         let damage = contents.damage.iter().filter(concerns).map(|damage| damage.what.clone());
-        let catalogs = blocks.map(|blocks| blocks.state.catalogs.clone()).unwrap_or_default();
-        let hidden = blocks.map(|blocks| Arc::clone(&blocks.hidden)).unwrap_or_default();
-        Ok(View { parts, damage: damage.collect(), catalogs, hidden })
+        view.damage.extend(damage);
+        Ok(view)
     }
 
     /// Changes what there is, in one step for all readers; what `also` does to the head is part of

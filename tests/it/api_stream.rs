@@ -157,7 +157,8 @@ fn tenants_are_told_apart() {
         h2::call(gateway.at.http, path, headers, h2::frame(Coding::None, &[])).code
     };
     assert_eq!(call(&[]), UNAUTHENTICATED);
-    assert_eq!(call(&[("x-scope-orgid", "a|b")]), INVALID_ARGUMENT);
+    assert_eq!(call(&[("x-scope-orgid", "a|")]), INVALID_ARGUMENT);
+    assert_eq!(call(&[("x-scope-orgid", "a|b"), ("grpc-timeout", "5S")]), OK);
     assert_eq!(call(&[("x-scope-orgid", "a"), ("grpc-timeout", "5S")]), OK);
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn find(store: &Store, trace: u8) -> (usize, bool) {
 /// The same of a tenant.
 pub(crate) fn find_of(store: &Store, tenant: &TenantId, trace: u8) -> (usize, bool) {
     let id = TraceId::from_wire(&trace_id(trace)).unwrap();
-    let Some(found) = store.trace(tenant, id, TimeRange::ALL).unwrap() else {
+    let Some(found) = store.trace(&tenant.into(), id, TimeRange::ALL).unwrap() else {
         return (0, false);
     };
     let message = ExportTraceServiceRequest::decode(found.otlp.as_slice()).unwrap();
@@ -67,7 +67,7 @@ pub(crate) fn search(store: &Store) -> (usize, bool) {
         spans_per_set: 1,
         budget: Budget::default(),
     };
-    let found = store.query(&TenantId::single(), &request, &mut |_, _| {}).unwrap();
+    let found = store.query(&TenantId::single().into(), &request, &mut |_, _| {}).unwrap();
     (found.traces.len(), found.partial.is_some())
 }
 

@@ -305,7 +305,9 @@ impl Ledger {
         let (mut found, mut partial) = (BTreeMap::<_, Spans>::new(), None);
         for (tenant, id) in &self.traces {
             let id = TraceId::from_wire(id).expect("valid ids are noted");
-            let Some(trace) = store.trace(tenant, id, TimeRange::ALL).unwrap() else { continue };
+            let Some(trace) = store.trace(&tenant.into(), id, TimeRange::ALL).unwrap() else {
+                continue;
+            };
             let message = TracesData::decode(trace.otlp.as_slice()).unwrap().resource_spans;
             assert_eq!((trace.spans, trace.left_out), (spans_of(&message).count() as u64, 0));
             found.entry(tenant.clone()).or_default().add(&message);

@@ -330,7 +330,8 @@ fn what_was_refused_stays_refused_though_this_version_would_take_it() {
 
     let running = Running::start(&disk).unwrap();
     let id = TraceId::from_wire(&trace_id(0)).unwrap();
-    let trace = running.store.trace(&TenantId::single(), id, TimeRange::ALL).unwrap().unwrap();
+    let trace =
+        running.store.trace(&TenantId::single().into(), id, TimeRange::ALL).unwrap().unwrap();
     let found = ExportTraceServiceRequest::decode(trace.otlp.as_slice()).unwrap();
     let names: Vec<_> = spans_of(&found.resource_spans).map(|span| span.name.as_str()).collect();
     assert_eq!(names, ["first", "last"]);
@@ -442,7 +443,7 @@ fn a_store_that_is_closed_before_its_replay_ends_stays_closed() {
     let store = ledger::open(&disk).unwrap();
     store.close().unwrap();
     let id = TraceId::from_wire(&trace_id(0)).unwrap();
-    let early = store.trace(&TenantId::single(), id, TimeRange::ALL);
+    let early = store.trace(&TenantId::single().into(), id, TimeRange::ALL);
     assert_eq!(early.unwrap_err().kind(), Kind::Unavailable, "nothing is replayed yet");
     store.replay().unwrap();
     assert_eq!(store.state(), State::Closed);

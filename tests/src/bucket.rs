@@ -257,7 +257,7 @@ impl World {
 
 /// All spans of a trace; none where there is no such trace.
 pub fn by_id(store: &Store, id: TraceId) -> u64 {
-    let found = store.trace(&TenantId::single(), id, TimeRange::ALL).expect("an answer");
+    let found = store.trace(&TenantId::single().into(), id, TimeRange::ALL).expect("an answer");
     found.map_or(0, |found| {
         assert_eq!(found.partial, None);
         found.spans
@@ -273,7 +273,8 @@ pub fn search(store: &Store, query: &str, limit: usize) -> SearchAnswer {
         spans_per_set: 3,
         budget: Budget::default(),
     };
-    let answer = store.query(&TenantId::single(), &request, &mut |_, _| {}).expect("an answer");
+    let answer =
+        store.query(&TenantId::single().into(), &request, &mut |_, _| {}).expect("an answer");
     assert_eq!(answer.partial, None);
     answer
 }
@@ -289,7 +290,7 @@ pub fn series(store: &Store, query: &str) -> usize {
         series_max: 1_000,
         budget: Budget::default(),
     };
-    let answer = store.query_metrics(&TenantId::single(), &request, &mut |_| {});
+    let answer = store.query_metrics(&TenantId::single().into(), &request, &mut |_| {});
     answer.expect("an answer").series.len()
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, header, request};
-use model::{Nanos, TenantId, TimeRange};
+use model::{Federation, Nanos, TimeRange};
 use store::execute::traceql::Budget;
 
 use super::error::Fault;
@@ -147,11 +147,11 @@ impl Call {
         &self.headers
     }
 
-    /// The tenant that the path names.
-    pub(super) fn tenant(&self) -> Result<Option<TenantId>, Fault> {
+    /// The tenants that the path names.
+    pub(super) fn tenants(&self) -> Result<Option<Federation>, Fault> {
         let Some(text) = &self.tenant else { return Ok(None) };
         let text = decode(text, false).ok_or_else(|| Fault::invalid("tenant in the path"))?;
-        TenantId::parse(&text).map(Some).map_err(|fault| Fault::invalid(fault.to_string()))
+        Federation::parse(&text).map(Some).map_err(|fault| Fault::invalid(fault.to_string()))
     }
 
     /// Whether the client asks for protobuf.

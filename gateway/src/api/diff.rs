@@ -11,7 +11,7 @@ mod summary;
 mod tree;
 mod writer;
 
-use model::{TenantId, TraceId};
+use model::{Federation, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -74,11 +74,11 @@ struct Warning {
 
 /// `POST /api/v2/traces/diff`.
 pub(super) fn traces(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let request: Request = serde_json::from_slice(call.body())
         .map_err(|fault| Fault::invalid(format!("the body is no request for a diff: {fault}")))?;
-    let (base_id, base) = find(api, &tenant, "base", &request.base)?;
-    let (compare_id, compare) = find(api, &tenant, "compare", &request.compare)?;
+    let (base_id, base) = find(api, &tenants, "base", &request.base)?;
+    let (compare_id, compare) = find(api, &tenants, "compare", &request.compare)?;
     let mut names = Names::default();
     let base = Tree::plant(base_id, &base, &mut names)?;
     let compare = Tree::plant(compare_id, &compare, &mut names)?;
@@ -89,7 +89,7 @@ pub(super) fn traces(api: &Api, call: &Call) -> Result<Answer, Fault> {
 /// One of the traces, whole.
 fn find(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     which: &str,
     wanted: &Wanted,
 ) -> Result<(TraceId, Vec<u8>), Fault> {
@@ -97,7 +97,7 @@ fn find(
         .map_err(|fault| Fault::invalid(format!("{which}.traceId: {fault}")))?;
     let during = seconds_range(wanted.start, wanted.end)
         .map_err(|fault| Fault::invalid(format!("{which}: {fault}")))?;
-    let found = api.parts.traces.trace(tenant, id, during, None)?;
+    let found = api.parts.traces.trace(tenants, id, during, None)?;
     let unknown = || Fault::not_found(format!("{which}: trace {id} is not known"));
     let trace = found.ok_or_else(unknown)?;
     let left_out = (trace.left_out > 0).then(|| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{TenantId, TimeRange};
+use model::{Federation, TimeRange};
 use store::execute::traceql::{Inspected, NamesRequest};
 use traceql::ast::{Field, INTRINSICS, Intrinsic, Scope, Type};
 
@@ -27,35 +27,35 @@ const INTRINSIC: &str = "intrinsic";
 
 /// `GET /api/search/tags`.
 pub(super) fn tags_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
-    let (response, partial) = tags(api, &tenant, &terms, call.guard())?;
+    let (response, partial) = tags(api, &tenants, &terms, call.guard())?;
     Ok(Answer::message(call, &flat(&response, &terms.scope))?.with_partial(partial.as_deref()))
 }
 
 /// `GET /api/v2/search/tags`.
 pub(super) fn tags_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
-    let (response, partial) = tags(api, &tenant, &terms, call.guard())?;
+    let (response, partial) = tags(api, &tenants, &terms, call.guard())?;
     Ok(Answer::message(call, &response)?.with_partial(partial.as_deref()))
 }
 
 /// `GET /api/search/tag/{tag}/values`.
 pub(super) fn values_v1(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = unscoped(call.id());
-    let (response, partial) = values(api, &tenant, &field, &terms, call.guard())?;
+    let (response, partial) = values(api, &tenants, &field, &terms, call.guard())?;
     Ok(Answer::message(call, &untyped(response))?.with_partial(partial.as_deref()))
 }
 
 /// `GET /api/v2/search/tag/{scoped}/values`.
 pub(super) fn values_v2(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let field = scoped(call.id())?;
-    let (response, partial) = values(api, &tenant, &field, &terms, call.guard())?;
+    let (response, partial) = values(api, &tenants, &field, &terms, call.guard())?;
     let answer = match call.form() {
         Form::Short => Answer::typed(llm::CONTENT_TYPE, by_type(&response)),
         Form::Json | Form::Protobuf => Answer::message(call, &response)?,
@@ -122,7 +122,7 @@ fn wanted(scope: &str) -> Result<Wanted, Fault> {
 /// When there is no such scope; as the store says.
 pub(super) fn tags(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     terms: &Terms,
     guard: &Guard,
 ) -> Result<(SearchTagsV2Response, Option<String>), Fault> {
@@ -138,7 +138,7 @@ pub(super) fn tags(
         Wanted::All => None,
         Wanted::One(scope) => Some(scope),
     };
-    let found = api.parts.traces.tags(tenant, scope, &terms.request(guard))?;
+    let found = api.parts.traces.tags(tenants, scope, &terms.request(guard))?;
     guard.looked_at(found.inspected);
     for name in found.names {
         let scope = name.scope.name();
@@ -222,12 +222,12 @@ pub(super) fn unscoped(name: &str) -> Field {
 /// As the store says.
 pub(super) fn values(
     api: &Api,
-    tenant: &TenantId,
+    tenants: &Federation,
     field: &Field,
     terms: &Terms,
     guard: &Guard,
 ) -> Result<(SearchTagValuesV2Response, Option<String>), Fault> {
-    let found = api.parts.traces.tag_values(tenant, field, &terms.request(guard))?;
+    let found = api.parts.traces.tag_values(tenants, field, &terms.request(guard))?;
     guard.looked_at(found.inspected);
     let tag_values = found.values.iter().map(value::typed).collect();
     let metrics = Some(metrics(found.inspected));

@@ -12,9 +12,11 @@ use crate::overrides::{Row, Whose};
 
 /// `GET /api/overrides`.
 pub(super) fn own(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
+    let several = || Fault::invalid("limits are of one tenant each: name one");
+    let tenant = tenants.alone().ok_or_else(several)?;
     let class = call.caller()?.principal().class.as_deref();
-    let whose = Whose { tenant: &tenant, class, cluster: None };
+    let whose = Whose { tenant, class, cluster: None };
     let limits = api.parts.accounts.overrides().limits(whose);
     // A plain struct of text and numbers, which always can be written.
     Ok(Answer::json(serde_json::to_string(&limits).unwrap_or_default()))

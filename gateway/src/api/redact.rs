@@ -90,7 +90,7 @@ fn matching(
         spans_per_set: 1,
         budget: Budget::default(),
     };
-    let found = api.parts.traces.query(tenant, &search, &mut |_, _| {})?;
+    let found = api.parts.traces.query(&tenant.into(), &search, &mut |_, _| {})?;
     if let Some(partial) = found.partial {
         let what = format!("nothing is hidden, as not all traces can be found: {partial}");
         return Err(store::Error::new(Kind::Unavailable, what).into());

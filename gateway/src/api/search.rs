@@ -33,11 +33,11 @@ const SPANS_MAX: u64 = 100;
 
 /// `GET /api/search`.
 pub(super) fn search(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?)?;
     let hints = hint::of(&terms.query);
     let wanted = terms.wanted(call.guard())?;
-    let found = api.parts.traces.query(&tenant, &wanted, &mut |_, _| {})?;
+    let found = api.parts.traces.query(&tenants, &wanted, &mut |_, _| {})?;
     call.guard().looked_at(found.inspected);
     let answer = match call.takes_protobuf() {
         true => Answer::message(call, &response(&found.traces, found.inspected))?,

@@ -1,7 +1,7 @@
 //! `GET /api/metrics/query_range` and `GET /api/metrics/query`: series over time, and single
 //! numbers.
 
-use model::{Nanos, TenantId, TimeRange, TraceId};
+use model::{Federation, Nanos, TimeRange, TraceId};
 use store::execute::traceql::{self as engine, MetricsRequest};
 
 use super::answer::Answer;
@@ -33,10 +33,10 @@ const EXEMPLARS_MAX: u64 = 10_000;
 
 /// `GET /api/metrics/query_range`.
 pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.range(call.guard())?;
-    let response = query_range(api, (&tenant, call.guard()), &request, &mut |_| {})?;
+    let response = query_range(api, (&tenants, call.guard()), &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -44,10 +44,10 @@ pub(super) fn range(api: &Api, call: &Call) -> Result<Answer, Fault> {
 
 /// `GET /api/metrics/query`.
 pub(super) fn instant(api: &Api, call: &Call) -> Result<Answer, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let terms = Terms::read(&call.parameters()?, api.parts.clock.now())?;
     let request = terms.instant(call.guard())?;
-    let response = query_instant(api, (&tenant, call.guard()), &request, &mut |_| {})?;
+    let response = query_instant(api, (&tenants, call.guard()), &request, &mut |_| {})?;
     let partial = (!response.message.is_empty()).then_some(&*response.message);
     let answer = Answer::message(call, &response)?.with_partial(partial);
     Ok(answer.with_hints(&hint::of(&terms.query)))
@@ -186,12 +186,12 @@ fn usual_step(range: Nanos) -> Nanos {
 /// As the store says.
 pub(super) fn query_range(
     api: &Api,
-    (tenant, guard): (&TenantId, &Guard),
+    (tenants, guard): (&Federation, &Guard),
     request: &MetricsRequest,
     on_progress: &mut dyn FnMut(QueryRangeResponse),
 ) -> Result<QueryRangeResponse, Fault> {
     let mut on_progress = |answer| on_progress(ranged(answer));
-    let answer = api.parts.traces.query_metrics(tenant, request, &mut on_progress)?;
+    let answer = api.parts.traces.query_metrics(tenants, request, &mut on_progress)?;
     guard.looked_at(answer.inspected);
     Ok(ranged(answer))
 }
@@ -211,12 +211,12 @@ fn ranged(answer: engine::MetricsAnswer) -> QueryRangeResponse {
 /// As the store says.
 pub(super) fn query_instant(
     api: &Api,
-    (tenant, guard): (&TenantId, &Guard),
+    (tenants, guard): (&Federation, &Guard),
     request: &MetricsRequest,
     on_progress: &mut dyn FnMut(QueryInstantResponse),
 ) -> Result<QueryInstantResponse, Fault> {
     let mut on_progress = |answer| on_progress(numbers(answer));
-    let answer = api.parts.traces.query_metrics(tenant, request, &mut on_progress)?;
+    let answer = api.parts.traces.query_metrics(tenants, request, &mut on_progress)?;
     guard.looked_at(answer.inspected);
     Ok(numbers(answer))
 }

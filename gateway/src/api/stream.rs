@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use model::{Nanos, TenantId};
+use model::{Federation, Nanos};
 
 use super::error::Fault;
 use super::guard::Guard;
@@ -57,7 +57,7 @@ impl fmt::Debug for Call {
 /// Who asks what.
 #[derive(Debug)]
 struct Ask {
-    tenant: TenantId,
+    tenants: Federation,
     /// The message in its frame.
     body: Bytes,
     coding: Coding,
@@ -112,10 +112,10 @@ pub(super) async fn handle(
 async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer) -> Result<Ask, Fault> {
     let (head, body) = request.into_parts();
     let caller = api.parts.auth.identify(&head.headers, peer).await?;
-    let tenant = caller.principal().require(Scope::TracesRead).and_then(|()| caller.reads());
-    let tenant = tenant.inspect_err(|denied| api.parts.auth.note(denied, peer))?;
+    let tenants = caller.principal().require(Scope::TracesRead).and_then(|()| caller.reads());
+    let tenants = tenants.inspect_err(|denied| api.parts.auth.note(denied, peer))?;
     let wanted = head.headers.get("grpc-timeout").and_then(|text| timeout(text.as_bytes()));
-    let guard = api.guard(std::slice::from_ref(&tenant), caller.principal().class.as_ref(), wanted);
+    let guard = api.guard(Some(&tenants), caller.principal().class.as_ref(), wanted);
     let held = api.admission.enter(guard.lane().account);
     let held = held.inspect_err(|_| guard.count(Some(Reason::Overload)))?;
     let coding = head.headers.get("grpc-encoding").map(HeaderValue::as_bytes);
@@ -125,7 +125,7 @@ async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer) -> Result<Ask, 
     let body = read
         .ok_or_else(|| Fault::invalid("the request does not come"))?
         .map_err(|fault| Fault::invalid(format!("the request cannot be read: {fault}")))?;
-    Ok(Ask { tenant, body: body.to_bytes(), coding, guard, _held: held })
+    Ok(Ask { tenants, body: body.to_bytes(), coding, guard, _held: held })
 }
 
 /// Starts the evaluation, as the body is read.

@@ -127,7 +127,7 @@ fn pruned(
         spans_per_set: usize::MAX,
         budget: call.budget(),
     };
-    let found = api.parts.traces.query(&Api::tenant(call)?, &request, &mut |_, _| {})?;
+    let found = api.parts.traces.query(&Api::tenants(call)?, &request, &mut |_, _| {})?;
     let sets = found.traces.iter().flat_map(|trace| &trace.spansets);
     let matched = sets.flat_map(|set| &set.spans).map(|span| span.id).collect();
     let all = trace.spans;
@@ -158,7 +158,7 @@ fn partial(trace: &store::Trace) -> Option<String> {
 }
 
 fn find(api: &Api, call: &Call) -> Result<store::Trace, Fault> {
-    let tenant = Api::tenant(call)?;
+    let tenants = Api::tenants(call)?;
     let id = TraceId::parse(call.id())?;
     let parameters = call.parameters()?;
     let after = parameters.get(AFTER).map(|text| {
@@ -166,7 +166,7 @@ fn find(api: &Api, call: &Call) -> Result<store::Trace, Fault> {
         SpanKey::parse(text).ok_or_else(|| Fault::invalid(words))
     });
     let after = after.transpose()?;
-    let found = api.parts.traces.trace(&tenant, id, parameters.during()?, after)?;
+    let found = api.parts.traces.trace(&tenants, id, parameters.during()?, after)?;
     let trace = found.ok_or_else(|| Fault::not_found(format!("trace {id} is not known")))?;
     if trace.spans == 0 && after.is_some() && trace.partial.is_none() {
         return Err(Fault::not_found(format!("trace {id} has no spans after that one")));

@@ -1,6 +1,7 @@
 //! The API as clients see it: codes, headers and bodies of every route.
 
 mod diffs;
+mod federation;
 mod operators;
 mod real;
 mod requests;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::Full;
-use model::{Faults, Nanos, TimeRange, TraceId};
+use model::{Faults, Nanos, TenantId, TimeRange, TraceId};
 use serde_json::json;
 use store::execute::traceql as engine;
 use traceql::ast::{Field, Scope, Static};
@@ -33,7 +34,7 @@ struct Shelf {
     /// Where a query that waits for its end meets the test.
     started: Barrier,
     cancelled: AtomicBool,
-    asked: Mutex<Vec<(TenantId, TraceId, TimeRange)>>,
+    asked: Mutex<Vec<(Federation, TraceId, TimeRange)>>,
 }
 
 impl Default for Shelf {
@@ -67,12 +68,12 @@ fn next() -> store::SpanKey {
 impl Traces for Shelf {
     fn trace(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         id: TraceId,
         during: TimeRange,
         after: Option<store::SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error> {
-        self.asked.lock().unwrap().push((tenant.clone(), id, during));
+        self.asked.lock().unwrap().push((tenants.clone(), id, during));
         match self.fails {
             Some(kind) => Err(store::Error::new(kind, "the shelf is broken")),
             None => {
@@ -88,12 +89,13 @@ impl Traces for Shelf {
 
     fn query(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &engine::SearchRequest,
         on_found: &mut dyn FnMut(&[Arc<engine::TraceMatch>], engine::Inspected),
     ) -> Result<engine::SearchAnswer, store::Error> {
-        assert_ne!(tenant.as_str(), "panics", "a handler that panics");
-        if tenant.as_str() == "waits" {
+        let tenants = tenants.to_string();
+        assert_ne!(tenants, "panics", "a handler that panics");
+        if tenants == "waits" {
             self.started.wait();
             // Ten seconds at most: then nobody has told it.
             for _ in 0..10_000 {
@@ -111,7 +113,7 @@ impl Traces for Shelf {
 
     fn query_metrics(
         &self,
-        _: &TenantId,
+        _: &Federation,
         _: &engine::MetricsRequest,
         _: &mut dyn FnMut(engine::MetricsAnswer),
     ) -> Result<engine::MetricsAnswer, store::Error> {
@@ -121,7 +123,7 @@ impl Traces for Shelf {
 
     fn tags(
         &self,
-        _: &TenantId,
+        _: &Federation,
         _: Option<Scope>,
         _: &engine::NamesRequest,
     ) -> Result<engine::AttributeNames, store::Error> {
@@ -131,7 +133,7 @@ impl Traces for Shelf {
 
     fn tag_values(
         &self,
-        _: &TenantId,
+        _: &Federation,
         field: &Field,
         request: &engine::NamesRequest,
     ) -> Result<engine::TagValues, store::Error> {

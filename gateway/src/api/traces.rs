@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{TenantId, TimeRange, TraceId};
+use model::{Federation, TenantId, TimeRange, TraceId};
 use store::SpanKey;
 use store::execute::traceql::{
     AttributeNames, Inspected, MetricsAnswer, MetricsRequest, NamesRequest, SearchAnswer,
@@ -18,7 +18,7 @@ pub trait Traces: Send + Sync {
     /// As [`store::Store::trace_after`].
     fn trace(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         id: TraceId,
         during: TimeRange,
         after: Option<SpanKey>,
@@ -30,7 +30,7 @@ pub trait Traces: Send + Sync {
     /// As [`store::Store::query`].
     fn query(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &SearchRequest,
         on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, store::Error>;
@@ -41,7 +41,7 @@ pub trait Traces: Send + Sync {
     /// As [`store::Store::query_metrics`].
     fn query_metrics(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &MetricsRequest,
         on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, store::Error>;
@@ -52,7 +52,7 @@ pub trait Traces: Send + Sync {
     /// As [`store::Store::tags`].
     fn tags(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         scope: Option<Scope>,
         request: &NamesRequest,
     ) -> Result<AttributeNames, store::Error>;
@@ -63,7 +63,7 @@ pub trait Traces: Send + Sync {
     /// As [`store::Store::tag_values`].
     fn tag_values(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         field: &Field,
         request: &NamesRequest,
     ) -> Result<TagValues, store::Error>;
@@ -97,48 +97,48 @@ pub trait Traces: Send + Sync {
 impl Traces for store::Store {
     fn trace(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         id: TraceId,
         during: TimeRange,
         after: Option<SpanKey>,
     ) -> Result<Option<store::Trace>, store::Error> {
-        self.trace_after(tenant, id, during, after)
+        self.trace_after(tenants, id, during, after)
     }
 
     fn query(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &SearchRequest,
         on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
     ) -> Result<SearchAnswer, store::Error> {
-        Self::query(self, tenant, request, on_found)
+        Self::query(self, tenants, request, on_found)
     }
 
     fn query_metrics(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         request: &MetricsRequest,
         on_progress: &mut dyn FnMut(MetricsAnswer),
     ) -> Result<MetricsAnswer, store::Error> {
-        Self::query_metrics(self, tenant, request, on_progress)
+        Self::query_metrics(self, tenants, request, on_progress)
     }
 
     fn tags(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         scope: Option<Scope>,
         request: &NamesRequest,
     ) -> Result<AttributeNames, store::Error> {
-        Self::tags(self, tenant, scope, request)
+        Self::tags(self, tenants, scope, request)
     }
 
     fn tag_values(
         &self,
-        tenant: &TenantId,
+        tenants: &Federation,
         field: &Field,
         request: &NamesRequest,
     ) -> Result<TagValues, store::Error> {
-        Self::tag_values(self, tenant, field, request)
+        Self::tag_values(self, tenants, field, request)
     }
 
     fn flush(&self, level: store::Level) -> Result<store::Flushed, store::Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use model::{Nanos, TenantId};
+use model::{Federation, Nanos, TenantId};
 use serde::{Deserialize, Serialize};
 
 use super::denied::Denied;
@@ -147,8 +147,8 @@ pub struct Principal {
 /// The tenants of which a request names some: by the header, by its path, by the user of Basic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selected {
-    /// What it names, if it names any; sorted, each once.
-    pub tenants: Option<BTreeSet<TenantId>>,
+    /// What it names, if it names any.
+    pub tenants: Option<Federation>,
 }
 
 impl Principal {
@@ -186,15 +186,22 @@ impl Principal {
     /// # Errors
     /// `Forbidden` for a tenant of others; `Malformed` where none, or several, are named.
     pub fn writes(&self, selected: &Selected) -> Result<TenantId, Denied> {
-        self.one(&self.write, selected, "write")
+        let several = "X-Scope-OrgID names several tenants, spans are sent for one";
+        let several = || Denied::Malformed(several.to_owned());
+        if selected.tenants.as_ref().is_some_and(|named| named.alone().is_none()) {
+            return Err(several());
+        }
+        let tenants = self.all(&self.write, selected, "write")?;
+        tenants.alone().cloned().ok_or_else(several)
     }
 
-    /// Whose traces it reads.
+    /// Whose traces it reads: of several, each has to be its own to read.
     ///
     /// # Errors
-    /// As [`Self::writes`].
-    pub fn reads(&self, selected: &Selected) -> Result<TenantId, Denied> {
-        self.one(&self.read, selected, "read")
+    /// `Forbidden` for a tenant of others, with its name; `Malformed` where none is named, and it may read
+    /// several.
+    pub fn reads(&self, selected: &Selected) -> Result<Federation, Denied> {
+        self.all(&self.read, selected, "read")
     }
 
     /// Why it is nobody's, where none is named.
@@ -213,18 +220,17 @@ impl Principal {
         }
     }
 
-    fn one(&self, set: &Tenants, selected: &Selected, verb: &str) -> Result<TenantId, Denied> {
+    /// The tenants that are named, each of which has to be of the set; or its only one.
+    fn all(&self, set: &Tenants, selected: &Selected, verb: &str) -> Result<Federation, Denied> {
         let Some(named) = &selected.tenants else {
-            return set.only().cloned().ok_or_else(|| self.nobody(set, verb));
+            return set.only().map(Into::into).ok_or_else(|| self.nobody(set, verb));
         };
-        let mut named = named.iter();
-        let tenant = named.next().filter(|_| named.next().is_none());
-        let tenant = tenant.ok_or_else(|| {
-            Denied::Malformed("X-Scope-OrgID names several tenants, one is taken here".to_owned())
-        })?;
-        if set.has(tenant) {
-            return Ok(tenant.clone());
+        match named.iter().find(|tenant| !set.has(tenant)) {
+            None => Ok(named.clone()),
+            Some(other) => {
+                let who = &self.subject;
+                Err(Denied::Forbidden(format!("{who} may not {verb} tenant {other}")))
+            }
         }
-        Err(Denied::Forbidden(format!("{} may not {verb} tenant {tenant}", self.subject)))
     }
 }

@@ -290,7 +290,7 @@ async fn where_a_token_does_not_tell_its_cluster_it_sends_nothing() {
         other["cluster"] = cluster;
         let caller = rig.bearer(&idp.token(&other)).await.unwrap();
         assert!(forbidden(caller.writes()).contains("write no tenant"));
-        assert_eq!(caller.reads(), Ok(tenant("a")));
+        assert_eq!(caller.reads(), Ok(tenant("a").into()));
     }
 }
 
@@ -371,7 +371,7 @@ async fn basic_has_a_tenant_and_a_token() {
     let jwt = idp.token(&claims());
     for (user, password) in [("b", &jwt), ("b", &api_token("people"))] {
         let caller = rig.ask(&[basic(user, password)]).await.unwrap();
-        assert_eq!(caller.reads(), Ok(tenant("b")));
+        assert_eq!(caller.reads(), Ok(tenant("b").into()));
     }
     let caller = rig.ask(&[basic("", &api_token("spoke"))]).await.unwrap();
     assert_eq!(caller.writes(), Ok(tenant("a")));
@@ -387,6 +387,39 @@ async fn basic_has_a_tenant_and_a_token() {
     let twice = [basic("a", &jwt), ("authorization", format!("Bearer {jwt}"))];
     assert!(matches!(rig.ask(&twice).await, Err(Denied::Malformed(_))));
     assert!(matches!(rig.ask(&[]).await, Err(Denied::Missing(_))));
+}
+
+#[tokio::test]
+async fn several_tenants_are_read_by_who_may_read_each() {
+    let idp = Idp::new("k1");
+    let rig = Rig::with(&idp);
+    let asks = async |user: &str, named: &str, token: &str| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{user}:{token}")));
+        let named = (!named.is_empty()).then(|| (TENANT_HEADER, named.to_owned()));
+        rig.ask(&named.into_iter().chain([("authorization", basic)]).collect::<Vec<_>>()).await
+    };
+    let (people, root) = (api_token("people"), api_token("root"));
+    let both = Federation::parse("a|b").unwrap();
+    for (user, named) in [("", "b|a"), ("", " a | b | a "), ("a|b", ""), ("b|a", "a|b")] {
+        for token in [&people, &root, &idp.token(&claims())] {
+            let caller = asks(user, named, token).await.unwrap();
+            assert_eq!(caller.reads(), Ok(both.clone()), "{user:?} {named:?}");
+            // Nobody sends for two.
+            assert!(matches!(caller.writes(), Err(Denied::Malformed(_) | Denied::Forbidden(_))));
+        }
+    }
+    let caller = asks("", "a|c|b|d", &people).await.unwrap();
+    assert_eq!(forbidden(caller.reads()), "the people may not read tenant c");
+    assert!(matches!(asks("a", "a|b", &people).await, Err(Denied::Malformed(_))));
+    let many = |count: usize| (0..count).map(|at| format!("t{at}")).collect::<Vec<_>>().join("|");
+    assert_eq!(asks("", &many(32), &root).await.unwrap().reads().unwrap().iter().len(), 32);
+    for (user, named) in [(&*many(33), ""), ("", &*many(33))] {
+        let Err(Denied::Malformed(why)) = asks(user, named, &root).await else { panic!("taken") };
+        assert!(why.contains("33 tenants are named, at most 32"), "{why}");
+    }
+    for named in ["a|", "|", "a||b", "a|..", "a|b/c"] {
+        assert!(matches!(asks("", named, &root).await, Err(Denied::Malformed(_))), "{named}");
+    }
 }
 
 #[tokio::test]
@@ -427,11 +460,11 @@ async fn where_nobody_has_to_show_anything_the_header_names_the_tenant_or_nobody
     let named = |name: &str| map(&[(TENANT_HEADER, name.to_owned())]);
     let caller = single.identify(&named("a|b"), &here()).await.unwrap();
     assert_eq!(caller.writes(), Ok(TenantId::single()));
-    let caller = caller.naming([tenant("x")].into(), "path").unwrap();
-    assert_eq!(caller.reads(), Ok(TenantId::single()));
+    let caller = caller.naming(tenant("x").into(), "path").unwrap();
+    assert_eq!(caller.reads(), Ok(TenantId::single().into()));
     let caller = header.identify(&named("team-a"), &here()).await.unwrap();
     assert_eq!(caller.writes(), Ok(tenant("team-a")));
-    assert!(matches!(caller.naming([tenant("x")].into(), "path"), Err(Denied::Malformed(_))));
+    assert!(matches!(caller.naming(tenant("x").into(), "path"), Err(Denied::Malformed(_))));
     for name in ["", " "] {
         let caller = header.identify(&named(name), &here()).await.unwrap();
         assert!(matches!(caller.writes(), Err(Denied::Missing(_))));

@@ -6,6 +6,7 @@
 pub mod attributes;
 pub mod batch;
 pub mod column;
+pub mod federation;
 pub mod id;
 pub mod json;
 pub mod metric;
@@ -17,6 +18,7 @@ pub mod unit;
 pub mod wire;
 
 pub use batch::Batch;
+pub use federation::{Federation, FederationFault, TENANT_ATTRIBUTE};
 pub use id::{SpanId, TraceId};
 pub use secret::Secret;
 pub use tenant::TenantId;

@@ -35,7 +35,7 @@ pub use check::{Checked, Gate, Open, Rules, check, check_with};
 pub use cut::cut;
 pub use emit::Traces;
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
-pub use stamp::{REPORTED, stamp};
+pub use stamp::{REPORTED, stamp, stamp_fragment};
 pub use stored::{fields, key_value, overflow};
 
 /// Tags of a span's fields: number and wire type, as `trace.proto` gives them.

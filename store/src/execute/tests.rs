@@ -18,7 +18,7 @@ use crate::disk::RealDisk;
 use crate::head::{Config, Head, Seal};
 use crate::shelf::{Readers, Shelf};
 use crate::tests::Still;
-use model::{Nanos, TenantId, TimeRange, TraceId};
+use model::{Federation, Nanos, TenantId, TimeRange, TraceId};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -65,21 +65,30 @@ fn put(head: &Head, tenant: &TenantId, service: &str, spans: Vec<Span>) {
 
 /// Reads the head alone.
 fn look<T>(head: &Head, tenant: &TenantId, read: impl FnOnce(&Parts<'_>) -> T) -> T {
-    let view = Shelf::default().view(head, tenant).unwrap();
-    let backend = Local::new(Arc::new(RealDisk), std::path::Path::new("nothing is there"));
-    let readers = Readers::new(Arc::new(backend), Arc::new(Cache::new(0)));
-    read(&Parts::new(&view, tenant, &readers, &Answers::default()))
+    look_at(head, &tenant.into(), read)
 }
 
-/// The traces that a query finds, in its order.
-fn find(head: &Head, query: &str) -> Vec<u8> {
-    let request = SearchRequest {
+/// The same of several tenants.
+fn look_at<T>(head: &Head, tenants: &Federation, read: impl FnOnce(&Parts<'_>) -> T) -> T {
+    let view = Shelf::default().view(head, tenants).unwrap();
+    let backend = Local::new(Arc::new(RealDisk), std::path::Path::new("nothing is there"));
+    let readers = Readers::new(Arc::new(backend), Arc::new(Cache::new(0)));
+    read(&Parts::new(&view, &readers, &Answers::default()))
+}
+
+fn ask(query: &str) -> SearchRequest {
+    SearchRequest {
         query: ::traceql::parse(query).unwrap(),
         during: TimeRange::ALL,
         limit: 20,
         spans_per_set: 3,
         budget: Budget::default(),
-    };
+    }
+}
+
+/// The traces that a query finds, in its order.
+fn find(head: &Head, query: &str) -> Vec<u8> {
+    let request = ask(query);
     let found = look(head, &tenant(), |parts| search(parts, &Still, &request, &mut |_, _| {}));
     found.unwrap().traces.iter().map(|trace| trace.id.as_bytes()[0]).collect()
 }
@@ -277,4 +286,49 @@ fn a_full_head_says_so_and_what_never_fits_too() {
     assert_eq!(check(2_001), Err(crate::Kind::TooLarge));
     put(&head, &tenant(), "a", vec![span(1, 1, 0, "x", 990, 5)]);
     assert_eq!(check(2_000), Err(crate::Kind::Unavailable));
+}
+
+#[test]
+fn a_view_of_several_tenants_has_the_segments_that_each_is_in() {
+    let head = head();
+    let names = ["a", "b", "c"].map(|name| TenantId::parse(name).unwrap());
+    put(&head, &names[0], "s", vec![span(1, 1, 0, "x", 990, 1)]);
+    put(&head, &names[2], "s", vec![span(1, 2, 1, "y", 990, 1)]);
+    let view = Shelf::default().view(&head, &Federation::parse("a|b|c").unwrap()).unwrap();
+    let owners: Vec<_> =
+        view.owners.iter().map(|of| (of.tenant.clone(), of.parts.clone())).collect();
+    let [a, b, c] = names;
+    assert_eq!(owners, [(a, 0..1), (b, 1..1), (c, 1..2)]);
+    assert_eq!([view.number(0), view.number(1)], [0, 2]);
+}
+
+/// A lock that is read twice by one thread waits for a writer that waits for the first.
+#[test]
+fn whoever_reads_several_tenants_and_whoever_writes_do_not_wait_for_each_other() {
+    let head = head();
+    let names = ["a", "b"].map(|name| TenantId::parse(name).unwrap());
+    names.iter().zip(1..).for_each(|(name, id)| {
+        put(&head, name, "s", vec![span(1, id, id - 1, "x", 990, 1)]);
+    });
+    let both = Federation::parse("a|b").unwrap();
+    let request = ask("{ } >> { }");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for id in 3..=250 {
+                put(&head, &names[usize::from(id) % 2], "s", vec![span(1, id, 1, "x", 990, 1)]);
+            }
+        });
+        let mut is_over = false;
+        while !is_over {
+            is_over = writer.is_finished();
+            let found = look_at(&head, &both, |parts| {
+                search(parts, &Still, &request, &mut |_, _| {}).unwrap()
+            });
+            assert_eq!(found.traces.len(), 1);
+            let id = TraceId::from_array([1; 16]);
+            let read = |parts: &Parts<'_>| trace(parts, id, TimeRange::ALL, None, 1 << 20).unwrap();
+            let (found, ..) = look_at(&head, &both, read).unwrap();
+            assert!(!is_over || found.spans == 250);
+        }
+    });
 }

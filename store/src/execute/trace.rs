@@ -6,10 +6,10 @@ use model::batch::Batch;
 use model::otlp::Traces;
 use model::{Nanos, TimeRange, TraceId};
 
-use super::parts::Parts;
+use super::parts::{Carried, Parts};
 use super::{Identities, Trace};
 use crate::error::Error;
-use crate::shelf::Part;
+use crate::shelf::{Owner, Part};
 
 /// The place of a span among those of its trace: by start, then by what tells it from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,26 +137,32 @@ impl Gathered {
         };
         let mut far = parts.far_traces(id);
         for (at, part) in parts.view.parts.iter().enumerate() {
+            let whose = (parts.view.number(at), parts.carried(at));
+            let Owner { tenant, hidden, .. } = parts.owner(at);
+            if hidden.has(id) {
+                continue;
+            }
             if let Part::Head(segment, visible) = part {
                 let batch = segment.read()?;
                 let mut rows: Vec<u32> =
-                    batch.trace_rows(parts.tenant, id).filter(|row| row < visible).collect();
+                    batch.trace_rows(tenant, id).filter(|row| row < visible).collect();
                 rows.reverse();
-                rows.into_iter().for_each(|row| gathered.add(&batch, row));
+                rows.into_iter().for_each(|row| gathered.add(whose, &batch, row));
                 continue;
             }
-            for batch in far.remove(&at).unwrap_or_else(|| parts.trace(part, id)) {
-                (0..model::column::count(batch.len())).for_each(|row| gathered.add(&batch, row));
+            for batch in far.remove(&at).unwrap_or_else(|| parts.trace(at, id)) {
+                let rows = 0..model::column::count(batch.len());
+                rows.for_each(|row| gathered.add(whose, &batch, row));
             }
         }
         Ok(gathered)
     }
 
-    fn add(&mut self, batch: &Batch, row: u32) {
+    fn add(&mut self, (owner, carried): (usize, Carried<'_>), batch: &Batch, row: u32) {
         self.overlaps |= self.during.contains(batch.effective_start(row));
         self.encoded.clear();
         batch.put_span(&mut self.encoded, row);
-        if !self.identities.is_new(batch, row, &self.encoded) {
+        if !self.identities.is_new(owner, batch, row, &self.encoded) {
             return;
         }
         let key = SpanKey::of(batch, row);
@@ -167,7 +173,8 @@ impl Gathered {
             Take::Within(after, last) => after.is_none_or(|after| key > after) && key <= last,
         };
         if is_taken {
-            self.traces.push_span(batch, row, &self.encoded);
+            let resource = carried.by(batch.resources().get(batch.resource(row)));
+            self.traces.push_span(batch, row, &resource, &self.encoded);
             self.spans += 1;
             self.bytes += self.encoded.len();
         }

@@ -29,14 +29,14 @@ const DAMAGED_MAX: usize = 64;
 
 impl Keep {
     /// Notes what a read found; the text for its answer.
-    pub(crate) fn note(&self, tenant: &TenantId, problems: Vec<Problem>) -> Option<String> {
+    pub(crate) fn note(&self, problems: Vec<Problem>) -> Option<String> {
         let first = problems.first().map(|problem| problem.what.clone());
         let mut damaged = lock(&self.damaged);
-        for Problem { part, is_damaged, what } in problems {
+        for Problem { part, tenant, is_damaged, what } in problems {
             if is_damaged {
                 let is_known = damaged.iter().any(|(known, ..)| known.is_same(&part));
                 if !is_known && damaged.len() < DAMAGED_MAX {
-                    damaged.push((part, tenant.clone(), what));
+                    damaged.push((part, tenant, what));
                 }
             } else {
                 warn!(%tenant, what, "a part could not be read, the answer is from the others");

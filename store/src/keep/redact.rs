@@ -174,7 +174,8 @@ impl Keep {
         blocks: Arc<Blocks>,
         head: &Head,
     ) -> Result<Step, Error> {
-        let asked = Asked::new(&self.readers, tenant, &blocks.state.catalogs);
+        let catalogs = blocks.state.catalogs.iter().map(|catalog| (tenant, catalog));
+        let asked = Asked::new(&self.readers, catalogs.collect());
         for block in &blocks.list {
             let id = block.meta.id;
             let is_new = |of: &&Arc<Redaction>| !lock(&self.checked).contains(&(of.id, id));

@@ -93,7 +93,7 @@ fn searched(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> 
         let packets = frame::searched(search::response(traces, inspected));
         packets.iter().for_each(|packet| sending.message(packet));
     };
-    let found = api.parts.traces.query(&ask.tenant, &wanted, &mut send)?;
+    let found = api.parts.traces.query(&ask.tenants, &wanted, &mut send)?;
     ask.guard.looked_at(found.inspected);
     let rest = found.traces.get(sent..).unwrap_or_default();
     let packets = frame::searched(search::response(rest, found.inspected));
@@ -137,7 +137,7 @@ fn tags(api: &Api, ask: &Ask) -> Result<Tags, Fault> {
         during: seconds_range(some(request.start), some(request.end))?,
         limit: u64::from(request.max_tags_per_scope),
     };
-    let (response, partial) = names::tags(api, &ask.tenant, &terms, &ask.guard)?;
+    let (response, partial) = names::tags(api, &ask.tenants, &terms, &ask.guard)?;
     Ok((terms, response, partial))
 }
 
@@ -175,7 +175,7 @@ fn values(
         during: seconds_range(some(request.start), some(request.end))?,
         limit: u64::from(request.max_tag_values),
     };
-    names::values(api, &ask.tenant, field, &terms, &ask.guard)
+    names::values(api, &ask.tenants, field, &terms, &ask.guard)
 }
 
 fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
@@ -189,7 +189,7 @@ fn ranged(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
     let wanted = terms.range(&ask.guard)?;
     // Clients keep the last message: each has all that is counted so far.
     let mut so_far = |response| sending.whole(&frame::ranged(response));
-    let response = series::query_range(api, (&ask.tenant, &ask.guard), &wanted, &mut so_far)?;
+    let response = series::query_range(api, (&ask.tenants, &ask.guard), &wanted, &mut so_far)?;
     let response = frame::ranged(response);
     sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })
@@ -201,7 +201,7 @@ fn instant(api: &Api, ask: &Ask, sending: &mut Sending) -> Result<Told, Fault> {
     let terms = series::Terms::of(request.query, request.start, request.end, now);
     let wanted = terms.instant(&ask.guard)?;
     let mut so_far = |response| sending.whole(&frame::instant(response));
-    let response = series::query_instant(api, (&ask.tenant, &ask.guard), &wanted, &mut so_far)?;
+    let response = series::query_instant(api, (&ask.tenants, &ask.guard), &wanted, &mut so_far)?;
     let response = frame::instant(response);
     sending.whole(&response);
     Ok(Told { partial: Some(response.message), hints: hint::of(&terms.query) })

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// 2023-11-14T22:13:20Z, in seconds.
-const NOW: u64 = 1_700_000_000;
+pub(super) const NOW: u64 = 1_700_000_000;
 
 #[derive(Debug)]
 struct Fixed;
@@ -22,9 +22,9 @@ impl Clock for Fixed {
     }
 }
 
-struct Real {
-    api: Arc<Api>,
-    store: store::Store,
+pub(super) struct Real {
+    pub(super) api: Arc<Api>,
+    pub(super) store: store::Store,
     compute: Compute,
     _dir: TempDir,
 }
@@ -37,7 +37,7 @@ impl Drop for Real {
 }
 
 impl Real {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Fixed);
         let disk = Arc::new(RealDisk);
@@ -61,7 +61,7 @@ impl Real {
         Self { api: Api::new(Config::default(), parts), store, compute, _dir: dir }
     }
 
-    async fn append(&self, tenant: &str, json: &str) -> u64 {
+    pub(super) async fn append(&self, tenant: &str, json: &str) -> u64 {
         let body = model::json::decode(json.as_bytes()).unwrap_or_else(|fault| panic!("{fault}"));
         let append = store::Append {
             tenant: TenantId::parse(tenant).unwrap(),
@@ -71,7 +71,7 @@ impl Real {
         self.store.append(append).unwrap().durable().await.unwrap().spans
     }
 
-    async fn get(&self, tenant: &str, path: &str) -> (u16, String) {
+    pub(super) async fn get(&self, tenant: &str, path: &str) -> (u16, String) {
         let request = Request::get(path).header("x-scope-orgid", tenant);
         let request = request.body(Full::<Bytes>::default()).unwrap();
         let response = Arc::clone(&self.api).answer(request, (Listener::Query, &HERE)).await;
@@ -94,7 +94,7 @@ impl Real {
 }
 
 /// Every key that `tempopb.SearchResponse` has: Grafana refuses any other.
-fn check_keys(value: &Value, above: &str) {
+pub(super) fn check_keys(value: &Value, above: &str) {
     const KEYS: [(&str, &[&str]); 11] = [
         ("", &["traces", "metrics"]),
         (
@@ -154,7 +154,7 @@ fn trace(id: &str, service: &str, seconds: u64, millis: u64, attributes: &str) -
     )
 }
 
-fn text(key: &str, value: &str) -> String {
+pub(super) fn text(key: &str, value: &str) -> String {
     format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#)
 }
 

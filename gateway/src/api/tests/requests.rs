@@ -27,12 +27,21 @@ async fn tenants_are_told_apart_by_header_or_path() {
     let plain = format!("/api/traces/{ID}");
     let prefixed = format!("/api/traces/v1/team-b/tempo/api/traces/{ID}");
     let both = [("x-scope-orgid", "team-a")];
+    let several = format!("/api/traces/v1/b%7Ca%7Cb/tempo/api/traces/{ID}");
+    let (all, many) = (("x-scope-orgid", "a | b"), (0..33).map(|at| at.to_string()));
+    let many = many.collect::<Vec<_>>().join("%7C");
+    let many = format!("/api/traces/v1/{many}/tempo/api/traces/{ID}");
     for (path, headers, status, word) in [
         (&plain, &[][..], 401, "no org id"),
-        (&plain, &[("x-scope-orgid", "a|b")][..], 400, "X-Scope-OrgID"),
+        (&plain, &[("x-scope-orgid", "a|")][..], 400, "X-Scope-OrgID"),
         (&plain, &both[..], 200, ""),
         (&prefixed, &[][..], 200, ""),
         (&prefixed, &both[..], 400, "different tenants"),
+        (&plain, &[all][..], 200, ""),
+        (&several, &[][..], 200, ""),
+        (&several, &[all][..], 200, ""),
+        (&several, &both[..], 400, "different tenants"),
+        (&many, &[][..], 400, "at most 32"),
     ] {
         let response = rig.ask(Method::GET, path, Listener::Query, headers).await;
         let text = String::from_utf8_lossy(response.body()).into_owned();
@@ -40,8 +49,8 @@ async fn tenants_are_told_apart_by_header_or_path() {
         assert!(text.contains(word), "{text}");
     }
     let asked = rig.shelf.asked.lock().unwrap();
-    let tenants: Vec<_> = asked.iter().map(|(tenant, ..)| tenant.as_str()).collect();
-    assert_eq!(tenants, ["team-a", "team-b"]);
+    let tenants: Vec<_> = asked.iter().map(|(tenants, ..)| tenants.to_string()).collect();
+    assert_eq!(tenants, ["team-a", "team-b", "a|b", "a|b", "a|b"]);
 }
 
 #[tokio::test]

@@ -50,8 +50,8 @@ impl Form {
 /// Says who did not answer, and why.
 pub(super) fn get(server: &Server, path: &str, form: Form) -> Result<Answer, String> {
     let mut headers = vec![(header::ACCEPT, form.accept().to_owned())];
-    if let Some(tenant) = &server.tenant {
-        headers.push((HeaderName::from_static(TENANT_HEADER), tenant.as_str().to_owned()));
+    if let Some(tenants) = &server.tenant {
+        headers.push((HeaderName::from_static(TENANT_HEADER), tenants.to_string()));
     }
     let (method, body, wait, bytes_max) =
         (Method::GET, String::new(), ANSWER_WAIT, ANSWER_BYTES_MAX);

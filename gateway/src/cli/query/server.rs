@@ -1,7 +1,7 @@
 //! Which server is asked, and for whom; shared by all questions.
 
 use bytes::Bytes;
-use model::TenantId;
+use model::Federation;
 use prost::Message;
 
 use super::fetch::{self, Answer, Form};
@@ -15,15 +15,15 @@ pub(super) struct Server {
     /// Where the query API is
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3200")]
     pub(super) url: Target,
-    /// The tenant, sent as X-Scope-OrgID
-    #[arg(long, value_name = "ID", value_parser = tenant)]
-    pub(super) tenant: Option<TenantId>,
+    /// The tenant, or several as `a|b`, sent as X-Scope-OrgID
+    #[arg(long, value_name = "ID", value_parser = tenants)]
+    pub(super) tenant: Option<Federation>,
     #[command(flatten)]
     pub(super) trust: Trust,
 }
 
-fn tenant(text: &str) -> Result<TenantId, String> {
-    TenantId::parse(text).map_err(|fault| fault.to_string())
+fn tenants(text: &str) -> Result<Federation, String> {
+    Federation::parse(text).map_err(|fault| fault.to_string())
 }
 
 impl Server {

@@ -192,7 +192,7 @@ fn args(url: Target, json: bool) -> TraceArgs {
         id: TraceId::parse("5b8efff798038103d269b633813fc60c").unwrap(),
         server: Server {
             url,
-            tenant: Some(model::TenantId::parse("team-a").unwrap()),
+            tenant: Some(model::Federation::parse("team-a").unwrap()),
             trust: Trust { token: Some("secret".parse().unwrap()), ca_file: None },
         },
         json,

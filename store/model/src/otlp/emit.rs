@@ -36,12 +36,11 @@ impl Traces {
     pub fn push(&mut self, batch: &Batch, row: u32) {
         let mut span = Vec::with_capacity(512);
         batch.put_span(&mut span, row);
-        self.push_span(batch, row, &span);
+        self.push_span(batch, row, batch.resources.get(batch.resource[row as usize]), &span);
     }
 
-    /// Adds a row of a batch that is encoded already (as [`Batch::put_span`] does).
-    pub fn push_span(&mut self, batch: &Batch, row: u32, span: &[u8]) {
-        let resource = batch.resources.get(batch.resource[row as usize]);
+    /// Adds a row of a batch that is encoded already (as [`Batch::put_span`] does), under this resource.
+    pub fn push_span(&mut self, batch: &Batch, row: u32, resource: &[u8], span: &[u8]) {
         let scope = batch.scopes.get(batch.scope[row as usize]);
         let groups = &mut self.groups;
         let same = |at: &usize| groups[*at].resource == resource && groups[*at].scope == scope;

@@ -43,6 +43,17 @@ pub fn stamp(body: &[u8], stamps: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {
     Ok(out)
 }
 
+/// A resource as [`crate::otlp::Traces`] and batches have it, a fragment of `ResourceSpans` without the spans,
+/// with these attributes as [`stamp`] puts them.
+///
+/// # Errors
+/// As [`stamp`].
+pub fn stamp_fragment(fragment: &[u8], stamps: &[(&str, &str)]) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::with_capacity(fragment.len() + 64);
+    resource_spans(&mut out, (fragment, 0), stamps)?;
+    Ok(out)
+}
+
 /// Of a part that is given more than once all count, as protobuf has it: they become one.
 fn resource_spans(
     out: &mut Vec<u8>,

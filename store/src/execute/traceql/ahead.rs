@@ -25,8 +25,8 @@ pub(super) struct Ahead<'p> {
     during: TimeRange,
     prune: &'p Prune,
     near: Near<'p>,
-    /// Newest first.
-    blocks: Vec<&'p Block>,
+    /// Newest first, each with its place in the view.
+    blocks: Vec<(usize, &'p Block)>,
     threads: usize,
     state: Mutex<State>,
     moved: Condvar,
@@ -41,8 +41,8 @@ pub(super) struct Near<'p> {
     pub(super) told: Option<&'p Told<'p>>,
 }
 
-/// Asks a row group; `false` where it does not tell.
-pub(super) type Told<'t> = dyn Fn(&Reader, u32) -> bool + Sync + 't;
+/// Asks a row group of a part, by its place; `false` where it does not tell.
+pub(super) type Told<'t> = dyn Fn(usize, &Reader, u32) -> bool + Sync + 't;
 
 #[derive(Debug, Default)]
 struct State {
@@ -90,18 +90,18 @@ impl Drop for End<'_> {
 impl<'p> Ahead<'p> {
     fn new(parts: &'p Parts<'p>, during: TimeRange, prune: &'p Prune, near: Near<'p>) -> Self {
         let mut threads = 0;
-        let mut blocks: Vec<&Block> = Vec::new();
-        for part in &parts.view.parts {
+        let mut blocks: Vec<(usize, &Block)> = Vec::new();
+        for (at, part) in parts.view.parts.iter().enumerate() {
             let Part::Block(block) = part else { continue };
             let at_once = parts.readers.at_once(block);
             let is_asked = at_once > 1 && block.meta.starts().overlaps(&during);
             if is_asked && prune.may_match_part(parts, part) {
                 threads = at_once;
-                blocks.push(block);
+                blocks.push((at, block));
             }
         }
         // As the queue of units has them; the sort keeps the order of equals.
-        blocks.sort_by_key(|block| std::cmp::Reverse(block.meta.starts().end));
+        blocks.sort_by_key(|(_, block)| std::cmp::Reverse(block.meta.starts().end));
         // Of one alone the evaluation reads all it needs at a time by itself, about.
         let threads = if blocks.len() > 1 { threads.min(blocks.len()) } else { 0 };
         let state = State { near: vec![0; blocks.len()], ..State::default() };
@@ -123,18 +123,20 @@ impl<'p> Ahead<'p> {
     }
 
     fn work(&self) {
-        while let Some((at, block)) = self.take() {
+        while let Some((at, (part, block))) = self.take() {
             let Ok(reader) = self.parts.readers.open(block) else { continue };
             for (number, group) in (0..).zip(&reader.directory().row_groups) {
                 let starts = TimeRange { start: Nanos(group.starts.0), end: Nanos(group.starts.1) };
-                if !starts.overlaps(&self.during) || !self.prune.may_match(&reader, number) {
+                if !starts.overlaps(&self.during)
+                    || !self.prune.may_match(self.parts, part, &reader, number)
+                {
                     continue;
                 }
-                if self.near.told.is_some_and(|told| told(&reader, number)) {
+                if self.near.told.is_some_and(|told| told(part, &reader, number)) {
                     continue;
                 }
-                let [whole, part] = self.near.wants;
-                let want = if is_within(&self.during, &starts) { whole } else { part };
+                let [lean, timed] = self.near.wants;
+                let want = if is_within(&self.during, &starts) { lean } else { timed };
                 let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
                 let bytes_max = reader.near_bytes_max();
                 let may_take = |bytes| self.may_take(at, bytes, bytes_max);
@@ -146,11 +148,11 @@ impl<'p> Ahead<'p> {
     }
 
     /// The next block, once the evaluation is near enough.
-    fn take(&self) -> Option<(usize, &'p Block)> {
+    fn take(&self) -> Option<(usize, (usize, &'p Block))> {
         let mut state = self.state();
         loop {
             let at = state.next;
-            let block = self.blocks.get(at).filter(|_| !state.is_over)?;
+            let block = *self.blocks.get(at).filter(|_| !state.is_over)?;
             let far = FIRST + GROWTH * state.reached;
             if at < far.min(state.reached + self.threads) {
                 state.next += 1;

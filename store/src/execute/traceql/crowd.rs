@@ -28,8 +28,9 @@ impl Crowd {
             return None;
         }
         let files = all.iter().enumerate().filter(|(_, part)| !matches!(part, Part::Head(..)));
-        let (places, files): (Vec<usize>, Vec<&Part>) = files.unzip();
-        Some(Self::of(places.into_iter().zip(parts.hashes(&files)).collect()))
+        let files: Vec<usize> = files.map(|(at, _)| at).collect();
+        let hashes = parts.hashes(&files);
+        Some(Self::of(files.into_iter().zip(hashes).collect()))
     }
 
     fn of(lists: Vec<(usize, Vec<u32>)>) -> Self {

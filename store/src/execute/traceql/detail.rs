@@ -16,7 +16,7 @@ use super::elsewhere::Elsewhere;
 use super::expr::Spans as _;
 use super::field::duration;
 use super::gather::{Fragment, TRACES_MAX, gather, locate, put_key};
-use super::judge::{Piece, Place, TraceSpans, effective};
+use super::judge::{Origin, Piece, Place, TraceSpans, effective};
 use super::program::Program;
 use super::request::SearchRequest;
 use super::search::{Found, FoundSet};
@@ -59,7 +59,7 @@ impl<'d> Detail<'d> {
         let spans_max = request.spans_per_set;
         let want = Want::judging(program).shown();
         let want_joined = Want::judging(program).joined().shown();
-        let asked = format!("shown {} {spans_max} {} ", parts.tenant, request.query).into_bytes();
+        let asked = format!("shown {} {spans_max} {} ", parts.scope(), request.query).into_bytes();
         Self { parts, elsewhere, program, spans_max, want, want_joined, asked }
     }
 
@@ -173,14 +173,16 @@ impl<'d> Detail<'d> {
     /// Shows traces of one row group.
     fn of_unit(&self, unit: Unit, members: &[(usize, &Found)]) -> Vec<(usize, TraceMatch)> {
         let Self { parts, program, want, spans_max, .. } = self;
-        let part = parts.view.parts.get(unit.part);
+        let at = unit.part;
+        let part = parts.view.parts.get(at);
         let Some((part, group)) = part.zip(unit.group) else { return Vec::new() };
+        let origin = Origin::of(parts, at);
         let Some(reader) = parts.reader(part) else { return Vec::new() };
         let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Vec::new() };
         let rows_of = |found: &Found| found.fragments.first().map(|fragment| fragment.rows.clone());
         let show = |batch: &Batch, base: u32, found: &Found| {
             let rows = rows_of(found)?;
-            let pieces = [Piece::plain(program, batch)];
+            let pieces = [Piece::plain(program, (batch, origin))];
             let places = (rows.start.checked_sub(base)?..rows.end.checked_sub(base)?)
                 .map(|row| Place { piece: 0, row });
             let spans = TraceSpans::new(program, &pieces, places.collect());
@@ -204,7 +206,8 @@ impl<'d> Detail<'d> {
             let ranges: Vec<Range<u32>> = rows.iter().map(|(_, rows)| rows.clone()).collect();
             let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
             let wanted = Wanted::Some(&is_wanted);
-            let batch = reader.read_some(group, &ranges, wanted, parts.tenant, Indexed::No);
+            let tenant = &parts.owner(at).tenant;
+            let batch = reader.read_some(group, &ranges, wanted, tenant, Indexed::No);
             let Some(batch) = parts.note(part, batch) else { return Vec::new() };
             // How far the rows of a trace have moved.
             let mut first = 0;
@@ -218,10 +221,10 @@ impl<'d> Detail<'d> {
                 .filter_map(|(at, found)| Some((*at, show(&batch, *moved.get(at)?, found)?)))
                 .collect();
         }
-        let each = members.iter().filter_map(|(at, found)| {
+        let each = members.iter().filter_map(|(member, found)| {
             let rows = rows_of(found)?;
-            let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
-            Some((*at, show(&batch, rows.start, found)?))
+            let batch = read(parts, at, &reader, (group, rows.clone()), want)?;
+            Some((*member, show(&batch, rows.start, found)?))
         });
         each.collect()
     }

@@ -1,7 +1,7 @@
 //! Which traces stand in more than one place of a view.
 
 use std::cell::{Cell, OnceCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
@@ -11,8 +11,8 @@ use super::crowd::Crowd;
 use crate::block::section::index::{self, Entry};
 use crate::error::Error;
 use crate::execute::Parts;
-use crate::shelf::Part;
 use crate::shelf::places::{self, Known};
+use crate::shelf::{Owner, Part};
 
 /// Past so many look-ups in the head, all its traces are gathered.
 const LOOKUPS_MAX: u32 = 256;
@@ -29,6 +29,9 @@ const BLOCKS_FEW: usize = 4;
 /// And one of so many seems to: one of 512 by each hash, and there are a few for a text.
 const SEEMING: usize = 64;
 
+/// In place of one.
+const SEVERAL: usize = usize::MAX;
+
 /// Which traces stand in more than one place.
 pub(super) struct Elsewhere<'p> {
     parts: &'p Parts<'p>,
@@ -39,44 +42,75 @@ pub(super) struct Elsewhere<'p> {
     crowd: OnceCell<Option<Crowd>>,
     looked: Cell<u32>,
     asked: Cell<u32>,
-    /// The short hashes of the head's traces.
-    heads: OnceCell<HashSet<u32>>,
+    /// The short hashes of the head's traces, each with its place, or [`SEVERAL`].
+    heads: OnceCell<HashMap<u32, usize>>,
     /// The segments of the head among the parts.
     head_parts: Vec<usize>,
 }
 
 /// What is known of the files of a view.
 struct Files {
-    known: Arc<RwLock<Known>>,
+    /// Of each of the view's owners, what is known of its files.
+    known: Vec<OfOwner>,
     /// The places of those of which nothing is known but by catalogs.
     spared: Vec<usize>,
+}
+
+/// What is known of the files of an owner.
+struct OfOwner {
+    known: Arc<RwLock<Known>>,
     /// The places of parts of the view that are files, by their numbers.
     numbers: HashMap<u32, usize>,
 }
 
 impl Files {
     fn new(parts: &Parts<'_>, may_spare: bool) -> Self {
-        let all = &parts.view.parts;
+        let all: Vec<usize> = (0..parts.view.parts.len()).collect();
         let (spared, rest) = match may_spare {
-            true => parts.spared(all),
-            false => (Vec::new(), all.clone()),
+            true => parts.spared(&all),
+            false => (Vec::new(), all),
         };
-        let known = parts.known(&rest);
-        let numbers = {
-            let known = places::read(&known);
-            let number = |(at, part): (usize, &Part)| Some((known.number(part)?, at));
-            all.iter().enumerate().filter_map(number).collect()
+        let of = |(owner, known): (&Owner, Arc<RwLock<Known>>)| {
+            let numbers = {
+                let known = places::read(&known);
+                let own = owner.parts.clone();
+                let number = |at| Some((known.number(parts.view.parts.get(at)?)?, at));
+                own.filter_map(number).collect()
+            };
+            OfOwner { known, numbers }
         };
-        Self { known, spared, numbers }
+        let known = parts.view.owners.iter().zip(parts.known(&rest)).map(of).collect();
+        Self { known, spared }
+    }
+
+    /// Whether a trace may stand in a file, besides one place of a file of this owner where one is named;
+    /// nothing where too many are there to know.
+    fn may_have(&self, hash: u32, own: Option<usize>) -> Option<bool> {
+        let mut is_there = Some(false);
+        for (number, of) in self.known.iter().enumerate() {
+            let known = places::read(&of.known);
+            let may_have = match own == Some(number) {
+                true => known.may_have_more(hash),
+                false => known.may_have(hash),
+            };
+            match may_have {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => is_there = None,
+            }
+        }
+        is_there
     }
 }
 
 impl<'p> Elsewhere<'p> {
-    pub(super) fn new(parts: &'p Parts<'p>) -> Self {
+    /// # Errors
+    /// `Fatal` when a writer has panicked.
+    pub(super) fn new(parts: &'p Parts<'p>) -> Result<Self, Error> {
         let all = parts.view.parts.iter().enumerate();
         let heads = all.filter(|(_, part)| matches!(part, Part::Head(..)));
         let head_parts = heads.map(|(at, _)| at).collect();
-        Self {
+        let elsewhere = Self {
             parts,
             few: OnceCell::new(),
             all: OnceCell::new(),
@@ -85,7 +119,12 @@ impl<'p> Elsewhere<'p> {
             asked: Cell::new(0),
             heads: OnceCell::new(),
             head_parts,
+        };
+        // A segment of several tenants is held while traces of one are looked up: it cannot be asked again.
+        if parts.view.is_federated() {
+            elsewhere.heads()?;
         }
+        Ok(elsewhere)
     }
 
     /// Tells how many blocks of a bucket may be read: of many there is no needle. Then all indexes are
@@ -120,10 +159,8 @@ impl<'p> Elsewhere<'p> {
         self.looked.set(self.looked.get().saturating_add(1));
         let files = self.files();
         let is_spared = files.spared.binary_search(&own).is_ok();
-        let known = {
-            let known = places::read(&files.known);
-            if is_file && !is_spared { known.may_have_more(hash) } else { known.may_have(hash) }
-        };
+        let of = (is_file && !is_spared).then(|| self.parts.view.number(own));
+        let known = files.may_have(hash, of);
         let mut is_there = match (known, self.crowd(known.is_none())) {
             (Some(known), _) => known || is_spared && self.is_oversized(own),
             (None, Some(crowd)) if is_file => crowd.may_have_more(hash),
@@ -138,8 +175,8 @@ impl<'p> Elsewhere<'p> {
             return Ok(is_there);
         }
         self.asked.set(self.asked.get().saturating_add(1));
-        if is_file && self.asked.get() > LOOKUPS_MAX {
-            return Ok(self.heads()?.contains(&hash));
+        if self.parts.view.is_federated() || is_file && self.asked.get() > LOOKUPS_MAX {
+            return Ok(self.heads()?.get(&hash).is_some_and(|at| *at != own));
         }
         for at in self.head_parts.iter().filter(|at| **at != own) {
             if self.is_in_head(*at, id)? {
@@ -153,7 +190,8 @@ impl<'p> Elsewhere<'p> {
     pub(super) fn find_in_head(&self, id: TraceId) -> Result<Vec<usize>, Error> {
         let mut found = Vec::new();
         for at in &self.head_parts {
-            if self.is_in_head(*at, id)? {
+            let is_hidden = self.parts.owner(*at).hidden.has(id);
+            if !is_hidden && self.is_in_head(*at, id)? {
                 found.push(*at);
             }
         }
@@ -165,7 +203,8 @@ impl<'p> Elsewhere<'p> {
             return Ok(false);
         };
         let batch = segment.read()?;
-        Ok(batch.trace_rows(self.parts.tenant, id).any(|row| row < *visible))
+        let tenant = &self.parts.owner(at).tenant;
+        Ok(batch.trace_rows(tenant, id).any(|row| row < *visible))
     }
 
     fn files(&self) -> &Files {
@@ -182,17 +221,21 @@ impl<'p> Elsewhere<'p> {
     }
 
     /// The traces of all segments of the head, none of which may be held.
-    fn heads(&self) -> Result<&HashSet<u32>, Error> {
+    fn heads(&self) -> Result<&HashMap<u32, usize>, Error> {
         if let Some(heads) = self.heads.get() {
             return Ok(heads);
         }
-        let mut heads = HashSet::new();
-        for part in &self.parts.view.parts {
-            let Part::Head(segment, _) = part else { continue };
+        let mut heads = HashMap::new();
+        for at in &self.head_parts {
+            let Some(Part::Head(segment, _)) = self.parts.view.parts.get(*at) else { continue };
             let batch = segment.read()?;
-            let tenant = batch.tenant(self.parts.tenant);
-            let ours = batch.traces().iter().filter(|entry| Some(entry.tenant) == tenant);
-            heads.extend(ours.map(|entry| index::short(index::hash(entry.id))));
+            let tenant = batch.tenant(&self.parts.owner(*at).tenant);
+            for entry in batch.traces().iter().filter(|entry| Some(entry.tenant) == tenant) {
+                let place = heads.entry(index::short(index::hash(entry.id))).or_insert(*at);
+                if *place != *at {
+                    *place = SEVERAL;
+                }
+            }
         }
         Ok(self.heads.get_or_init(|| heads))
     }
@@ -203,17 +246,20 @@ impl<'p> Elsewhere<'p> {
         let mut found = Vec::new();
         let hash = index::short(index::hash(id));
         let files = self.files();
-        let known = places::read(&files.known);
-        if let Some(entries) = known.find(hash) {
+        let is_known = files.known.iter().all(|of| {
+            let known = places::read(&of.known);
+            let Some(entries) = known.find(hash) else { return false };
             for (number, entries) in entries {
                 // What is known may be of files that this view has not.
-                let Some(part) = files.numbers.get(&number) else { continue };
+                let Some(part) = of.numbers.get(&number) else { continue };
                 let Some(reader) = self.parts.reader_at(*part) else { continue };
                 let place = |entry: &Entry| reader.place(entry.first_row, u32::from(entry.rows));
                 let places = entries.iter().filter_map(place);
                 found.extend(places.map(|(group, rows)| (*part, group, rows)));
             }
-            drop(known);
+            true
+        });
+        if is_known {
             for at in files.spared.iter().filter(|at| self.may_be_spared(**at, hash)) {
                 self.find_in(*at, id, &mut found);
             }
@@ -222,7 +268,7 @@ impl<'p> Elsewhere<'p> {
             found.dedup();
             return found;
         }
-        drop(known);
+        found.clear();
         match self.crowd(true) {
             Some(crowd) => crowd.having(hash).for_each(|at| self.find_in(at, id, &mut found)),
             None => self.who_may_have(hash).for_each(|at| self.find_in(at, id, &mut found)),

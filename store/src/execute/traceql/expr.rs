@@ -14,6 +14,7 @@ use traceql::{Regex, fold};
 use super::field::{Access, is_id, is_local};
 use super::rows::{Rows, Truth};
 use super::value::{Test, any_of, by_order, compare, order_ids};
+use crate::execute::Carried;
 
 /// The fields of a query, each once, by number.
 #[derive(Debug, Default)]
@@ -64,17 +65,19 @@ impl Fields {
 pub(super) struct Bound<'b> {
     pub(super) batch: &'b Batch,
     pub(super) fields: &'b Fields,
+    carried: Carried<'b>,
     accesses: Vec<OnceCell<Access<'b>>>,
 }
 
 impl<'b> Bound<'b> {
-    pub(super) fn new(batch: &'b Batch, fields: &'b Fields) -> Self {
+    pub(super) fn new(batch: &'b Batch, fields: &'b Fields, carried: Carried<'b>) -> Self {
         let accesses = fields.list.iter().map(|_| OnceCell::new()).collect();
-        Self { batch, fields, accesses }
+        Self { batch, fields, carried, accesses }
     }
 
     pub(super) fn access(&self, field: usize) -> &Access<'b> {
-        self.accesses[field].get_or_init(|| Access::new(self.batch, self.fields.get(field)))
+        let access = || Access::new(self.batch, self.fields.get(field), self.carried);
+        self.accesses[field].get_or_init(access)
     }
 }
 

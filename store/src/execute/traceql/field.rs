@@ -9,9 +9,10 @@ use model::column::count;
 use traceql::ast::{Field, Intrinsic, Key, Kind, Scope, Static, Status, Whose};
 
 use super::attrs::{Asked, Attrs, Met, met_of, state_of};
-use super::fragments::{of_fragments, scope_text, scopes};
+use super::fragments::{of_fragments, of_resources, scope_text, scopes};
 use super::rows::{Rows, Truth};
 use super::value::{Test, any_of};
+use crate::execute::Carried;
 
 /// Whether a field can be read off the span alone, or takes its whole trace.
 pub(super) fn is_local(field: &Field) -> bool {
@@ -73,7 +74,7 @@ enum From<'b> {
 }
 
 impl<'b> Access<'b> {
-    pub(super) fn new(batch: &'b Batch, field: &'b Field) -> Self {
+    pub(super) fn new(batch: &'b Batch, field: &'b Field, carried: Carried<'_>) -> Self {
         let columns = batch.columns();
         let from = match &field.key {
             Key::Intrinsic(_)
@@ -90,7 +91,7 @@ impl<'b> Access<'b> {
             Key::Intrinsic(intrinsic) => From::Span(*intrinsic),
             Key::Attribute { scope, name } => {
                 let span = || Attrs::new(batch, columns.spans, name);
-                let resource = || of_fragments(columns.resources, 1, name);
+                let resource = || of_resources(columns.resources, name, carried);
                 match scope {
                     Scope::Span => From::Attrs(span()),
                     Scope::Resource => From::Resource(resource()),

@@ -3,22 +3,25 @@
 //! What is read of a unit is read once for many traces: those that go on from one block to the next
 //! are many, and stand in the same row groups.
 
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::RwLockReadGuard;
+use std::rc::Rc;
+use std::sync::{Arc, RwLockReadGuard};
 
 use model::batch::Batch;
 use model::column::count;
 use model::{TimeRange, TraceId};
 
 use super::elsewhere::Elsewhere;
-use super::judge::{Piece, Place, TraceSpans, first_of_each};
+use super::judge::{Origin, Piece, Place, TraceSpans, first_of_each};
 use super::program::Program;
 use super::rows::Rows;
 use super::units::{Limits, Unit, read};
 use super::want::Want;
 use crate::error::Error;
 use crate::execute::Parts;
+use crate::head::Segment;
 use crate::shelf::Part;
 
 /// The most spans of a trace that are judged together; those of a larger one are judged part by
@@ -78,7 +81,8 @@ impl Spots<'_> {
 
 /// What was read.
 enum Read<'p> {
-    Head(RwLockReadGuard<'p, Batch>),
+    /// Of a segment of several tenants each has it: a lock is not taken twice.
+    Head(Rc<RwLockReadGuard<'p, Batch>>),
     File(Box<Batch>),
 }
 
@@ -173,29 +177,35 @@ pub(super) fn gather(
         }
     }
     let together = together(parts, by_unit);
-    let mut reads: Vec<(Read<'_>, Option<Rows>)> = Vec::new();
+    let mut reads: Vec<(Read<'_>, Option<Rows>, usize)> = Vec::new();
+    let mut held: HashMap<*const Segment, Rc<RwLockReadGuard<'_, Batch>>> = HashMap::new();
     let mut known: HashMap<Unit, Option<(u32, u32)>> = HashMap::new();
     let mut gathered = Vec::new();
     for Located { id, fragments, .. } in located {
         let mut of = Gathered { id: *id, spots: Vec::new(), rows: Vec::new() };
         for fragment in fragments.iter().cloned() {
-            let Some(part) = parts.view.parts.get(fragment.unit.part) else { continue };
+            let at = fragment.unit.part;
+            let Some(part) = parts.view.parts.get(at) else { continue };
             match (part, fragment.unit.group) {
                 (Part::Head(segment, visible), _) => {
-                    let at = match known.get(&fragment.unit) {
-                        Some(at) => *at,
+                    let place = match known.get(&fragment.unit) {
+                        Some(place) => *place,
                         None => {
-                            reads.push((Read::Head(segment.read()?), None));
-                            let at = Some((count(reads.len() - 1), 0));
-                            known.insert(fragment.unit, at);
-                            at
+                            let guard = match held.entry(Arc::as_ptr(segment)) {
+                                Occupied(held) => Rc::clone(held.get()),
+                                Vacant(free) => Rc::clone(free.insert(Rc::new(segment.read()?))),
+                            };
+                            reads.push((Read::Head(guard), None, at));
+                            let place = Some((count(reads.len() - 1), 0));
+                            known.insert(fragment.unit, place);
+                            place
                         }
                     };
-                    let Some((piece, _)) = at else { continue };
-                    let Some((read, within)) = reads.get_mut(piece as usize) else { continue };
+                    let Some((piece, _)) = place else { continue };
+                    let Some((read, within, _)) = reads.get_mut(piece as usize) else { continue };
                     let batch = read.batch();
-                    let mut rows: Vec<u32> =
-                        batch.trace_rows(parts.tenant, *id).filter(|row| row < visible).collect();
+                    let own = batch.trace_rows(&parts.owner(at).tenant, *id);
+                    let mut rows: Vec<u32> = own.filter(|row| row < visible).collect();
                     rows.reverse();
                     if rows.is_empty() {
                         continue;
@@ -211,19 +221,19 @@ pub(super) fn gather(
                     let Some(reader) = parts.reader(part) else { continue };
                     let rows = fragment.rows.clone();
                     let mut load = |rows: Range<u32>| {
-                        let batch = read(parts, part, &reader, (group, rows.clone()), want)?;
+                        let batch = read(parts, at, &reader, (group, rows.clone()), want)?;
                         limits.read_more(&batch);
-                        reads.push((Read::File(Box::new(batch)), None));
+                        reads.push((Read::File(Box::new(batch)), None, at));
                         Some((count(reads.len() - 1), rows.start))
                     };
-                    let at = if together.contains(&fragment.unit) {
+                    let place = if together.contains(&fragment.unit) {
                         *known
                             .entry(fragment.unit)
-                            .or_insert_with(|| load(parts.rows(part, &reader, group)))
+                            .or_insert_with(|| load(parts.rows(at, &reader, group)))
                     } else {
                         load(rows.clone())
                     };
-                    let Some((piece, base)) = at else { continue };
+                    let Some((piece, base)) = place else { continue };
                     of.spots.push(Spot { fragment, piece, base });
                     of.rows.push((rows.start - base..rows.end - base).collect());
                 }
@@ -232,13 +242,17 @@ pub(super) fn gather(
         }
         gathered.push(of);
     }
+    if parts.view.is_federated() {
+        in_order(&mut reads, &mut gathered);
+    }
     let pieces: Vec<Piece<'_>> = reads
         .iter()
-        .map(|(read, within)| match (is_judged, within) {
-            (false, _) => Piece::plain(program, read.batch()),
-            (true, Some(within)) => Piece::new(program, read.batch(), within),
-            (true, None) => {
-                Piece::new(program, read.batch(), &Rows::all(count(read.batch().len())))
+        .map(|(read, within, at)| {
+            let batch = (read.batch(), Origin::of(parts, *at));
+            match (is_judged, within) {
+                (false, _) => Piece::plain(program, batch),
+                (true, Some(within)) => Piece::new(program, batch, within),
+                (true, None) => Piece::new(program, batch, &Rows::all(count(read.batch().len()))),
             }
         })
         .collect();
@@ -277,11 +291,23 @@ pub(super) fn gather(
     Ok(huge)
 }
 
+/// Puts what was read in the order of the view: spans of two tenants that are alike in all else go by it.
+fn in_order<R>(reads: &mut [(R, Option<Rows>, usize)], gathered: &mut [Gathered]) {
+    let mut order: Vec<usize> = (0..reads.len()).collect();
+    order.sort_by_key(|at| reads[*at].2);
+    let mut place = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(to, from)| place[*from] = count(to));
+    reads.sort_by_key(|(.., at)| *at);
+    for spot in gathered.iter_mut().flat_map(|of| &mut of.spots) {
+        spot.piece = place[spot.piece as usize];
+    }
+}
+
 /// The units of which everything is read, by how many traces stand in each.
 fn together(parts: &Parts<'_>, by_unit: HashMap<Unit, usize>) -> HashSet<Unit> {
     let rows = |unit: Unit| {
-        let (part, reader) = parts.view.parts.get(unit.part).zip(parts.reader_at(unit.part))?;
-        Some(parts.rows(part, reader, unit.group?).len())
+        let reader = parts.reader_at(unit.part)?;
+        Some(parts.rows(unit.part, reader, unit.group?).len())
     };
     let sized = by_unit.into_iter().filter_map(|(unit, traces)| Some((traces, unit, rows(unit)?)));
     let mut dense: Vec<(usize, Unit, usize)> =
@@ -303,7 +329,10 @@ fn located(parts: &Parts<'_>, elsewhere: &Elsewhere<'_>, id: TraceId) -> Result<
             continue;
         };
         // The hash of an id may be another's, and an L0 has other tenants.
-        let own = parts.rows(of, reader, group);
+        let own = parts.rows(part, reader, group);
+        if parts.owner(part).hidden.has(id) {
+            continue;
+        }
         if rows.start < own.start || rows.end > own.end {
             continue;
         }

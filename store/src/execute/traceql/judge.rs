@@ -15,24 +15,42 @@ use super::program::{Number, Program, Spanset, Step, Total};
 use super::rows::Rows;
 use super::tree::{Node, Tree};
 use super::value::{Value, compare};
+use crate::execute::{Carried, Parts};
+
+/// Whose rows are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'t> {
+    /// The place of the tenant among those that are read.
+    owner: usize,
+    /// What their resources carry.
+    pub(super) carried: Carried<'t>,
+}
+
+impl<'t> Origin<'t> {
+    /// Those of a part of a view, by its place.
+    pub(super) fn of(parts: &Parts<'t>, at: usize) -> Self {
+        Self { owner: parts.view.number(at), carried: parts.carried(at) }
+    }
+}
 
 /// Rows that were read together: a batch with its fields, and the rows that each filter may match.
 #[derive(Debug)]
 pub(super) struct Piece<'b> {
     pub(super) bound: Bound<'b>,
     pub(super) narrow: Vec<Rows>,
+    pub(super) origin: Origin<'b>,
 }
 
 impl<'b> Piece<'b> {
-    pub(super) fn new(program: &'b Program, batch: &'b Batch, within: &Rows) -> Self {
-        let bound = Bound::new(batch, &program.fields);
-        let narrow = program.narrow(&bound, within);
-        Self { bound, narrow }
+    pub(super) fn new(program: &'b Program, batch: (&'b Batch, Origin<'b>), within: &Rows) -> Self {
+        let plain = Self::plain(program, batch);
+        Self { narrow: program.narrow(&plain.bound, within), ..plain }
     }
 
     /// One of which only values are asked for, and nothing is judged.
-    pub(super) fn plain(program: &'b Program, batch: &'b Batch) -> Self {
-        Self { bound: Bound::new(batch, &program.fields), narrow: Vec::new() }
+    pub(super) fn plain(program: &'b Program, (batch, origin): (&'b Batch, Origin<'b>)) -> Self {
+        let bound = Bound::new(batch, &program.fields, origin.carried);
+        Self { bound, narrow: Vec::new(), origin }
     }
 }
 
@@ -62,13 +80,13 @@ pub(super) struct Set {
     pub(super) attributes: Vec<(String, Value)>,
 }
 
-/// Keeps the first of several rows of one identity.
+/// Keeps the first of several rows of one identity: spans of two tenants are two, whatever their ids.
 pub(super) fn first_of_each(places: &mut Vec<Place>, pieces: &[Piece<'_>]) {
-    let mut seen: HashSet<(SpanId, i32)> = HashSet::with_capacity(places.len());
+    let mut seen: HashSet<(usize, SpanId, i32)> = HashSet::with_capacity(places.len());
     places.retain(|place| {
         pieces.get(place.piece as usize).is_some_and(|piece| {
             let batch = piece.bound.batch;
-            seen.insert((batch.span_id(place.row), batch.kind(place.row)))
+            seen.insert((piece.origin.owner, batch.span_id(place.row), batch.kind(place.row)))
         })
     });
 }
@@ -90,6 +108,11 @@ impl<'p> TraceSpans<'p> {
     pub(super) fn batch(&self, span: u32) -> (&'p Batch, u32) {
         let place = self.place(span);
         (self.pieces[place.piece as usize].bound.batch, place.row)
+    }
+
+    /// What the resource of a span carries.
+    pub(super) fn carried(&self, span: u32) -> Carried<'p> {
+        self.pieces[self.place(span).piece as usize].origin.carried
     }
 
     /// The first effective start.

@@ -198,7 +198,7 @@ impl Run<'_> {
             Some(_) => Want::everything(),
             None => Want::judging(&program),
         });
-        let elsewhere = Elsewhere::new(self.parts);
+        let elsewhere = Elsewhere::new(self.parts)?;
         let mut count = Count {
             parts: self.parts,
             grid: self.grid,

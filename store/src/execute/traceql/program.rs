@@ -86,17 +86,11 @@ impl Program {
         match &normal.root {
             Root::Spans(pipeline) => {
                 let mut program = Self::of_pipeline(pipeline, &[]);
-                let mut shown: Vec<usize> = plan::selected(query)
+                program.shown = plan::selected(query)
                     .iter()
                     .map(|field| program.fields.number(field))
                     .collect();
-                for field in plan::reads(query).fields {
-                    let number = program.fields.number(&field);
-                    if !shown.contains(&number) {
-                        shown.push(number);
-                    }
-                }
-                program.shown = shown;
+                plan::reads(query).fields.iter().for_each(|field| program.show(field));
                 // What is shown may need more than what is judged: the normal form reads less.
                 program.structure |= program.fields.list().iter().any(|field| !is_local(field));
                 program
@@ -105,6 +99,14 @@ impl Program {
                 let first = first_query(metrics);
                 first.map_or_else(Self::everything, |first| Self::of_pipeline(&first.pipeline, &[]))
             }
+        }
+    }
+
+    /// Has spans of the answer carry a field, behind others.
+    pub(super) fn show(&mut self, field: &Field) {
+        let number = self.fields.number(field);
+        if !self.shown.contains(&number) {
+            self.shown.push(number);
         }
     }
 

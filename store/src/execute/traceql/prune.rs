@@ -11,7 +11,7 @@ use traceql::ast::{Field, FieldExpr, Intrinsic, Key, Scope, Whose};
 use traceql::plan::{Condition, Test as Planned, implied};
 
 use super::field::is_id;
-use super::fragments::of_fragments;
+use super::fragments::of_resources;
 use super::program::{Filter, Program};
 use super::value::{Test, any_of};
 use crate::block::reader::Reader;
@@ -20,7 +20,7 @@ use crate::block::section::hashes::Owner;
 use crate::block::section::terms::{self, decode, decode_filters, hash};
 use crate::block::section::{Id, Level};
 use crate::disk::Content;
-use crate::execute::Parts;
+use crate::execute::{Carried, Parts, is_carried};
 use crate::shelf::Part;
 use crate::shelf::catalog::Of;
 
@@ -47,9 +47,11 @@ struct Sought {
 }
 
 impl Sought {
-    fn new(field: Field, test: Test) -> Option<Self> {
+    fn new(field: Field, test: Test, is_federated: bool) -> Option<Self> {
         let texts: Vec<String> = test.texts()?.into_iter().map(str::to_owned).collect();
         let owners = match &field.key {
+            // Files know what was sent, not what is carried.
+            Key::Attribute { name, .. } if is_federated && is_carried(name) => Vec::new(),
             Key::Intrinsic(Intrinsic::Name) => vec![Owner::Name],
             Key::Attribute { scope, name } => match scope {
                 Scope::Span => vec![Owner::Span(name.as_bytes())],
@@ -96,7 +98,10 @@ struct Known {
 
 impl Prune {
     pub(super) fn new(program: &Program, parts: &Parts<'_>) -> Self {
-        let of = |filter: &Filter| filter.source.as_ref().map(clauses).unwrap_or_default();
+        let is_federated = parts.view.is_federated();
+        let of = |filter: &Filter| {
+            filter.source.as_ref().map(|of| clauses(of, is_federated)).unwrap_or_default()
+        };
         let all = || program.filters.iter().map(of).collect();
         let filters = (!program.groups.is_empty()).then(all);
         let is_alone = parts.view.parts.len() < 2;
@@ -104,16 +109,22 @@ impl Prune {
         Self { filters, groups, is_alone, known: Mutex::default() }
     }
 
-    /// Whether a span of a row group may matter.
-    pub(super) fn may_match(&self, reader: &Reader, group: u32) -> bool {
+    /// Whether a span of a row group of a part, by its place, may matter.
+    pub(super) fn may_match(
+        &self,
+        parts: &Parts<'_>,
+        at: usize,
+        reader: &Reader,
+        group: u32,
+    ) -> bool {
         let Some(filters) = &self.filters else { return true };
         let header = &reader.directory().header;
         if header.level != Level::L1 {
             return true;
         }
-        let may = |clauses: &Vec<Vec<Sought>>| {
-            clauses.iter().all(|any| any.iter().any(|sought| self.has(reader, group, sought)))
-        };
+        let carried = parts.carried(at);
+        let has = |sought: &Sought| self.has(reader, group, sought, carried);
+        let may = |clauses: &Vec<Vec<Sought>>| clauses.iter().all(|any| any.iter().any(has));
         if self.is_alone && !header.oversized {
             let of = |filter: &usize| filters.get(*filter).is_none_or(may);
             return self.groups.iter().all(|group| group.iter().any(of));
@@ -140,7 +151,7 @@ impl Prune {
         may_match
     }
 
-    fn has(&self, reader: &Reader, group: u32, sought: &Sought) -> bool {
+    fn has(&self, reader: &Reader, group: u32, sought: &Sought, carried: Carried<'_>) -> bool {
         match &sought.field.key {
             Key::Intrinsic(Intrinsic::Name) => {
                 self.column(reader, group, sought, &Source::Fixed(Column::Name))
@@ -148,10 +159,11 @@ impl Prune {
             Key::Intrinsic(_) => true,
             Key::Attribute { scope: Scope::Span, name } => self.span(reader, group, sought, name),
             Key::Attribute { scope: Scope::Resource, name } => {
-                resource(reader, group, sought, name)
+                resource(reader, group, (sought, name), carried)
             }
             Key::Attribute { scope: Scope::Unscoped, name } => {
-                self.span(reader, group, sought, name) || resource(reader, group, sought, name)
+                self.span(reader, group, sought, name)
+                    || resource(reader, group, (sought, name), carried)
             }
             Key::Attribute { .. } => true,
         }
@@ -247,12 +259,12 @@ impl Prune {
 }
 
 /// The clauses of a filter that storage can tell something of.
-fn clauses(filter: &FieldExpr) -> Vec<Vec<Sought>> {
+fn clauses(filter: &FieldExpr, is_federated: bool) -> Vec<Vec<Sought>> {
     let sought = |condition: &Condition| {
         let Planned::Compare(op, value) = &condition.test else { return None };
         let is_told = condition.field.whose == Whose::Own && !is_id(&condition.field);
         let test = Test::new(*op, value, false).filter(|_| is_told)?;
-        Sought::new(condition.field.clone(), test)
+        Sought::new(condition.field.clone(), test, is_federated)
     };
     let all = implied(filter);
     // A clause of which one condition is not told says nothing.
@@ -260,9 +272,14 @@ fn clauses(filter: &FieldExpr) -> Vec<Vec<Sought>> {
 }
 
 /// Whether a resource has what is sought.
-fn resource(reader: &Reader, group: u32, sought: &Sought, name: &str) -> bool {
+fn resource(
+    reader: &Reader,
+    group: u32,
+    (sought, name): (&Sought, &str),
+    carried: Carried<'_>,
+) -> bool {
     let Ok(tables) = reader.tables(group) else { return true };
-    of_fragments(tables.resources(), 1, name).iter().any(|values| {
+    of_resources(tables.resources(), name, carried).iter().any(|values| {
         any_of(values.iter().map(|value| sought.test.meets(value)), false) == Some(true)
     })
 }

@@ -6,14 +6,15 @@ mod newest;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use model::{Clock, Nanos, TraceId};
+use model::{Clock, Nanos, TENANT_ATTRIBUTE, TraceId};
+use traceql::ast::{Field, Scope};
 
 use super::ahead::{Near, ahead};
 use super::answer::{Inspected, SearchAnswer, TraceMatch};
 use super::detail::Detail;
 use super::elsewhere::Elsewhere;
 use super::gather::{Located, Spots, TRACES_MAX, gather, locate};
-use super::judge::{Piece, TraceSpans};
+use super::judge::{Origin, Piece, TraceSpans};
 use super::program::Program;
 use super::prune::Prune;
 use super::request::SearchRequest;
@@ -36,9 +37,12 @@ pub(crate) fn search(
     request: &SearchRequest,
     on_found: &mut dyn FnMut(&[Arc<TraceMatch>], Inspected),
 ) -> Result<SearchAnswer, Error> {
-    let program = Program::new(&request.query);
+    let mut program = Program::new(&request.query);
+    if parts.view.is_federated() {
+        program.show(&Field::attribute(Scope::Resource, TENANT_ATTRIBUTE));
+    }
     let wants = Wants::new(|| Want::judging(&program));
-    let elsewhere = Elsewhere::new(parts);
+    let elsewhere = Elsewhere::new(parts)?;
     let mut run = Run {
         parts,
         request,
@@ -139,8 +143,9 @@ impl Run<'_> {
             _ => self.limits.read_more(batch),
         }
         let base = base(parts, unit);
-        let traces = Traces::new(parts, &loaded, base);
-        let pieces = [Piece::new(program, batch, &traces.all())];
+        let traces = Traces::new(parts, unit, &loaded, base);
+        let origin = Origin::of(parts, unit.part);
+        let pieces = [Piece::new(program, (batch, origin), &traces.all())];
         let scan = Scan::new(unit, &loaded, base, &traces, &pieces, program);
         let start = |trace| traces.summary(trace).map_or(ANY, |summary| summary.starts.start);
         let judge = |newest: &mut Newest, scanned: &mut Scanned, trace, id| match find_alone(
@@ -156,7 +161,7 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let mut unplaced = Vec::new();
-        let candidates = candidates(&scan, &parts.view.hidden);
+        let candidates = candidates(&scan, &parts.owner(unit.part).hidden);
         self.elsewhere.expect(candidates.count());
         for trace in scan.traces_of(&candidates) {
             if self.limits.is_over_at_trace() {

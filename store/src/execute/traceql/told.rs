@@ -11,15 +11,20 @@ use model::otlp::{fields, key_value};
 use traceql::ast::{Field, Intrinsic, Key, Scope, Static, Whose};
 
 use super::attrs::word_value;
-use super::fragments::{of_fragments, scope_text};
+use super::fragments::{of_fragments, of_resources, scope_text};
 use super::value::of_any;
 use crate::block::reader::{Distinct, Reader, Tables};
 use crate::block::schema::{Id as Fixed, Source, Table};
 use crate::block::section::terms::decode;
 use crate::block::section::{Id, Level};
+use crate::execute::Carried;
 
 /// The names of attributes.
-pub(super) fn names(reader: &Reader, group: u32) -> Option<Vec<(Scope, Vec<u8>)>> {
+pub(super) fn names(
+    reader: &Reader,
+    group: u32,
+    carried: Carried<'_>,
+) -> Option<Vec<(Scope, Vec<u8>)>> {
     let tables = tables(reader, group)?;
     // Of what has no column it is not told whether a span has it, or an event.
     if has_rest(reader, group, |_| true)? {
@@ -39,25 +44,34 @@ pub(super) fn names(reader: &Reader, group: u32) -> Option<Vec<(Scope, Vec<u8>)>
         }
     }
     let mut put = |of: Scope, name: &[u8]| names.push((of, name.to_vec()));
-    fragment_names(tables.resources().values(), 1, Scope::Resource, &mut put);
-    fragment_names(tables.scopes().values(), 3, Scope::Instrumentation, &mut put);
+    for resource in tables.resources().values() {
+        fragment_names(&carried.by(resource), 1, Scope::Resource, &mut put);
+    }
+    for of in tables.scopes().values() {
+        fragment_names(of, 3, Scope::Instrumentation, &mut put);
+    }
     Some(names)
 }
 
-/// The names in resources or scopes, as OTLP has them: their attributes are fields of this number.
-pub(super) fn fragment_names<'f, F: Iterator<Item = &'f [u8]>>(
-    fragments: F,
+/// The names in a resource or a scope, as OTLP has it: its attributes are fields of this number.
+pub(super) fn fragment_names(
+    fragment: &[u8],
     number: u32,
     of: Scope,
     put: &mut dyn FnMut(Scope, &[u8]),
 ) {
-    for inner in fragments.flat_map(|fragment| fields(fragment, 1)) {
+    for inner in fields(fragment, 1) {
         fields(inner, number).for_each(|kv| put(of, key_value(kv).0));
     }
 }
 
 /// The values of a field, each at least once.
-pub(super) fn values(reader: &Reader, group: u32, field: &Field) -> Option<Vec<Static>> {
+pub(super) fn values(
+    reader: &Reader,
+    group: u32,
+    field: &Field,
+    carried: Carried<'_>,
+) -> Option<Vec<Static>> {
     if field.whose != Whose::Own {
         return None;
     }
@@ -81,7 +95,7 @@ pub(super) fn values(reader: &Reader, group: u32, field: &Field) -> Option<Vec<S
         Key::Intrinsic(Intrinsic::InstrumentationVersion) => Some(scope(2)),
         Key::Intrinsic(_) => None,
         Key::Attribute { scope, name } => {
-            let resources = || all(of_fragments(tables.resources(), 1, name));
+            let resources = || all(of_resources(tables.resources(), name, carried));
             let attribute = |table| attribute(reader, (group, tables), table, name);
             match scope {
                 Scope::Resource => Some(resources()),

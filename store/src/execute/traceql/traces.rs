@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use model::TraceId;
 use model::batch::Batch;
 use model::column::count;
+use model::{TenantId, TraceId};
 
 use super::rows::Rows;
-use super::units::Loaded;
+use super::units::{Loaded, Unit};
 use crate::block::section::summary::{Summary, Trace};
 use crate::execute::Parts;
 use crate::shelf::Hidden;
@@ -62,9 +62,11 @@ impl OfFile {
 
 impl Traces {
     /// `base` is the first row that was read of a row group.
-    pub(super) fn new(parts: &Parts<'_>, loaded: &Loaded<'_>, base: u32) -> Self {
+    pub(super) fn new(parts: &Parts<'_>, unit: Unit, loaded: &Loaded<'_>, base: u32) -> Self {
         match loaded {
-            Loaded::Head(batch, visible) => Self::Head(of_head(parts, batch, *visible)),
+            Loaded::Head(batch, visible) => {
+                Self::Head(of_head(&parts.owner(unit.part).tenant, batch, *visible))
+            }
             Loaded::File(batch, summary) => {
                 let rows = count(batch.len());
                 let traces = &summary.traces;
@@ -160,8 +162,8 @@ impl Traces {
     }
 }
 
-fn of_head(parts: &Parts<'_>, batch: &Batch, visible: u32) -> OfHead {
-    let tenant = batch.tenant(parts.tenant);
+fn of_head(tenant: &TenantId, batch: &Batch, visible: u32) -> OfHead {
+    let tenant = batch.tenant(tenant);
     let mut of_row = vec![NONE; batch.len()];
     let (mut begins, mut all, mut ids) = (vec![0], Vec::new(), Vec::new());
     for entry in batch.traces().iter().filter(|entry| Some(entry.tenant) == tenant) {

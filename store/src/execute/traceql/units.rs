@@ -89,12 +89,12 @@ impl<'p> Queue<'p> {
         let Some(reader) = self.parts.reader(part) else { return };
         for (number, group) in (0..).zip(&reader.directory().row_groups) {
             let starts = TimeRange { start: Nanos(group.starts.0), end: Nanos(group.starts.1) };
-            let rows = self.parts.rows(part, &reader, number);
+            let rows = self.parts.rows(at, &reader, number);
             if rows.is_empty() || !starts.overlaps(&self.during) {
                 continue;
             }
             self.total += 1;
-            if prune.may_match(&reader, number) {
+            if prune.may_match(self.parts, at, &reader, number) {
                 let unit = Next::Unit(Unit { part: at, group: Some(number) });
                 self.heap.push((starts.end, std::cmp::Reverse(unit)));
             }
@@ -135,28 +135,29 @@ pub(super) fn load<'p>(
     let Some((reader, group)) = parts.reader_at(unit.part).zip(unit.group) else {
         return Ok(None);
     };
-    let rows = parts.rows(part, reader, group);
+    let rows = parts.rows(unit.part, reader, group);
     if reader.near_bytes_max() > 0 {
         let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
         // What cannot be read is noted below.
         drop(reader.near(group, Wanted::Some(&is_wanted), |_| true));
     }
     let Some(summary) = parts.note(part, reader.summary_kept(group)) else { return Ok(None) };
-    let batch = read(parts, part, reader, (group, rows), want);
+    let batch = read(parts, unit.part, reader, (group, rows), want);
     Ok(batch.map(|batch| Loaded::File(Box::new(batch), summary)))
 }
 
-/// Reads rows of a row group.
+/// Reads rows of a row group of a part, by its place.
 pub(super) fn read(
     parts: &Parts<'_>,
-    part: &Part,
+    at: usize,
     reader: &Reader,
     (group, rows): (u32, Range<u32>),
     want: &Want,
 ) -> Option<Batch> {
     let is_wanted = |leaf: &_, schema: &_| want.has(leaf, schema);
-    let read = reader.read(group, rows, Wanted::Some(&is_wanted), parts.tenant, Indexed::No);
-    parts.note(part, read)
+    let tenant = &parts.owner(at).tenant;
+    let read = reader.read(group, rows, Wanted::Some(&is_wanted), tenant, Indexed::No);
+    parts.note(parts.view.parts.get(at)?, read)
 }
 
 /// When the first and the last span of a unit start; of a segment of the head, ever.
@@ -171,9 +172,8 @@ pub(super) fn starts(parts: &Parts<'_>, unit: Unit) -> TimeRange {
 
 /// The first row that is read of a unit, in its row group: where those of the tenant begin.
 pub(super) fn base(parts: &Parts<'_>, unit: Unit) -> u32 {
-    let Some(part) = parts.view.parts.get(unit.part) else { return 0 };
     let reader = parts.reader_at(unit.part).zip(unit.group);
-    reader.map_or(0, |(reader, group)| parts.rows(part, reader, group).start)
+    reader.map_or(0, |(reader, group)| parts.rows(unit.part, reader, group).start)
 }
 
 /// Between two looks at the budget, so many traces are judged.

@@ -16,6 +16,8 @@ use crate::shelf::Readers;
 
 /// Answers that are kept: past it, questions are asked again.
 const KEPT_MAX: usize = 4 << 10;
+/// Catalogs that are asked at a time: those of one tenant are hardly ever more.
+const AT_ONCE: usize = 64;
 
 /// The blocks that may have something, by what it is.
 type Answers = HashMap<(Of, u32), Arc<HashSet<BlockId>>>;
@@ -23,8 +25,8 @@ type Answers = HashMap<(Of, u32), Arc<HashSet<BlockId>>>;
 /// See the module.
 pub(crate) struct Asked<'c> {
     readers: &'c Readers,
-    tenant: &'c TenantId,
-    catalogs: &'c [Arc<Catalog>],
+    /// Each with whose it is.
+    catalogs: Vec<(&'c TenantId, &'c Arc<Catalog>)>,
     /// The blocks that some catalog has.
     covered: HashSet<BlockId>,
     kept: Mutex<Answers>,
@@ -33,11 +35,10 @@ pub(crate) struct Asked<'c> {
 impl<'c> Asked<'c> {
     pub(crate) fn new(
         readers: &'c Readers,
-        tenant: &'c TenantId,
-        catalogs: &'c [Arc<Catalog>],
+        catalogs: Vec<(&'c TenantId, &'c Arc<Catalog>)>,
     ) -> Self {
-        let covered = catalogs.iter().flat_map(|catalog| &catalog.blocks).copied().collect();
-        Self { readers, tenant, catalogs, covered, kept: Mutex::default() }
+        let covered = catalogs.iter().flat_map(|(_, catalog)| &catalog.blocks).copied().collect();
+        Self { readers, catalogs, covered, kept: Mutex::default() }
     }
 
     /// Whether some catalog has a block.
@@ -89,42 +90,30 @@ impl<'c> Asked<'c> {
 
     /// Asks all catalogs, at a time: each takes as long as a request.
     fn ask(&self, of: Of, hash: u32) -> HashSet<BlockId> {
-        let one = |catalog: &Arc<Catalog>| -> Vec<BlockId> {
-            self.read(catalog, of, hash).unwrap_or_else(|error| {
+        let one = |(tenant, catalog): &(&TenantId, &Arc<Catalog>)| -> Vec<BlockId> {
+            self.read(tenant, catalog, of, hash).unwrap_or_else(|error| {
                 // It only narrows.
                 self.readers.catalogs.failed.inc();
-                warn!(tenant = %self.tenant, %error, "a catalog cannot be read, its blocks are asked");
+                warn!(%tenant, %error, "a catalog cannot be read, its blocks are asked");
                 self.readers.catalogs.note(catalog.id);
                 catalog.blocks.clone()
             })
         };
         self.readers.catalogs.asked.add(self.catalogs.len() as u64);
-        let (first, rest) = match self.catalogs {
-            [] => return HashSet::new(),
-            [first, rest @ ..] => (first, rest),
-        };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = rest
-                .iter()
-                .map(|catalog| {
-                    let thread = std::thread::Builder::new().name("catalog".to_owned());
-                    (catalog, thread.spawn_scoped(scope, move || one(catalog)))
-                })
-                .collect();
-            let mut found: HashSet<BlockId> = one(first).into_iter().collect();
-            for (catalog, thread) in threads {
-                let of = match thread.map(std::thread::ScopedJoinHandle::join) {
-                    Ok(Ok(of)) => of,
-                    // No thread could be had, or it panicked.
-                    _ => one(catalog),
-                };
-                found.extend(of);
-            }
-            found
-        })
+        let mut found = HashSet::new();
+        for some in self.catalogs.chunks(AT_ONCE) {
+            found.extend(at_once(some, one));
+        }
+        found
     }
 
-    fn read(&self, catalog: &Catalog, of: Of, hash: u32) -> Result<Vec<BlockId>, Error> {
+    fn read(
+        &self,
+        tenant: &TenantId,
+        catalog: &Catalog,
+        of: Of,
+        hash: u32,
+    ) -> Result<Vec<BlockId>, Error> {
         let (lengths, begin) = partitions(catalog, of);
         let shared = shared_of(lengths);
         let number = u64::from(hash) >> (set::HASH_BITS - shared);
@@ -133,7 +122,7 @@ impl<'c> Asked<'c> {
         let before = lengths.get(..number).ok_or_else(fault)?;
         let len = *lengths.get(number).ok_or_else(fault)? as usize;
         let offset = begin + before.iter().map(|len| u64::from(*len)).sum::<u64>();
-        let name = catalog_name(self.tenant, catalog.id);
+        let name = catalog_name(tenant, catalog.id);
         let file = self.readers.catalogs.backend.open_known(&name, catalog.bytes(), Nanos(0))?;
         let mut bytes = vec![0; len];
         let read = file.read_as(of.content(), &mut bytes, offset);
@@ -158,6 +147,33 @@ impl<'c> Asked<'c> {
             }
         }
     }
+}
+
+/// What each of these says, asked at a time.
+fn at_once<T: Sync, F>(all: &[T], one: F) -> Vec<BlockId>
+where
+    F: Fn(&T) -> Vec<BlockId> + Copy + Send,
+{
+    let Some((first, rest)) = all.split_first() else { return Vec::new() };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = rest
+            .iter()
+            .map(|catalog| {
+                let thread = std::thread::Builder::new().name("catalog".to_owned());
+                (catalog, thread.spawn_scoped(scope, move || one(catalog)))
+            })
+            .collect();
+        let mut found = one(first);
+        for (catalog, thread) in threads {
+            let of = match thread.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(of)) => of,
+                // No thread could be had, or it panicked.
+                _ => one(catalog),
+            };
+            found.extend(of);
+        }
+        found
+    })
 }
 
 /// What queries and whoever writes catalogs share.

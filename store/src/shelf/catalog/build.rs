@@ -391,7 +391,7 @@ mod tests {
                 prop_assert_eq!(catalog.blocks.len(), is_live.len());
                 before = vec![Arc::new(catalog)];
             }
-            let asked = Asked::new(&readers, &tenant, &before);
+            let asked = Asked::new(&readers, before.iter().map(|of| (&tenant, of)).collect());
             let (mut wrong, mut asks) = (0u64, 0u64);
             for (number, (traces, texts)) in &all {
                 for (of, seed, count) in [(Of::Traces, 1u64, *traces), (Of::Texts, 2, texts.unwrap_or(0))] {
@@ -428,7 +428,7 @@ mod tests {
         let catalogs = [Arc::new(catalog)];
         let sought = [hash(1 << 60 | 3 << 32)];
         let ask = || -> Vec<u64> {
-            let asked = Asked::new(&readers, &tenant, &catalogs);
+            let asked = Asked::new(&readers, catalogs.iter().map(|of| (&tenant, of)).collect());
             (1..=9).filter(|number| asked.may_have(Of::Traces, &sought, id(*number))).collect()
         };
         assert_eq!(ask(), [3]);

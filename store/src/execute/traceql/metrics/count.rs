@@ -16,7 +16,7 @@ use crate::execute::Parts;
 use crate::execute::traceql::elsewhere::Elsewhere;
 use crate::execute::traceql::expr::{Expr, Spans as _};
 use crate::execute::traceql::field::{Access, duration};
-use crate::execute::traceql::judge::{Piece, TraceSpans, effective};
+use crate::execute::traceql::judge::{Origin, Piece, TraceSpans, effective};
 use crate::execute::traceql::program::Program;
 use crate::execute::traceql::rows::Rows;
 use crate::execute::traceql::scan::{Scan, Stands, Wants};
@@ -103,10 +103,11 @@ impl Count<'_> {
             _ => limits.read_more(batch),
         }
         let base = base(parts, unit);
-        let traces = Traces::new(parts, &loaded, base);
-        let pieces = [Piece::new(program, batch, &traces.all())];
+        let traces = Traces::new(parts, unit, &loaded, base);
+        let origin = Origin::of(parts, unit.part);
+        let pieces = [Piece::new(program, (batch, origin), &traces.all())];
         let scan = Scan::new(unit, &loaded, base, &traces, &pieces, program);
-        let mut candidates = candidates(&scan, &parts.view.hidden);
+        let mut candidates = candidates(&scan, &parts.owner(unit.part).hidden);
         self.elsewhere.expect(candidates.count());
         let (mut picked, mut left) = (Vec::new(), Left::default());
         let is_plain = program.is_plain && self.is_local;
@@ -353,7 +354,7 @@ impl Count<'_> {
         let (reader, group) = self.parts.reader(part).zip(scan.unit.group)?;
         let row = scan.base.checked_add(row)?;
         let rows = (group, row..row.checked_add(1)?);
-        let batch = read(self.parts, part, &reader, rows, &Want::default().named())?;
+        let batch = read(self.parts, scan.unit.part, &reader, rows, &Want::default().named())?;
         Some((batch.span_id(0), effective(&batch, 0)))
     }
 
@@ -401,13 +402,14 @@ impl Count<'_> {
         let is_selected = in_time && selection.as_ref().is_none_or(holds);
         let mut all = Vec::new();
         let (batch, row) = spans.batch(span);
-        spread::attributes(batch, row, &mut all);
+        let carried = spans.carried(span);
+        spread::attributes(batch, row, carried, &mut all);
         let mut values = Vec::new();
         for intrinsic in
             [Intrinsic::Name, Intrinsic::Kind, Intrinsic::Status, Intrinsic::StatusMessage]
         {
             let field = Field::intrinsic(intrinsic);
-            Access::new(batch, &field).values(row, &mut values);
+            Access::new(batch, &field, carried).values(row, &mut values);
             all.extend(values.drain(..).map(|value| (intrinsic.name().to_owned(), value)));
         }
         for intrinsic in [Intrinsic::RootName, Intrinsic::RootServiceName] {

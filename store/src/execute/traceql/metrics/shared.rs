@@ -105,14 +105,15 @@ impl Count<'_> {
         let Some((part, group)) = part.zip(unit.group) else { return Ok(None) };
         let Some(reader) = self.parts.reader_at(unit.part) else { return Ok(None) };
         let mut key = self.asked();
-        key.extend_from_slice(format!("{:?} {group}", reader.identity()).as_bytes());
+        let owner = self.parts.view.number(unit.part);
+        key.extend_from_slice(format!("{:?} {group} {owner}", reader.identity()).as_bytes());
         if self.elsewhere.is_nowhere(unit.part) {
             return Ok(Some(key));
         }
         let Some(summary) = self.parts.note(part, reader.summary_kept(group)) else {
             return Ok(None);
         };
-        let own = self.parts.rows(part, reader, group);
+        let own = self.parts.rows(unit.part, reader, group);
         for trace in summary.traces.iter().filter(|trace| own.contains(&trace.first_row)) {
             if self.elsewhere.may_have(unit.part, trace.id)? {
                 key.extend_from_slice(trace.id.as_bytes());
@@ -124,8 +125,7 @@ impl Count<'_> {
     /// What is asked, without when.
     fn asked(&self) -> Vec<u8> {
         let Self { parts, query, series_max, exemplars, .. } = self;
-        let hidden = parts.view.hidden.mark();
-        format!("{} {hidden} {query} {series_max} {exemplars} ", parts.tenant).into_bytes()
+        format!("{} {query} {series_max} {exemplars} ", parts.scope()).into_bytes()
     }
 
     /// Counts something apart from everything else, in intervals of its own.

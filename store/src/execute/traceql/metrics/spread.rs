@@ -9,6 +9,7 @@ use model::otlp::{fields, key_value, overflow};
 use traceql::ast::{Compare, Static};
 
 use super::table::Row;
+use crate::execute::Carried;
 use crate::execute::traceql::value::of_any;
 
 /// Most values times intervals.
@@ -90,11 +91,16 @@ impl Spread {
 }
 
 /// Every attribute of a row of spans, and of its resource, with the name that queries have for it.
-pub(super) fn attributes(batch: &Batch, row: u32, out: &mut Vec<(String, Static)>) {
+pub(super) fn attributes(
+    batch: &Batch,
+    row: u32,
+    carried: Carried<'_>,
+    out: &mut Vec<(String, Static)>,
+) {
     let columns = batch.columns();
     of_table(batch, columns.spans, row, out);
-    let resource = batch.resources().get(batch.resource(row));
-    for kv in fields(resource, 1).flat_map(|resource| fields(resource, 1)) {
+    let resource = carried.by(batch.resources().get(batch.resource(row)));
+    for kv in fields(&resource, 1).flat_map(|resource| fields(resource, 1)) {
         put("resource.", kv, out);
     }
 }

@@ -195,14 +195,14 @@ impl Run<'_> {
     fn key_of(&self, unit: Unit) -> Option<Key> {
         let (reader, group) = self.parts.reader_at(unit.part).zip(unit.group)?;
         let mut key = self.asked("unit");
-        key.extend_from_slice(format!("{:?} {group}", reader.identity()).as_bytes());
+        let owner = self.parts.view.number(unit.part);
+        key.extend_from_slice(format!("{:?} {group} {owner}", reader.identity()).as_bytes());
         Some(xxh3_128(&key))
     }
 
     /// What is asked, without when.
     fn asked(&self, what: &str) -> Vec<u8> {
-        let (tenant, request) = (self.parts.tenant, self.request);
-        let hidden = self.parts.view.hidden.mark();
-        format!("{what} {tenant} {hidden} {} {} ", request.limit, request.query).into_bytes()
+        let (scope, request) = (self.parts.scope(), self.request);
+        format!("{what} {scope} {} {} ", request.limit, request.query).into_bytes()
     }
 }

@@ -19,7 +19,7 @@ impl World {
     /// where the first of them was.
     fn compact(&mut self, chosen: &[usize], sort: Sort, spans_max: u64) {
         let is_block = |part: &Part| matches!(part, Part::Block(_));
-        let blocks = self.all.iter().filter(|(part, _)| is_block(part)).count();
+        let blocks = self.all.iter().filter(|(part, ..)| is_block(part)).count();
         let places: Vec<usize> = (0..blocks).filter(|at| chosen.contains(at)).collect();
         let Some(first) = places.first().copied() else { return };
         let inputs: Vec<Input> = places
@@ -33,7 +33,7 @@ impl World {
         static NEXT: AtomicU64 = AtomicU64::new(1_000);
         let stats = l0::Stats::default();
         let merge = Merge {
-            tenant: &self.tenant,
+            tenant: &self.tenants[0],
             inputs: &inputs,
             gathered: None,
             blocks: &Blocks::default(),
@@ -61,9 +61,9 @@ impl World {
         for (number, meta) in change.added.into_iter().enumerate() {
             assert!((1..=2).contains(&meta.compactions));
             assert_eq!(meta.created_at, NOW);
-            let block = Block::new(&self.tenant, Arc::new(meta));
+            let block = Block::new(&self.tenants[0], Arc::new(meta));
             let of = if number == 0 { spans.clone() } else { Vec::new() };
-            self.all.insert(first + number, (Part::Block(Arc::new(block)), of));
+            self.all.insert(first + number, (Part::Block(Arc::new(block)), of, 0));
         }
         self.see(0..usize::MAX);
     }
@@ -101,7 +101,7 @@ proptest! {
         same(&world, &request)?;
         world.catalog(&cataloged);
         same(&world, &request)?;
-        world.view.catalogs.clear();
+        world.view.owners[0].catalogs.clear();
         world.compact(&chosen, Sort::Normal, spans_max);
         same(&world, &request)?;
         same(&world, &SearchRequest { during: TimeRange::ALL, ..request.clone() })?;

@@ -16,7 +16,7 @@ const START: u64 = NOW - SECOND;
 const END: u64 = NOW + SECOND;
 const STEP: u64 = 300_000_000;
 
-fn ask(query: &str) -> MetricsRequest {
+pub(super) fn ask(query: &str) -> MetricsRequest {
     MetricsRequest {
         query: traceql::parse(query).unwrap(),
         start: Nanos(START),
@@ -28,7 +28,7 @@ fn ask(query: &str) -> MetricsRequest {
     }
 }
 
-fn run(world: &World, request: &MetricsRequest) -> MetricsAnswer {
+pub(super) fn run(world: &World, request: &MetricsRequest) -> MetricsAnswer {
     world.look(|parts| metrics(parts, &Still, request, &mut |_| {})).unwrap()
 }
 
@@ -182,7 +182,7 @@ fn expected(world: &World, query: &Query) -> Table {
     all
 }
 
-fn query() -> impl Strategy<Value = String> {
+pub(super) fn query() -> impl Strategy<Value = String> {
     let number = || {
         prop::sample::select(vec![
             "duration",
@@ -224,6 +224,33 @@ fn query() -> impl Strategy<Value = String> {
         .prop_filter("no query", |text| traceql::parse(text).is_ok())
 }
 
+/// What is counted is what the plain sums are.
+pub(super) fn same(world: &World, request: &MetricsRequest) -> Result<(), TestCaseError> {
+    let (mut shown, mut expected) = (table(&run(world, request)), expected(world, &request.query));
+    // What has no sample is as good as not there.
+    expected.retain(|_, samples| !samples.is_empty());
+    shown.retain(|_, samples| !samples.is_empty());
+    let labels = |table: &Table| table.keys().cloned().collect::<Vec<_>>();
+    prop_assert_eq!(labels(&shown), labels(&expected), "{}", request.query);
+    for (labels, samples) in &expected {
+        let shown = &shown[labels];
+        prop_assert_eq!(
+            shown.keys().collect::<Vec<_>>(),
+            samples.keys().collect::<Vec<_>>(),
+            "{} {}",
+            request.query,
+            labels
+        );
+        for (at, value) in samples {
+            // Sketches have a bounded error, sums another order.
+            let error = (shown[at] - value).abs();
+            let is_near = error <= value.abs() * 0.010_001 + 1e-9;
+            prop_assert!(is_near, "{} {labels} {} {value}", request.query, shown[at]);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
@@ -245,31 +272,9 @@ proptest! {
         let other = MetricsRequest { step: request.step.map(|step| Nanos(step.0 / 3)), ..request.clone() };
         let alone = run(&World::new(spans), &other);
         prop_assert_eq!(told(&run(&world, &other)), told(&alone), "{}", query);
-        let same = |world: &World, answer: &MetricsAnswer| -> Result<(), TestCaseError> {
-        let (found, mut expected) = (table(answer), expected(world, &request.query));
-        let mut shown = found;
-        // What has no sample is as good as not there.
-        expected.retain(|_, samples| !samples.is_empty());
-        shown.retain(|_, samples| !samples.is_empty());
-        let labels = |table: &Table| table.keys().cloned().collect::<Vec<_>>();
-        prop_assert_eq!(labels(&shown), labels(&expected), "{}", query);
-        for (labels, samples) in &expected {
-            let shown = &shown[labels];
-            prop_assert_eq!(
-                shown.keys().collect::<Vec<_>>(), samples.keys().collect::<Vec<_>>(),
-                "{} {}", query, labels);
-            for (at, value) in samples {
-                // Sketches have a bounded error, sums another order.
-                let error = (shown[at] - value).abs();
-                prop_assert!(error <= value.abs() * 0.010_001 + 1e-9, "{} {} {} {}",
-                    query, labels, shown[at], value);
-            }
-        }
-            Ok(())
-        };
-        same(&world, &answer)?;
+        same(&world, &request)?;
         world.hide(hidden);
-        same(&world, &run(&world, &request))?;
+        same(&world, &request)?;
     }
 }
 

@@ -27,7 +27,7 @@ fn world(place: Where) -> World {
     World::at(place, [one, two])
 }
 
-fn ask(filter: &str) -> NamesRequest {
+pub(super) fn ask(filter: &str) -> NamesRequest {
     NamesRequest {
         filter: traceql::incomplete(filter),
         during: TimeRange::ALL,
@@ -36,7 +36,7 @@ fn ask(filter: &str) -> NamesRequest {
     }
 }
 
-fn values_of(world: &World, field: &str, filter: &str) -> Vec<String> {
+pub(super) fn values_of(world: &World, field: &str, filter: &str) -> Vec<String> {
     let field = traceql::field(field).unwrap();
     let found = world.look(|parts| values(parts, &Still, &field, &ask(filter))).unwrap();
     found.values.iter().map(Static::to_string).collect()

@@ -23,7 +23,8 @@ pub(super) fn traces(spans: &[S]) -> BTreeMap<u8, Vec<S>> {
     let mut traces: BTreeMap<u8, Vec<S>> = BTreeMap::new();
     for span in spans {
         let trace = traces.entry(span.trace).or_default();
-        if !trace.iter().any(|known| (known.id, known.kind) == (span.id, span.kind)) {
+        let identity = |of: &S| (of.tenant, of.id, of.kind);
+        if !trace.iter().any(|known| identity(known) == identity(span)) {
             trace.push(span.clone());
         }
     }

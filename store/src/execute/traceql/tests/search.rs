@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use model::{Nanos, TimeRange};
 use proptest::prelude::*;
-use traceql::ast::{Query, Root, Static};
+use traceql::ast::{Field, Query, Root, Scope, Static};
 use traceql::plan;
 
 use super::oracle::{Trace, service, traces};
@@ -81,6 +81,10 @@ pub(super) fn expected(world: &World, request: &SearchRequest) -> Vec<String> {
         if !shown.contains(&field) {
             shown.push(field);
         }
+    }
+    let tenant = Field::attribute(Scope::Resource, "tenant");
+    if world.tenants.len() > 1 && !shown.contains(&tenant) {
+        shown.push(tenant);
     }
     let mut found = Vec::new();
     for (id, spans) in traces(&world.spans) {

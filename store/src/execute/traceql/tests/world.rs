@@ -2,6 +2,7 @@
 
 mod memory;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,10 +33,12 @@ use crate::l0::L0;
 use crate::manifest::{BlockId, BlockMeta, Redaction, State};
 use crate::shelf::catalog::build;
 use crate::shelf::places::Places;
-use crate::shelf::{Block, Hidden, Part, Readers, View};
+use crate::shelf::{Block, Hidden, Owner, Part, Readers, View};
 pub(super) use memory::Memory;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
+/// Whose spans they are, where nobody else has any: [`TenantId::single`].
+pub(super) const ALONE: &str = "default";
 /// When everything is received.
 pub(super) const NOW: u64 = 100_000 * SECOND;
 
@@ -55,6 +58,7 @@ pub(super) type Attrs = Vec<(&'static str, Attr)>;
 /// A span.
 #[derive(Clone, Debug)]
 pub(super) struct S {
+    pub(super) tenant: &'static str,
     pub(super) trace: u8,
     pub(super) id: u8,
     pub(super) parent: u8,
@@ -74,6 +78,7 @@ pub(super) struct S {
 impl Default for S {
     fn default() -> Self {
         Self {
+            tenant: ALONE,
             trace: 1,
             id: 1,
             parent: 0,
@@ -173,6 +178,18 @@ impl S {
         }
     }
 
+    /// The same as it is shown among spans of other tenants.
+    pub(super) fn carried(&self) -> Self {
+        let mut resource = self.resource.clone();
+        resource.retain(|pair| *pair != ("tenant", Attr::Text(self.tenant)));
+        resource.retain(|(key, _)| *key != "tenant.reported");
+        for (key, _) in resource.iter_mut().filter(|(key, _)| *key == "tenant") {
+            *key = "tenant.reported";
+        }
+        resource.push(("tenant", Attr::Text(self.tenant)));
+        Self { resource, ..self.clone() }
+    }
+
     /// What it is ordered by, held to what clocks may be off.
     pub(super) fn effective(&self) -> u64 {
         self.start.clamp(NOW - 3_600 * SECOND, NOW + 120 * SECOND)
@@ -208,9 +225,9 @@ impl Clock for Still {
 /// A view of spans, and what is needed to read it.
 pub(super) struct World {
     pub(super) view: View,
-    /// All parts that there are, each with its spans.
-    pub(super) all: Vec<(Part, Vec<S>)>,
-    pub(super) tenant: TenantId,
+    /// All parts that there are, each with its spans and the number of whose they are.
+    pub(super) all: Vec<(Part, Vec<S>, usize)>,
+    pub(super) tenants: Vec<TenantId>,
     pub(super) files: Arc<Memory>,
     pub(super) readers: Readers,
     answers: Answers,
@@ -220,10 +237,24 @@ pub(super) struct World {
     pub(super) is_broken: Arc<AtomicBool>,
 }
 
+fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+/// Spans, tenant by tenant.
+fn by_tenant(spans: &[S]) -> BTreeMap<&'static str, Vec<S>> {
+    let mut all: BTreeMap<_, Vec<S>> = BTreeMap::new();
+    spans.iter().for_each(|span| all.entry(span.tenant).or_default().push(span.clone()));
+    all
+}
+
 fn file(spans: &[S], number: u64, level: Level, group_rows: u32) -> (Vec<u8>, BlockMeta) {
-    let tenant = TenantId::single();
     let mut batch = Batch::new(Limits { keys_per_tenant_max: 3, ..Limits::default() }, 3);
-    batch.append(&tenant, Nanos(NOW), &request(spans), &[]).unwrap();
+    let mut name = "";
+    for (of, spans) in by_tenant(spans) {
+        batch.append(&tenant(of), Nanos(NOW), &request(&spans), &[]).unwrap();
+        name = of;
+    }
     let mut ordered = Ordered::default();
     let rows = u32::try_from(batch.len()).unwrap();
     let runs = order::tenants(&mut Orderer::default(), &batch, rows, &mut ordered);
@@ -232,7 +263,7 @@ fn file(spans: &[S], number: u64, level: Level, group_rows: u32) -> (Vec<u8>, Bl
     let header = Header {
         level,
         sort: Sort::Normal,
-        tenant: (level == Level::L1).then(|| tenant.as_str().to_owned()),
+        tenant: (level == Level::L1).then(|| name.to_owned()),
         writer: 1,
         number,
         created_at: NOW,
@@ -253,9 +284,9 @@ fn file(spans: &[S], number: u64, level: Level, group_rows: u32) -> (Vec<u8>, Bl
         writer.row_group(&[&batch], &ordered, group).unwrap();
     }
     if level == Level::L0 {
-        for (_, rows) in runs {
+        for (of, rows) in runs {
             writer.run(crate::block::section::terms::Run {
-                tenant: tenant.clone(),
+                tenant: batch.tenants()[usize::from(of)].clone(),
                 first_row: rows.start,
                 rows: rows.end - rows.start,
                 received: (NOW, NOW),
@@ -274,10 +305,24 @@ impl World {
     }
 
     /// The same with so many rows at most in a row group of a block.
-    pub(super) fn with_row_groups(mut spans: Vec<(S, Where, u8)>, group_rows: u32) -> Self {
+    pub(super) fn with_row_groups(spans: Vec<(S, Where, u8)>, group_rows: u32) -> Self {
+        Self::of(&[ALONE], spans, group_rows)
+    }
+
+    /// Spans of these tenants, which are in their order, read together; what others have is in the same
+    /// segments and L0 files, and of no concern.
+    pub(super) fn of(
+        tenants: &[&'static str],
+        mut spans: Vec<(S, Where, u8)>,
+        group_rows: u32,
+    ) -> Self {
         // As views are: blocks, L0 files, head.
         spans.sort_by_key(|(_, place, number)| (*place, *number));
-        let tenant = TenantId::single();
+        let ours = |of: &[S]| -> Vec<(&'static str, usize, Vec<S>)> {
+            let number = |of: &str| tenants.iter().position(|tenant| *tenant == of);
+            let all = by_tenant(of).into_iter();
+            all.filter_map(|(name, of)| Some((name, number(name)?, of))).collect()
+        };
         let cache = Arc::new(Cache::new(1 << 20));
         let mut all = Vec::new();
         let files = Arc::<Memory>::default();
@@ -286,56 +331,78 @@ impl World {
             let of: Vec<S> = group.iter().map(|(span, ..)| span.clone()).collect();
             match group.first().map(|(_, place, _)| *place) {
                 Some(Where::Block) => {
-                    let (bytes, meta) = file(&of, number, Level::L1, group_rows);
-                    let block = Block::new(&tenant, Arc::new(meta));
-                    files.put(&block.name, bytes);
-                    all.push((Part::Block(Arc::new(block)), of));
+                    for (name, owner, of) in ours(&of) {
+                        let number = number * 10 + owner as u64;
+                        let (bytes, meta) = file(&of, number, Level::L1, group_rows);
+                        let block = Block::new(&tenant(name), Arc::new(meta));
+                        files.put(&block.name, bytes);
+                        all.push((Part::Block(Arc::new(block)), of, owner));
+                    }
                 }
                 Some(Where::L0) => {
                     let (bytes, _) = file(&of, number, Level::L0, 1 << 20);
                     let l0 = L0::open(Arc::new(Bytes(bytes)), "l0".to_owned(), &cache).unwrap();
-                    all.push((Part::L0(Arc::new(l0)), of));
+                    let l0 = Arc::new(l0);
+                    for (_, owner, of) in ours(&of) {
+                        all.push((Part::L0(Arc::clone(&l0)), of, owner));
+                    }
                 }
                 _ => {
                     let head = Head::new(Config { keys_max: 3, ..Config::default() }, 42);
-                    let mut turn = head.turn().unwrap();
-                    let (_, rows) = turn.append(&tenant, Nanos(NOW), &request(&of), &[]).unwrap();
-                    rows.publish();
-                    drop(turn);
+                    for (name, of) in by_tenant(&of) {
+                        let mut turn = head.turn().unwrap();
+                        let of = request(&of);
+                        let (_, rows) = turn.append(&tenant(name), Nanos(NOW), &of, &[]).unwrap();
+                        rows.publish();
+                    }
                     let mut segments = head.view().unwrap().parts;
                     assert_eq!(segments.len(), 1);
                     let (segment, visible) = segments.remove(0);
-                    all.push((Part::Head(segment, visible), of));
+                    for (_, owner, of) in ours(&of) {
+                        all.push((Part::Head(Arc::clone(&segment), visible), of, owner));
+                    }
                 }
             }
         }
+        all.sort_by_key(|(.., owner)| *owner);
         let readers = Readers::new(Arc::clone(&files) as Arc<dyn Backend>, cache);
         let is_broken = Arc::clone(&files.is_broken);
-        let view = View {
-            parts: Vec::new(),
-            damage: Vec::new(),
+        let tenants: Vec<TenantId> = tenants.iter().map(|name| tenant(name)).collect();
+        let owner = |tenant: &TenantId| Owner {
+            tenant: tenant.clone(),
+            parts: 0..0,
             catalogs: Vec::new(),
             hidden: Arc::default(),
         };
+        let owners = tenants.iter().map(owner).collect();
+        let view = View { parts: Vec::new(), damage: Vec::new(), owners };
         let (answers, spans) = (Answers::default(), Vec::new());
-        let mut world = Self { view, all, tenant, files, readers, answers, spans, is_broken };
+        let mut world = Self { view, all, tenants, files, readers, answers, spans, is_broken };
         world.see(0..usize::MAX);
         world
     }
 
     /// From now on blocks are as if in a bucket, and some of them in a catalog.
     pub(super) fn catalog(&mut self, chosen: &[usize]) {
-        let blocks = self.all.iter().filter_map(|(part, _)| match part {
-            Part::Block(block) => Some(block),
+        let blocks = self.all.iter().filter_map(|(part, _, owner)| match part {
+            Part::Block(block) => Some((block, *owner)),
             _ => None,
         });
-        let chosen = (0..).zip(blocks).filter(|(at, _)| chosen.contains(at));
-        let fresh: Vec<_> =
-            chosen.map(|(_, block)| (block.meta.id, self.readers.open(block).unwrap())).collect();
-        let is_live = fresh.iter().map(|(id, _)| *id).collect();
-        let id = BlockId { writer: 1, number: 1 << 40 };
-        let catalog = build(&*self.files, &self.tenant, id, &fresh, &[], &is_live).unwrap();
-        self.view.catalogs = vec![Arc::new(catalog)];
+        let chosen: Vec<_> = (0..).zip(blocks).filter(|(at, _)| chosen.contains(at)).collect();
+        for (number, owner) in self.view.owners.iter_mut().enumerate() {
+            let own = chosen.iter().filter(|(_, (_, of))| *of == number);
+            let open = |(_, (block, _)): &(usize, (&Arc<Block>, usize))| {
+                (block.meta.id, self.readers.open(block).unwrap())
+            };
+            let fresh: Vec<_> = own.map(open).collect();
+            if fresh.is_empty() && number > 0 {
+                continue;
+            }
+            let is_live = fresh.iter().map(|(id, _)| *id).collect();
+            let id = BlockId { writer: 1, number: (1 << 40) + number as u64 };
+            let catalog = build(&*self.files, &owner.tenant, id, &fresh, &[], &is_live).unwrap();
+            owner.catalogs = vec![Arc::new(catalog)];
+        }
         self.files.is_far.store(true, Ordering::Relaxed);
     }
 
@@ -346,18 +413,32 @@ impl World {
 
     /// From now on nobody sees a trace.
     pub(super) fn hide(&mut self, trace: u8) {
+        (0..self.tenants.len()).for_each(|owner| self.hide_of(owner, trace));
+    }
+
+    /// From now on nobody sees what this owner has of a trace.
+    pub(super) fn hide_of(&mut self, owner: usize, trace: u8) {
         let id = BlockId { writer: 1, number: 1 << 41 };
         let redaction = Redaction { id, at: NOW, traces: vec![trace_id(trace)], done_at: None };
         let redactions = vec![Arc::new(redaction)];
-        self.view.hidden = Hidden::of(&State { redactions, ..State::default() });
-        self.spans.retain(|span| span.trace != trace);
+        let state = State { redactions, ..State::default() };
+        self.view.owners[owner].hidden = Hidden::of(&state);
+        let tenant = self.tenants[owner].as_str();
+        self.spans.retain(|span| span.trace != trace || span.tenant != tenant);
     }
 
     /// From now on only some parts are in the view.
     pub(super) fn see(&mut self, parts: std::ops::Range<usize>) {
         let seen = self.all.iter().take(parts.end).skip(parts.start);
-        self.view.parts = seen.clone().map(|(part, _)| part.clone()).collect();
-        self.spans = seen.flat_map(|(_, spans)| spans.clone()).collect();
+        self.view.parts = seen.clone().map(|(part, ..)| part.clone()).collect();
+        let owners: Vec<usize> = seen.clone().map(|(.., owner)| *owner).collect();
+        for (number, owner) in self.view.owners.iter_mut().enumerate() {
+            let begin = owners.partition_point(|of| *of < number);
+            owner.parts = begin..owners.partition_point(|of| *of <= number);
+        }
+        let is_alone = self.tenants.len() == 1;
+        let shown = |span: &S| if is_alone { span.clone() } else { span.carried() };
+        self.spans = seen.flat_map(|(_, spans, _)| spans.iter().map(shown)).collect();
     }
 
     /// All in one place.
@@ -373,7 +454,7 @@ impl World {
 
     /// What is found, and how much could not be read.
     pub(super) fn look_and_tell<T>(&self, look: impl FnOnce(&Parts<'_>) -> T) -> (T, usize) {
-        let parts = Parts::new(&self.view, &self.tenant, &self.readers, &self.answers);
+        let parts = Parts::new(&self.view, &self.readers, &self.answers);
         let found = look(&parts);
         (found, parts.into_problems().len())
     }
@@ -419,7 +500,7 @@ prop_compose! {
         resource.extend(service.map(|service| ("service.name", Attr::Text(service))));
         // Now and then a clock that is off.
         let start = if odd == 0 { start } else { NOW - SECOND + start * 1_000_000 };
-        S { trace, id, parent, kind, name, status, message, start, duration: duration * 1_000_000,
+        S { tenant: ALONE, trace, id, parent, kind, name, status, message, start, duration: duration * 1_000_000,
             attrs: attrs_of, resource, scope, events, links }
     }
 }
