@@ -1,8 +1,8 @@
 //! `load`: makes the bench sets, sends them to any OTLP server, and measures what comes of it.
 //!
 //! `make` writes a set and its ground truth to files; `send` sends one; `bench` starts the release
-//! binary on a processor of its own and measures it, `queries` its queries; `check` asks a server
-//! with Tempo's API for what the truth says.
+//! binary on a processor of its own and measures it, `queries` its queries, `overload` what becomes of
+//! it where far more is sent; `check` asks a server with Tempo's API for what the truth says.
 
 #![expect(
     clippy::disallowed_methods,
@@ -18,6 +18,7 @@ mod check;
 mod compact;
 mod engine;
 mod make;
+mod overload;
 mod probe;
 mod process;
 mod queries;
@@ -55,6 +56,8 @@ enum Command {
     Queries(queries::Args),
     /// Starts the release binary on many blocks, and measures what joining them costs.
     Compact(compact::Args),
+    /// Starts the release binary, and sends far more than it may take.
+    Overload(overload::Args),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Check(args) => check::run(&args).await,
             Command::Queries(args) => queries::run(&args).await,
             Command::Compact(args) => compact::run(&args).await,
+            Command::Overload(args) => overload::run(&args).await,
         }
     })
 }

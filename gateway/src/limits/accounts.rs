@@ -200,7 +200,7 @@ tenants:
         assert_eq!((refusal.reason, refusal.wait.as_secs()), (Reason::ClusterSpans, 13));
         let told = refusal.to_string();
         let wanted = "tenant shop, cluster eu-1 sends more spans than ingestion.rate_spans allows: \
-                      10 in a second, 20 at once; come back in 13.0 s";
+                      10 in a second, 20 at once; there is room again in 13s 2ms";
         assert_eq!(told, wanted);
         // 50 are left to the tenant.
         direct.admit(Unit::Spans, 90).unwrap();

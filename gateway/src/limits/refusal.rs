@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::TenantId;
+use model::{TenantId, Wait};
 
 use crate::overrides::values::Rate;
 
@@ -88,11 +88,12 @@ impl fmt::Display for Exceeded {
         if let Some(cluster) = &self.cluster {
             write!(f, ", cluster {cluster}")?;
         }
-        let wait = self.wait.as_secs_f64();
+        let millis = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX);
+        let wait = Wait::millis(millis.saturating_add(1));
         write!(
             f,
             " sends more {what} than {key} allows: {per_second} in a second, {burst} at once; \
-             come back in {wait:.1} s"
+             there is room again in {wait}"
         )
     }
 }

@@ -66,8 +66,10 @@ impl Sender {
         Self { tenant, cluster, source, charged: 0 }
     }
 
-    /// Lets a body through before it is read; its length may not be known yet.
+    /// Lets a body through before it is read; its length may not be known yet. Nor how many spans it has: where
+    /// none are left it is refused all the same, which costs less than to count them.
     pub(super) fn admit(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        self.source.admit(Unit::Spans, 0)?;
         self.source.admit(Unit::Bytes, bytes)?;
         self.charged = bytes;
         Ok(())

@@ -57,7 +57,7 @@ async fn over_the_rate_of_spans_is_429_and_resource_exhausted_with_the_wait() {
     let told = answer.json();
     let message = told["message"].as_str().unwrap();
     let words = "tenant a sends more spans than ingestion.rate_spans allows: 10 in a second, 20 at once; \
-                 come back in 3.0 s";
+                 there is room again in 3s 2ms";
     assert_eq!((message, told["code"].as_i64()), (words, Some(8)));
     assert_eq!(told["details"][0]["@type"], "type.googleapis.com/google.rpc.RetryInfo");
     let body = model::json::decode(spans(1, 1).as_bytes()).unwrap();
