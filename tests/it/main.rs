@@ -29,6 +29,7 @@ mod http_contract;
 mod json_bodies;
 mod kills;
 mod logs;
+mod overload;
 mod ports;
 mod query_cli;
 mod redact;

@@ -160,6 +160,14 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// With a rate for each tenant. A burst of more than a tenth of a second would be goodput that the rate does not
+/// say.
+fn limited(launch: &Launch, rate: u64) -> Launch {
+    let key = "overrides.defaults.ingestion";
+    let launch = launch.with(&format!("{key}.rate_spans={rate}"));
+    launch.with(&format!("{key}.burst_spans={}", (rate / 10).max(1)))
+}
+
 fn channels(server: &Server, count: usize) -> anyhow::Result<Vec<Arc<Channel>>> {
     let target = Target::parse(&format!("http://{}", server.grpc), Protocol::Grpc, Coding::None)?;
     let tasks = Tasks::new();
@@ -173,10 +181,7 @@ async fn over_its_rate(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let rate = args.rate;
-    let setting = format!("overrides.defaults.ingestion.rate_spans={rate}");
-    // Bursts of more than a tenth of a second would be goodput that the rate does not say.
-    let burst = format!("overrides.defaults.ingestion.burst_spans={}", rate / 10);
-    let server = Server::start(&args.launch.with(&setting).with(&burst)).await?;
+    let server = Server::start(&limited(&args.launch, rate)).await?;
     let lasts = Duration::from_secs(args.seconds);
     for (name, offered) in [("idle", rate / 2), ("overload", rate * args.times)] {
         say(&format!("measuring {name}: {offered} spans/s of {rate}"));
@@ -199,12 +204,10 @@ async fn one_of_many(
     messages: &Arc<[Message]>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let limit = args.each * 2;
-    let limited = format!("overrides.defaults.ingestion.rate_spans={limit}");
     let header = args.launch.with("tenancy=header");
     for (name, launch, hog) in [
         ("quiet", header.clone(), 1),
-        ("limited", header.with(&limited), args.hog),
+        ("limited", limited(&header, args.each * 2), args.hog),
         ("unlimited", header, args.hog),
     ] {
         say(&format!("measuring {name}: {} tenants, one at {hog} times the rate", args.tenants));
