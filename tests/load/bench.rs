@@ -2,6 +2,7 @@
 //! data directory, and measures it from another one.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,12 @@ pub(crate) struct Args {
     /// The seed of the sets
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Another header of each request, as `name: value`; may be repeated
+    #[arg(long)]
+    header: Vec<String>,
+    /// Sends over TLS, and believes certificates that this PEM file has signed
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
 }
 
 /// How far the server writes what it was sent.
@@ -213,7 +220,8 @@ impl Runner<'_> {
             in_flight: self.in_flight(),
             rate: if open { self.rate } else { None },
             tenant: None,
-            header: Vec::new(),
+            header: self.args.header.clone(),
+            ca_file: self.args.ca_file.clone(),
         }
     }
 
@@ -230,7 +238,8 @@ impl Runner<'_> {
 
     fn endpoint(&self, server: &Server) -> String {
         let http = self.bench == Bench::Http;
-        format!("http://{}", if http { server.http } else { server.grpc })
+        let scheme = if self.args.ca_file.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", if http { server.http } else { server.grpc })
     }
 
     /// Sends a whole set, starting the server afresh where it is full.

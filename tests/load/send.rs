@@ -34,6 +34,9 @@ pub(crate) struct DriveArgs {
     /// Another header, as `name: value`; may be repeated
     #[arg(long)]
     pub(crate) header: Vec<String>,
+    /// Of https: a PEM file with the root of the server's certificate
+    #[arg(long)]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// Arguments of `load send`.
@@ -60,7 +63,8 @@ pub(crate) struct Args {
 impl DriveArgs {
     /// The endpoint with protocol, compression and headers.
     pub(crate) fn target(&self, endpoint: &str) -> anyhow::Result<Target> {
-        let mut target = Target::parse(endpoint, self.protocol, self.compression)?;
+        let target = Target::parse(endpoint, self.protocol, self.compression)?;
+        let mut target = target.with_roots(self.ca_file.as_deref())?;
         for header in &self.header {
             let (name, value) = header.split_once(':').context("write headers as 'name: value'")?;
             target = target.with_header(name.trim(), value.trim())?;

@@ -1,6 +1,7 @@
 //! `traceweir demo`: a steady stream of realistic traces into a gateway.
 
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID", value_parser = tenant)]
     tenant: Option<TenantId>,
 
+    /// Of https: a PEM file with the root of the server's certificate.
+    #[arg(long, value_name = "FILE", env = "TRACEWEIR_CA_FILE")]
+    ca_file: Option<PathBuf>,
     /// Another header, such as `--header 'authorization: Bearer ...'`; may be repeated.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(String, String)>,
@@ -70,6 +74,7 @@ impl Args {
             (None, Protocol::Http) => "http://127.0.0.1:4318",
         };
         let target = Target::parse(endpoint, self.protocol, self.compression)?;
+        let target = target.with_roots(self.ca_file.as_deref())?;
         self.header.iter().try_fold(target, |target, (name, value)| target.with_header(name, value))
     }
 }

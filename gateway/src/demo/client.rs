@@ -1,12 +1,14 @@
-//! A small OTLP client over hyper: unary gRPC over h2c, or protobuf over HTTP/1.1.
+//! A small OTLP client over hyper: unary gRPC over HTTP/2, or protobuf over HTTP/1.1; in the clear or over TLS.
 //!
 //! Messages come from the generator, encoded once; answers go back as a [`Reply`], which says what
-//! a well-behaved exporter does next. Knows no TLS: it is for the loopback, benches and demos.
+//! a well-behaved exporter does next. It is for benches and demos.
 
 mod reply;
+mod secure;
 
 use std::fmt;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use tokio::sync::Mutex;
 use crate::clock::{self, Tasks};
 
 pub use reply::Reply;
+use secure::{Secure, Stream};
 
 /// The path of the gRPC method.
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -85,6 +88,7 @@ pub struct Target {
     protocol: Protocol,
     coding: Coding,
     headers: HeaderMap,
+    secure: Option<Secure>,
 }
 
 /// What went wrong between us and the server; a retry may help.
@@ -115,7 +119,8 @@ impl Target {
         let text = match endpoint.split_once("://") {
             None => format!("http://{endpoint}"),
             Some(("http" | "grpc", rest)) => format!("http://{rest}"),
-            Some(_) => return Err(refuse(&"only http:// is spoken here")),
+            Some(("https" | "grpcs", rest)) => format!("https://{rest}"),
+            Some(_) => return Err(refuse(&"only http:// and https:// are spoken here")),
         };
         let parsed: Uri = text.parse().map_err(|fault: http::uri::InvalidUri| refuse(&fault))?;
         let authority = parsed.authority().cloned().ok_or_else(|| refuse(&"names no host"))?;
@@ -125,7 +130,8 @@ impl Target {
             Protocol::Http if base.ends_with("/v1/traces") => base.to_owned(),
             Protocol::Http => format!("{base}/v1/traces"),
         };
-        let uri = uri(&authority, &path).map_err(|fault| refuse(&fault))?;
+        let scheme = parsed.scheme().cloned().unwrap_or(Scheme::HTTP);
+        let uri = uri(scheme, &authority, &path).map_err(|fault| refuse(&fault))?;
         let mut headers = HeaderMap::new();
         let (kind, coded) = match protocol {
             Protocol::Grpc => ("application/grpc", HeaderName::from_static("grpc-encoding")),
@@ -139,7 +145,21 @@ impl Target {
             Protocol::Grpc => headers.insert(TE, HeaderValue::from_static("trailers")),
             Protocol::Http => headers.insert(HOST, host(&authority)),
         };
-        Ok(Self { authority, uri, protocol, coding, headers })
+        Ok(Self { authority, uri, protocol, coding, headers, secure: None })
+    }
+
+    /// The target with the root of the server's certificate, which `https://` needs.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file, or that it is missing.
+    pub fn with_roots(mut self, ca_file: Option<&Path>) -> Result<Self, Fault> {
+        if self.uri.scheme() != Some(&Scheme::HTTPS) {
+            return Ok(self);
+        }
+        let missing = "names no file with the root of the server's certificate";
+        let path = ca_file.ok_or_else(|| Fault::new("https://", missing))?;
+        self.secure = Some(Secure::open(path, self.protocol)?);
+        Ok(self)
     }
 
     /// The target with another header on every request.
@@ -182,8 +202,8 @@ impl Target {
     }
 }
 
-fn uri(authority: &Authority, path: &str) -> Result<Uri, http::Error> {
-    Uri::builder().scheme(Scheme::HTTP).authority(authority.clone()).path_and_query(path).build()
+fn uri(scheme: Scheme, authority: &Authority, path: &str) -> Result<Uri, http::Error> {
+    Uri::builder().scheme(scheme).authority(authority.clone()).path_and_query(path).build()
 }
 
 fn host(authority: &Authority) -> HeaderValue {
@@ -317,7 +337,7 @@ impl Channel {
         Ok(sender)
     }
 
-    async fn connect(&self) -> Result<TokioIo<TcpStream>, Fault> {
+    async fn connect(&self) -> Result<TokioIo<Stream>, Fault> {
         let address = self.target.authority.as_str();
         let doing = || format!("connect to {address}");
         let stream = clock::timeout(CONNECT_WAIT, TcpStream::connect(address))
@@ -325,6 +345,14 @@ impl Channel {
             .ok_or_else(|| Fault::new(&doing(), "took more than 5s"))?
             .map_err(|fault| Fault::new(&doing(), fault))?;
         stream.set_nodelay(true).map_err(|fault| Fault::new(&doing(), fault))?;
+        let Some(secure) = &self.target.secure else {
+            return Ok(TokioIo::new(Stream::Clear(stream)));
+        };
+        let handshake = secure.connect(stream, self.target.authority.host());
+        let stream = clock::timeout(CONNECT_WAIT, handshake)
+            .await
+            .ok_or_else(|| Fault::new(&doing(), "the handshake took more than 5s"))?
+            .map_err(|fault| Fault::new(&doing(), fault))?;
         Ok(TokioIo::new(stream))
     }
 }

@@ -94,6 +94,7 @@ fn drive(rig: &Rig, protocol: Protocol, compression: Coding, when_full: WhenFull
         rate: None,
         tenant: None,
         header: Vec::new(),
+        ca_file: None,
     };
     args.drive(&rig.endpoint, when_full).unwrap()
 }
