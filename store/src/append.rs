@@ -44,6 +44,8 @@ pub struct Accepted {
     pub refused: u64,
     /// Why, for the first few of them.
     pub refusals: Vec<Refusal>,
+    /// How many for each reason, by its label.
+    pub reasons: Vec<(&'static str, u64)>,
 }
 
 /// Why one span was not stored.
@@ -88,7 +90,7 @@ impl Store {
         // taken is known to fit.
         let (refused, is_empty) = (checked.refused.len() as u64, checked.is_empty());
         let refusals = checked.refusals.into_iter().map(Refusal::from).collect();
-        let mut accepted = Accepted { spans: 0, refused, refusals };
+        let mut accepted = Accepted { spans: 0, refused, refusals, reasons: checked.reasons };
         if is_empty {
             inner.head.stats().refused.add(refused);
             return Ok(Pending { accepted, outcome: None });

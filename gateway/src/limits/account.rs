@@ -1,8 +1,8 @@
 //! What is known of a tenant: the limits that hold, what is left of them, and what was used.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, Guard};
 use model::metric::Counter;
@@ -134,8 +134,7 @@ pub struct Account {
     live: Live,
     clusters: RwLock<HashMap<Arc<str>, Arc<Cluster>>>,
     refused: [Counter; Reason::ALL.len()],
-    /// Spans that were refused one by one.
-    pub refused_spans: Counter,
+    refused_spans: Mutex<BTreeMap<&'static str, u64>>,
     /// Queries that were evaluated.
     pub queries: Counter,
     /// Bytes of columns that queries looked at.
@@ -158,7 +157,7 @@ impl Account {
             live: Live::default(),
             clusters: RwLock::default(),
             refused: Default::default(),
-            refused_spans: Counter::new(),
+            refused_spans: Mutex::default(),
             queries: Counter::new(),
             scanned_bytes: Counter::new(),
             seen_at: AtomicU64::new(0),
@@ -182,6 +181,23 @@ impl Account {
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.refused.iter().map(Counter::get);
         Reason::ALL.into_iter().map(Reason::as_str).zip(counts)
+    }
+
+    /// Counts spans that are refused one by one, by the labels of their reasons.
+    pub fn refuse_spans(&self, reasons: &[(&'static str, u64)]) {
+        if reasons.is_empty() {
+            return;
+        }
+        let mut refused = self.refused_spans.lock().unwrap_or_else(PoisonError::into_inner);
+        for (reason, count) in reasons {
+            *refused.entry(reason).or_default() += count;
+        }
+    }
+
+    /// Spans that were refused one by one, by why.
+    #[must_use]
+    pub fn refused_spans(&self) -> BTreeMap<&'static str, u64> {
+        self.refused_spans.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The clusters that have sent something, by name.

@@ -366,7 +366,7 @@ impl Tally {
             Ok(accepted) => {
                 cluster.usage.requests.inc();
                 cluster.usage.spans.add(accepted.spans);
-                account.refused_spans.add(accepted.refused);
+                account.refuse_spans(&accepted.reasons);
             }
             Err(fault) => {
                 if let Some(reason) = fault.reason() {

@@ -100,9 +100,6 @@ pub struct Stats {
     pub in_flight: Gauge,
 }
 
-/// The reason of refused spans that the store did not list one by one.
-const UNLISTED: &str = "unlisted";
-
 impl Stats {
     /// Counts a request.
     pub fn count(&self, protocol: Protocol, coding: Coding, outcome: Outcome) {
@@ -123,14 +120,10 @@ impl Stats {
             return;
         }
         self.refused_spans.add(accepted.refused);
-        let listed = accepted.refusals.len() as u64;
         // Labels are literals of the store's, so the map is as small as their number.
         let mut reasons = self.refused_reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        for refusal in &accepted.refusals {
-            *reasons.entry(refusal.label).or_default() += 1;
-        }
-        if accepted.refused > listed {
-            *reasons.entry(UNLISTED).or_default() += accepted.refused - listed;
+        for (label, count) in &accepted.reasons {
+            *reasons.entry(label).or_default() += count;
         }
     }
 

@@ -91,11 +91,13 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "traceweir_tenant_refused_spans_total",
         kind: Kind::Counter,
-        help: "Spans that were refused one by one, by tenant and class.",
-        labels: &["tenant", "class"],
+        help: "Spans that were refused one by one, by tenant and class and by why.",
+        labels: &["tenant", "class", "reason"],
         read: |sources, emit| {
             each(sources, |tenant, class, account| {
-                emit.labelled(&[tenant, class], account.refused_spans.get());
+                for (reason, count) in account.refused_spans() {
+                    emit.labelled(&[tenant, class, reason], count);
+                }
             });
         },
     },

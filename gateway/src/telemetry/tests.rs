@@ -90,6 +90,7 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
     let tenant = model::TenantId::single();
     let source = sources.accounts.source(&tenant, None, Some(&"eu-1".into()));
     source.account.refuse(crate::limits::Reason::Spans);
+    source.account.refuse_spans(&accepted.reasons);
     source.cluster.usage.spans.add(7);
     let page = page(&sources, "").text;
     for metric in metrics() {
@@ -140,7 +141,8 @@ fn answered(api: &Arc<Api>, path: &str) {
 
 /// An answer about one span that is not stored.
 fn refused_one() -> ::store::Accepted {
-    ::store::Accepted { spans: 0, refused: 1, refusals: Vec::new() }
+    let reasons = vec![("trace_id", 1)];
+    ::store::Accepted { refused: 1, reasons, ..::store::Accepted::default() }
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub struct Tenant {
     pub class: String,
     /// What was sent, by cluster.
     pub clusters: Vec<Cluster>,
-    /// Spans that were refused one by one.
-    pub refused_spans: u64,
+    /// Spans that were refused one by one, by why.
+    pub refused_spans: BTreeMap<&'static str, u64>,
     /// Requests and queries that were refused because of limits, by which; those that are not zero.
     pub refused: BTreeMap<&'static str, u64>,
     /// Queries that were evaluated.
@@ -105,7 +105,7 @@ impl Tenant {
             tenant: account.tenant.to_string(),
             class: account.class.as_deref().unwrap_or_default().to_owned(),
             clusters: clusters.iter().map(|of| cluster(of)).collect(),
-            refused_spans: account.refused_spans.get(),
+            refused_spans: account.refused_spans(),
             refused: account.refused().filter(|(_, count)| *count > 0).collect(),
             queries: account.queries.get(),
             scanned_bytes: account.scanned_bytes.get(),

@@ -75,7 +75,7 @@ fn accepted() -> Accepted {
         reason: "trace id is all zeros".to_owned(),
         label: "trace_id",
     };
-    Accepted { spans: 4, refused: 1, refusals: vec![refusal] }
+    Accepted { spans: 4, refused: 1, refusals: vec![refusal], ..Accepted::default() }
 }
 
 /// What the log says after each of `times` requests within one second, and one in the next.

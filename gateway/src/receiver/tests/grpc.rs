@@ -139,7 +139,8 @@ async fn refused_spans_are_a_partial_success() {
         reason: "span id is all zeros".to_owned(),
         label: "span_id",
     };
-    let accepted = Accepted { spans: 1, refused: 1, refusals: vec![refusal] };
+    let accepted =
+        Accepted { spans: 1, refused: 1, refusals: vec![refusal], ..Accepted::default() };
     rig.sink.next(Play::Accept(accepted));
     let answer = rig.call(EXPORT, &[], framed(0, SPANS)).await;
     assert_eq!(answer.grpc().0, 0);

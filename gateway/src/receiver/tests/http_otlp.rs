@@ -119,7 +119,7 @@ async fn json_clients_read_faults_and_partial_success_as_json() {
     assert_eq!((&json["code"], &json["message"]), (&14.into(), &"head is full".into()));
     assert_eq!(json["details"][0]["@type"], "type.googleapis.com/google.rpc.RetryInfo");
     assert!(json["details"][0]["retryDelay"].as_str().unwrap().ends_with('s'));
-    rig.sink.next(Play::Accept(Accepted { spans: 0, refused: 2, refusals: Vec::new() }));
+    rig.sink.next(Play::Accept(Accepted { refused: 2, ..Accepted::default() }));
     let json = rig.send("POST", "/v1/traces", &[JSON], body).await.json();
     assert_eq!(json["partialSuccess"]["rejectedSpans"], "2");
     assert_eq!(json["partialSuccess"]["errorMessage"], "2 of 2 spans refused");
@@ -281,6 +281,7 @@ async fn refused_spans_are_a_partial_success_that_says_why() {
         spans: 5,
         refused: 3,
         refusals: vec![refusal(0, "trace id is all zeros"), refusal(4, "trace id has 3 bytes")],
+        reasons: vec![("trace_id", 2), ("span_id", 1)],
     };
     rig.sink.next(Play::Accept(accepted()));
     let answer = rig.post(&[], SPANS).await;
@@ -292,7 +293,7 @@ async fn refused_spans_are_a_partial_success_that_says_why() {
         "3 of 8 spans refused: span 0 \"GET /\": trace id is all zeros; \
          span 4 \"GET /\": trace id has 3 bytes; and 1 more"
     );
-    assert_eq!(rig.receiver.stats().refused(), [("trace_id", 2), ("unlisted", 1)]);
+    assert_eq!(rig.receiver.stats().refused(), [("span_id", 1), ("trace_id", 2)]);
     assert_eq!(rig.receiver.stats().requests(), [("http_protobuf", "identity", "partial", 1)]);
 }
 

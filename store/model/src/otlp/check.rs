@@ -68,6 +68,8 @@ pub struct Checked {
     pub refused: Vec<u32>,
     /// Why, for the first [`REFUSALS_TOLD_MAX`].
     pub refusals: Vec<Refusal>,
+    /// How many there are for each reason, by its label.
+    pub reasons: Vec<(&'static str, u64)>,
     /// At most so many heap bytes will its rows take.
     pub heap_bytes: usize,
 }
@@ -166,6 +168,12 @@ impl<G: Gate> Look<'_, G> {
 
     #[cold]
     fn refuse(&mut self, span: u32, bytes: &[u8], reason: Reason) {
+        let label = reason.label();
+        let reasons = &mut self.checked.reasons;
+        match reasons.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((label, 1)),
+        }
         self.checked.refused.push(span);
         if self.checked.refusals.len() < REFUSALS_TOLD_MAX {
             self.checked.refusals.push(Refusal { span, name: peek_name(bytes), reason });
