@@ -57,8 +57,6 @@ pub struct Refusal {
     pub name: String,
     /// The reason, such as `trace id is all zeros`.
     pub reason: String,
-    /// The reason as a bounded metric label: `trace_id`, `span_id`, ...
-    pub label: &'static str,
 }
 
 impl Store {
@@ -166,7 +164,7 @@ impl Pending {
 impl From<otlp::Refusal> for Refusal {
     fn from(refusal: otlp::Refusal) -> Self {
         let otlp::Refusal { span, name, reason } = refusal;
-        Self { span: span.into(), name, label: reason.label(), reason: reason.to_string() }
+        Self { span: span.into(), name, reason: reason.to_string() }
     }
 }
 

@@ -69,12 +69,8 @@ fn spans_are_counted_over_the_whole_request() {
 }
 
 fn accepted() -> Accepted {
-    let refusal = Refusal {
-        span: 2,
-        name: "span 2".to_owned(),
-        reason: "trace id is all zeros".to_owned(),
-        label: "trace_id",
-    };
+    let refusal =
+        Refusal { span: 2, name: "span 2".to_owned(), reason: "trace id is all zeros".to_owned() };
     Accepted { spans: 4, refused: 1, refusals: vec![refusal], ..Accepted::default() }
 }
 

@@ -133,12 +133,8 @@ async fn what_passes_is_unavailable_with_retry_info() {
 #[tokio::test]
 async fn refused_spans_are_a_partial_success() {
     let rig = Rig::start().await;
-    let refusal = Refusal {
-        span: 1,
-        name: "job".to_owned(),
-        reason: "span id is all zeros".to_owned(),
-        label: "span_id",
-    };
+    let refusal =
+        Refusal { span: 1, name: "job".to_owned(), reason: "span id is all zeros".to_owned() };
     let accepted =
         Accepted { spans: 1, refused: 1, refusals: vec![refusal], ..Accepted::default() };
     rig.sink.next(Play::Accept(accepted));

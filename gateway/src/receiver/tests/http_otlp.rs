@@ -271,12 +271,8 @@ async fn a_bomb_is_413_at_the_cap_while_inflating() {
 #[tokio::test]
 async fn refused_spans_are_a_partial_success_that_says_why() {
     let rig = Rig::start().await;
-    let refusal = |span, reason: &str| Refusal {
-        span,
-        name: "GET /".to_owned(),
-        reason: reason.to_owned(),
-        label: "trace_id",
-    };
+    let refusal =
+        |span, reason: &str| Refusal { span, name: "GET /".to_owned(), reason: reason.to_owned() };
     let accepted = || Accepted {
         spans: 5,
         refused: 3,
