@@ -104,6 +104,8 @@ struct Free {
     /// Those that wait, of all.
     waiting: usize,
     next: u64,
+    /// Whether what is asked for is in memory already, as answers are.
+    is_made: bool,
 }
 
 /// What an account holds.
@@ -122,6 +124,31 @@ struct Waiter {
 }
 
 impl Free {
+    /// Whether an account that holds so many may have as many more. What nobody reads is held for as long as
+    /// its connection lasts: of what is made, an account leaves some to the others, as it does of places.
+    const fn may_have(&self, own: u32, units: u32) -> bool {
+        let left = self.units.saturating_sub(units);
+        !self.is_made
+            || own == 0
+            || own.saturating_add(units) <= left.saturating_mul(PLACES_OF_FREE)
+    }
+
+    /// Whether so many units more may wait. What is made takes its memory while it waits, too: as much as
+    /// there is in all, and one for each account.
+    fn may_wait(&self, account: AccountId, units: u32, units_max: u32) -> bool {
+        let waits = |holder: &Holder| !holder.waiting.is_empty();
+        if !self.is_made || !self.holders.get(&account).is_some_and(waits) {
+            return true;
+        }
+        let all = self.holders.values().flat_map(|holder| &holder.waiting);
+        let waiting: u64 = all.map(|waiter| u64::from(waiter.units)).sum();
+        waiting.saturating_add(u64::from(units)) <= u64::from(units_max)
+    }
+
+    fn own(&self, account: AccountId) -> u32 {
+        self.holders.get(&account).map_or(0, |holder| holder.units)
+    }
+
     fn take(&mut self, account: AccountId, units: u32) {
         self.units = self.units.saturating_sub(units);
         self.holders.entry(account).or_default().units += units;
@@ -139,7 +166,11 @@ impl Free {
     /// ones of the same or of a larger holder.
     fn grant(&mut self) {
         while self.waiting > 0 {
-            let waits = self.holders.iter().filter(|(_, holder)| !holder.waiting.is_empty());
+            let may = |holder: &Holder| {
+                let wanted = holder.waiting.front().map(|waiter| waiter.units);
+                wanted.is_some_and(|units| self.may_have(holder.units, units))
+            };
+            let waits = self.holders.iter().filter(|(_, holder)| may(holder));
             let next = waits.min_by_key(|(account, holder)| (holder.units, **account));
             let Some((&account, _)) = next else { return };
             let Some(holder) = self.holders.get_mut(&account) else { return };
@@ -191,6 +222,17 @@ impl Admission {
     /// Budgets as configured.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::with(config, false)
+    }
+
+    /// The same for what is in memory before it asks for its bytes: little of it waits, and no account gets
+    /// all of them.
+    #[must_use]
+    pub fn of_made(config: Config) -> Self {
+        Self::with(config, true)
+    }
+
+    fn with(config: Config, is_made: bool) -> Self {
         // The largest body twice must fit whatever was rounded up, or it would be told for ever to
         // come back.
         let least = config.body_bytes_max.0.saturating_mul(2).saturating_add(SLACK_BYTES);
@@ -202,6 +244,7 @@ impl Admission {
             holders: HashMap::new(),
             waiting: 0,
             next: 0,
+            is_made,
         };
         let shared =
             Shared { free: Mutex::new(free), units_max: units, config, stats: Arc::default() };
@@ -305,11 +348,16 @@ impl Held {
         let shared = Arc::clone(&self.shared);
         let (mut leaving, granted) = {
             let mut free = shared.free();
-            if free.waiting == 0 && units <= free.units {
+            let fits = units <= free.units && free.may_have(free.own(account), units);
+            if free.waiting == 0 && fits {
                 free.take(account, units);
                 drop(free);
                 self.keep(units);
                 return Ok(());
+            }
+            if !free.may_wait(account, units, shared.units_max) {
+                drop(free);
+                return Err(self.full());
             }
             let (sender, granted) = oneshot::channel();
             let number = free.next;

@@ -60,8 +60,7 @@ async fn whoever_holds_the_least_is_next() {
     all.grow(16 << 10).await.unwrap();
     let mut rest = admission.enter(ONE).unwrap();
     rest.grow(16 << 10).await.unwrap();
-    let (mut more, mut innocent) =
-        (admission.enter(ONE).unwrap(), admission.enter(OTHER).unwrap());
+    let (mut more, mut innocent) = (admission.enter(ONE).unwrap(), admission.enter(OTHER).unwrap());
     let order = Mutex::new(Vec::new());
     let grown = |name, held: Result<(), Full>| {
         held.unwrap();
@@ -84,8 +83,7 @@ async fn who_goes_away_while_it_waits_holds_nobody_up() {
     let admission = small(9);
     let mut first = admission.enter(ONE).unwrap();
     first.grow(20 << 10).await.unwrap();
-    let (mut large, mut small) =
-        (admission.enter(OTHER).unwrap(), admission.enter(OTHER).unwrap());
+    let (mut large, mut small) = (admission.enter(OTHER).unwrap(), admission.enter(OTHER).unwrap());
     let gone = clock::timeout(Duration::from_millis(1), large.grow(30 << 10));
     let (gone, small) = tokio::join!(gone, small.grow(1 << 10));
     assert!(gone.is_none());
@@ -104,4 +102,63 @@ fn a_budget_below_two_bodies_is_a_fault() {
     let mut none = Faults::default();
     Config::default().check("receiver.limits", &mut none);
     assert!(none.is_empty());
+}
+
+fn made() -> Admission {
+    Admission::of_made(Config {
+        body_bytes_max: ByteSize(0),
+        in_flight_bytes_max: ByteSize(30 << 10),
+        requests_max: 100,
+        wait: Wait::millis(20),
+    })
+}
+
+#[tokio::test]
+async fn of_what_is_made_little_waits() {
+    let admission = made();
+    let enter = || admission.enter(ONE).unwrap();
+    let (mut first, mut second, mut third, mut fourth) = (enter(), enter(), enter(), enter());
+    first.grow(19 << 10).await.unwrap();
+    // It is held to the end: the flood never is the one that holds the least.
+    let mut kept = enter();
+    kept.grow(1 << 10).await.unwrap();
+    let ended = Mutex::new(Vec::new());
+    let end = |name, outcome: Result<(), Full>| {
+        ended.lock().unwrap().push((name, outcome.is_ok()));
+    };
+    // As much as there is in all may wait; what is more is told at once. One of another account may, too.
+    let mut innocent = admission.enter(OTHER).unwrap();
+    tokio::join!(
+        async { end("second", second.grow(18 << 10).await) },
+        async { end("third", third.grow(12 << 10).await) },
+        async { end("fourth", fourth.grow(1 << 10).await) },
+        async {
+            let outcome = innocent.grow(11 << 10).await;
+            end("innocent", outcome);
+            drop(innocent);
+        },
+        async { drop(first) },
+    );
+    let ended = ended.into_inner().unwrap();
+    assert_eq!(ended, [("fourth", false), ("innocent", true), ("second", true), ("third", false)]);
+}
+
+#[tokio::test]
+async fn of_what_is_made_no_account_gets_all() {
+    let admission = made();
+    let mut held: Vec<_> = (0..5).map(|_| admission.enter(ONE).unwrap()).collect();
+    let mut got = 0;
+    for one in &mut held {
+        got += usize::from(one.grow(5 << 10).await.is_ok());
+    }
+    assert_eq!(got, 4);
+    // Those that wait for their share do not hold up others.
+    let mut last = admission.enter(ONE).unwrap();
+    let mut innocent = admission.enter(OTHER).unwrap();
+    let (mine, theirs) = tokio::join!(last.grow(5 << 10), innocent.grow(7 << 10));
+    assert!(mine.is_err());
+    theirs.unwrap();
+    // What is larger than a share is sent where there is nothing else.
+    drop((held, last, innocent));
+    admission.enter(ONE).unwrap().grow(30 << 10).await.unwrap();
 }
