@@ -189,7 +189,7 @@ impl Api {
         let stats = ROUTES.iter().map(|_| Stats::default()).collect();
         let calls = METHODS.iter().map(|_| Stats::default()).collect();
         let cors = Cors::new(&config.cors, "GET, HEAD, POST", EXPOSED);
-        let admission = Admission::new(config.admission());
+        let admission = Admission::of_made(config.admission());
         let unknown = Counter::new();
         Arc::new(Self { config, cors, parts, admission, stats, calls, unknown })
     }

@@ -49,10 +49,12 @@ pub struct Config {
     pub connections_max: u32,
     /// How long a client may take from connecting to the end of its first header. Default 10s.
     pub header_wait: Wait,
-    /// The largest header list, in bytes. Default 16KiB.
+    /// The largest header list, in bytes. Default 80KiB: tokens are long.
     pub header_bytes_max: ByteSize,
     /// How long an HTTP/1.1 connection may be idle between requests. Default 75s.
     pub idle_max: Wait,
+    /// How long a client may take nothing of what is sent to it. Default 30s.
+    pub stall_max: Wait,
     /// How old a connection may get before it is asked to go (GOAWAY, `connection: close`), give
     /// or take a tenth. Default 5m; `0s` never asks.
     pub age_max: Wait,
@@ -82,6 +84,7 @@ impl Default for Config {
             header_wait: Wait::secs(10),
             header_bytes_max: ByteSize(80 << 10),
             idle_max: Wait::secs(75),
+            stall_max: Wait::secs(30),
             age_max: Wait::secs(300),
             age_grace: Wait::secs(30),
             streams_max: 100,
@@ -108,6 +111,7 @@ impl Config {
         let headers = size(1 << 10, 1 << 20);
         faults.check_range(&key("header_bytes_max"), self.header_bytes_max, headers);
         faults.check_range(&key("idle_max"), self.idle_max, wait(1, 3600));
+        faults.check_range(&key("stall_max"), self.stall_max, wait(1, 3600));
         faults.check_range(&key("age_max"), self.age_max, wait(0, 7 * 86_400));
         faults.check_range(&key("age_grace"), self.age_grace, wait(1, 3600));
         faults.check_range(&key("streams_max"), self.streams_max, 1..=10_000);

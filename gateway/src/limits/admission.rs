@@ -104,6 +104,8 @@ struct Free {
     /// Those that wait, of all.
     waiting: usize,
     next: u64,
+    /// Whether what is asked for is in memory already, as answers are.
+    is_made: bool,
 }
 
 /// What an account holds.
@@ -122,6 +124,31 @@ struct Waiter {
 }
 
 impl Free {
+    /// Whether an account that holds so many may have as many more. What nobody reads is held for as long as
+    /// its connection lasts: of what is made, an account leaves some to the others, as it does of places.
+    const fn may_have(&self, own: u32, units: u32) -> bool {
+        let left = self.units.saturating_sub(units);
+        !self.is_made
+            || own == 0
+            || own.saturating_add(units) <= left.saturating_mul(PLACES_OF_FREE)
+    }
+
+    /// Whether so many units more may wait. What is made takes its memory while it waits, too: as much as
+    /// there is in all, and one for each account.
+    fn may_wait(&self, account: AccountId, units: u32, units_max: u32) -> bool {
+        let waits = |holder: &Holder| !holder.waiting.is_empty();
+        if !self.is_made || !self.holders.get(&account).is_some_and(waits) {
+            return true;
+        }
+        let all = self.holders.values().flat_map(|holder| &holder.waiting);
+        let waiting: u64 = all.map(|waiter| u64::from(waiter.units)).sum();
+        waiting.saturating_add(u64::from(units)) <= u64::from(units_max)
+    }
+
+    fn own(&self, account: AccountId) -> u32 {
+        self.holders.get(&account).map_or(0, |holder| holder.units)
+    }
+
     fn take(&mut self, account: AccountId, units: u32) {
         self.units = self.units.saturating_sub(units);
         self.holders.entry(account).or_default().units += units;
@@ -139,7 +166,11 @@ impl Free {
     /// ones of the same or of a larger holder.
     fn grant(&mut self) {
         while self.waiting > 0 {
-            let waits = self.holders.iter().filter(|(_, holder)| !holder.waiting.is_empty());
+            let may = |holder: &Holder| {
+                let wanted = holder.waiting.front().map(|waiter| waiter.units);
+                wanted.is_some_and(|units| self.may_have(holder.units, units))
+            };
+            let waits = self.holders.iter().filter(|(_, holder)| may(holder));
             let next = waits.min_by_key(|(account, holder)| (holder.units, **account));
             let Some((&account, _)) = next else { return };
             let Some(holder) = self.holders.get_mut(&account) else { return };
@@ -191,6 +222,17 @@ impl Admission {
     /// Budgets as configured.
     #[must_use]
     pub fn new(config: Config) -> Self {
+        Self::with(config, false)
+    }
+
+    /// The same for what is in memory before it asks for its bytes: little of it waits, and no account gets
+    /// all of them.
+    #[must_use]
+    pub fn of_made(config: Config) -> Self {
+        Self::with(config, true)
+    }
+
+    fn with(config: Config, is_made: bool) -> Self {
         // The largest body twice must fit whatever was rounded up, or it would be told for ever to
         // come back.
         let least = config.body_bytes_max.0.saturating_mul(2).saturating_add(SLACK_BYTES);
@@ -202,6 +244,7 @@ impl Admission {
             holders: HashMap::new(),
             waiting: 0,
             next: 0,
+            is_made,
         };
         let shared =
             Shared { free: Mutex::new(free), units_max: units, config, stats: Arc::default() };
@@ -305,11 +348,16 @@ impl Held {
         let shared = Arc::clone(&self.shared);
         let (mut leaving, granted) = {
             let mut free = shared.free();
-            if free.waiting == 0 && units <= free.units {
+            let fits = units <= free.units && free.may_have(free.own(account), units);
+            if free.waiting == 0 && fits {
                 free.take(account, units);
                 drop(free);
                 self.keep(units);
                 return Ok(());
+            }
+            if !free.may_wait(account, units, shared.units_max) {
+                drop(free);
+                return Err(self.full());
             }
             let (sender, granted) = oneshot::channel();
             let number = free.next;
@@ -400,110 +448,4 @@ fn to_units(bytes: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: AccountId = AccountId(1);
-    const OTHER: AccountId = AccountId(2);
-
-    fn small(requests_max: u32) -> Admission {
-        Admission::new(Config {
-            body_bytes_max: ByteSize(1 << 10),
-            in_flight_bytes_max: ByteSize(32 << 10),
-            requests_max,
-            wait: Wait::millis(20),
-        })
-    }
-
-    #[test]
-    fn places_are_refused_at_once_and_given_back() {
-        let admission = small(2);
-        let first = admission.enter(ONE).unwrap();
-        let _second = admission.enter(ONE).unwrap();
-        assert_eq!(admission.enter(ONE).unwrap_err(), Full { what: "requests", limit: 2 });
-        drop(first);
-        assert!(admission.enter(ONE).is_ok());
-    }
-
-    #[test]
-    fn one_account_leaves_places_to_others() {
-        let admission = small(300);
-        let held: Vec<_> = std::iter::from_fn(|| admission.enter(ONE).ok()).collect();
-        assert_eq!(held.len(), 200);
-        assert_eq!(admission.enter(ONE).unwrap_err().what, "requests of one tenant");
-        let others: Vec<_> = std::iter::from_fn(|| admission.enter(OTHER).ok()).collect();
-        assert_eq!(others.len(), 67);
-    }
-
-    #[tokio::test]
-    async fn bytes_are_waited_for_and_given_back() {
-        let admission = small(2);
-        let mut first = admission.enter(ONE).unwrap();
-        let mut second = admission.enter(ONE).unwrap();
-        first.grow(31 << 10).await.unwrap();
-        first.grow(10).await.unwrap();
-        assert_eq!(admission.stats().bytes.get(), 32 << 10);
-        assert!(second.try_grow(1).is_err());
-        assert_eq!(first.grow_at_most(usize::MAX).await, Ok(0));
-        assert_eq!(second.grow(1).await.unwrap_err().what, "bytes");
-        let (got, ()) = tokio::join!(second.grow(1), async { drop(first) });
-        got.unwrap();
-        drop(second);
-        let stats = admission.stats();
-        assert_eq!((stats.bytes.get(), stats.requests.get(), stats.refused.get()), (0, 0, 2));
-        assert!(admission.shared.free().holders.is_empty());
-    }
-
-    #[tokio::test]
-    async fn whoever_holds_the_least_is_next() {
-        let admission = small(9);
-        let mut all = admission.enter(ONE).unwrap();
-        all.grow(16 << 10).await.unwrap();
-        let mut rest = admission.enter(ONE).unwrap();
-        rest.grow(16 << 10).await.unwrap();
-        let (mut more, mut innocent) =
-            (admission.enter(ONE).unwrap(), admission.enter(OTHER).unwrap());
-        let order = Mutex::new(Vec::new());
-        let grown = |name, held: Result<(), Full>| {
-            held.unwrap();
-            order.lock().unwrap().push(name);
-        };
-        // The flood has waited for longer.
-        tokio::join!(
-            async { grown("flood", more.grow(20 << 10).await) },
-            async { grown("innocent", innocent.grow(10 << 10).await) },
-            async {
-                drop(rest);
-                drop(all);
-            },
-        );
-        assert_eq!(*order.lock().unwrap(), ["innocent", "flood"]);
-    }
-
-    #[tokio::test]
-    async fn who_goes_away_while_it_waits_holds_nobody_up() {
-        let admission = small(9);
-        let mut first = admission.enter(ONE).unwrap();
-        first.grow(20 << 10).await.unwrap();
-        let (mut large, mut small) =
-            (admission.enter(OTHER).unwrap(), admission.enter(OTHER).unwrap());
-        let gone = clock::timeout(Duration::from_millis(1), large.grow(30 << 10));
-        let (gone, small) = tokio::join!(gone, small.grow(1 << 10));
-        assert!(gone.is_none());
-        small.unwrap();
-        let free = admission.shared.free();
-        assert_eq!((free.waiting, free.units), (0, 11));
-    }
-
-    #[test]
-    fn a_budget_below_two_bodies_is_a_fault() {
-        let mut faults = Faults::default();
-        let config = Config { in_flight_bytes_max: ByteSize::mib(20), ..Config::default() };
-        config.check("receiver.limits", &mut faults);
-        assert_eq!(faults.list().len(), 1);
-        assert_eq!(faults.list()[0].key, "receiver.limits.in_flight_bytes_max");
-        let mut none = Faults::default();
-        Config::default().check("receiver.limits", &mut none);
-        assert!(none.is_empty());
-    }
-}
+mod tests;

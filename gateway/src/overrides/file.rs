@@ -103,7 +103,7 @@ impl File {
     fn check(&self, defaults: &Limits, faults: &mut Faults) {
         let mut base = tree_of(defaults);
         let mut try_on = |tree: &mut Tree, layer: &Layer, key: &str| {
-            put(tree, layer, "", key, faults);
+            put(tree, layer, key, key, faults);
             if let Ok(limits) = read(&tree.value) {
                 limits.check(key, faults);
             }

@@ -100,7 +100,7 @@ pub fn inflate(
         // No bytes are no spans, however they are said to be compressed.
         return Ok(Vec::new());
     }
-    let mut output = Output { bytes: Vec::new(), limit, room, buffers };
+    let mut output = Output::new(Kept::All, limit, room, buffers);
     match coding {
         Coding::Identity => output.push(body)?,
         Coding::Gzip => gunzip(body, &mut output)?,
@@ -111,9 +111,23 @@ pub fn inflate(
     Ok(output.bytes)
 }
 
+/// What becomes of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is the body.
+    All,
+    /// The same, and its size is known.
+    Measured,
+    /// It is counted and forgotten.
+    Nothing,
+}
+
 /// The growing output under its limit.
 struct Output<'a> {
     bytes: Vec<u8>,
+    kept: Kept,
+    /// Bytes that were counted and forgotten.
+    forgotten: usize,
     limit: usize,
     room: &'a mut dyn Room,
     buffers: &'a Buffers,
@@ -125,10 +139,60 @@ const RATIO: usize = 8;
 /// The least that is allocated at a time.
 const STEP_BYTES: usize = 16 << 10;
 
-impl Output<'_> {
+/// Output of so many bytes that is so many times as long as its input is a bomb, or boilerplate: its size is
+/// found out before memory is taken for it. Spans compress to a tenth, and JSON of spans to a thirtieth.
+const SUSPECT_BYTES: usize = 256 << 10;
+const SUSPECT_RATIO: usize = 48;
+
+/// What output is forgotten in.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+impl<'a> Output<'a> {
+    fn new(kept: Kept, limit: usize, room: &'a mut dyn Room, buffers: &'a Buffers) -> Self {
+        Self { bytes: Vec::new(), kept, forgotten: 0, limit, room, buffers }
+    }
+
     /// Makes room for at least one more byte; `hint` is a guess at the whole size.
     fn grow(&mut self, hint: usize) -> Result<(), Fault> {
+        if self.kept == Kept::Nothing {
+            self.forgotten = self.forgotten.saturating_add(self.bytes.len());
+            self.bytes.clear();
+            // Of which there is one for each thread.
+            self.bytes.reserve_exact(SCRATCH_BYTES);
+            return self.check();
+        }
         self.reserve(self.bytes.len().saturating_add(1), hint)
+    }
+
+    /// Whether it would take more memory now, of which the input makes one doubt that it is worth it.
+    const fn is_suspect(&self, input: &[u8]) -> bool {
+        let length = self.bytes.len();
+        matches!(self.kept, Kept::All)
+            && length == self.bytes.capacity()
+            && length >= SUSPECT_BYTES
+            && length / SUSPECT_RATIO >= input.len()
+    }
+
+    /// Goes through all of the input for the size of the output; then there is room for just that.
+    ///
+    /// # Errors
+    /// As [`inflate`], before any memory is taken.
+    fn measure(&mut self, coding: Coding, input: &[u8]) -> Result<(), Fault> {
+        let mut nothing = Nothing;
+        let mut all = Output::new(Kept::Nothing, self.limit, &mut nothing, self.buffers);
+        match coding {
+            Coding::Gzip => gunzip(input, &mut all)?,
+            Coding::Deflate => undeflate(input, &mut all)?,
+            Coding::Zstd => unzstd(input, &mut all)?,
+            Coding::Identity | Coding::Snappy => return Ok(()),
+        }
+        let whole = all.forgotten.saturating_add(all.bytes.len());
+        self.kept = Kept::Measured;
+        // One byte more, so that its end is seen without growing again.
+        let wanted = whole.saturating_add(1);
+        self.room.take(wanted.saturating_sub(self.bytes.capacity()))?;
+        self.make(wanted);
+        Ok(())
     }
 
     /// Makes room for `whole` bytes in all, doubling.
@@ -158,7 +222,11 @@ impl Output<'_> {
     }
 
     fn check(&self) -> Result<(), Fault> {
-        if self.bytes.len() > self.limit { Err(self.too_large()) } else { Ok(()) }
+        if self.forgotten.saturating_add(self.bytes.len()) > self.limit {
+            Err(self.too_large())
+        } else {
+            Ok(())
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
@@ -185,6 +253,15 @@ impl Output<'_> {
     }
 }
 
+/// Room for nothing.
+struct Nothing;
+
+impl Room for Nothing {
+    fn take(&mut self, _: usize) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
 fn corrupt(coding: &str, offset: usize, why: impl std::fmt::Display) -> Fault {
     Fault::new(Kind::Invalid, format!("corrupt {coding} body at byte {offset}: {why}"))
 }
@@ -194,7 +271,7 @@ fn gunzip(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
     let mut at = 0;
     for _ in 0..GZIP_MEMBERS_MAX {
         let mut member = Decompress::new_gzip(WINDOW_BITS);
-        at += deflated("gzip", &mut member, body, at, hint, output)?;
+        at += deflated(Coding::Gzip, &mut member, body, at, hint, output)?;
         // Members follow each other without a gap; zero padding after the last one is common.
         let rest = body.get(at..).unwrap_or_default();
         if rest.iter().all(|byte| *byte == 0) {
@@ -210,7 +287,7 @@ const GZIP_MEMBERS_MAX: usize = 1024;
 fn undeflate(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
     let hint = guess(Coding::Deflate, body, output.limit);
     let mut stream = Decompress::new_with_window_bits(is_zlib(body), WINDOW_BITS);
-    let taken = deflated("deflate", &mut stream, body, 0, hint, output)?;
+    let taken = deflated(Coding::Deflate, &mut stream, body, 0, hint, output)?;
     if taken < body.len() {
         return Err(corrupt("deflate", taken, "bytes after the end"));
     }
@@ -233,14 +310,18 @@ fn is_zlib(body: &[u8]) -> bool {
 
 /// Runs one deflate stream from `start` to its end; returns how many bytes it took.
 fn deflated(
-    coding: &str,
+    coding: Coding,
     stream: &mut Decompress,
     body: &[u8],
     start: usize,
     hint: usize,
     output: &mut Output<'_>,
 ) -> Result<usize, Fault> {
+    let name = if coding == Coding::Gzip { "gzip" } else { "deflate" };
     loop {
+        if output.is_suspect(body) {
+            output.measure(coding, body)?;
+        }
         output.grow(hint)?;
         let taken = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
         let at = start.saturating_add(taken);
@@ -248,7 +329,7 @@ fn deflated(
         let (before_in, before_out) = (stream.total_in(), stream.total_out());
         let status = stream
             .decompress_vec(input, &mut output.bytes, FlushDecompress::None)
-            .map_err(|error| corrupt(coding, at, error))?;
+            .map_err(|error| corrupt(name, at, error))?;
         output.check()?;
         let taken = usize::try_from(stream.total_in()).unwrap_or(usize::MAX);
         if status == Status::StreamEnd {
@@ -257,7 +338,7 @@ fn deflated(
         let stuck = (before_in, before_out) == (stream.total_in(), stream.total_out());
         let room = output.bytes.len() < output.bytes.capacity();
         if room && (stuck || start.saturating_add(taken) >= body.len()) {
-            return Err(corrupt(coding, start.saturating_add(taken), "it ends too early"));
+            return Err(corrupt(name, start.saturating_add(taken), "it ends too early"));
         }
     }
 }
@@ -270,7 +351,7 @@ fn unzstd(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
     let mut context = DCtx::try_create()
         .ok_or_else(|| Fault::new(Kind::Unavailable, "no memory for a zstd context"))?;
     // No window is needed at all.
-    if let Some(size) = zstd_claims(body) {
+    if let Some(size) = zstd_claims(body).filter(|_| output.kept == Kept::All) {
         output.declare(size)?;
         context.decompress(&mut output.bytes, body).map_err(|code| fail(0, code))?;
         return output.check();
@@ -281,6 +362,12 @@ fn unzstd(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
     let hint = guess(Coding::Zstd, body, output.limit);
     let mut input = InBuffer::around(body);
     loop {
+        if output.is_suspect(body) {
+            // Its window is as large as what it has written; measuring needs one, too.
+            drop(context);
+            output.measure(Coding::Zstd, body)?;
+            return unzstd_measured(body, output);
+        }
         output.grow(hint)?;
         let at = input.pos();
         let before = output.bytes.len();
@@ -297,6 +384,14 @@ fn unzstd(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
             return Err(corrupt("zstd", input.pos(), "it ends too early"));
         }
     }
+}
+
+/// All frames at once, where there is room for all of it: without a window.
+fn unzstd_measured(body: &[u8], output: &mut Output<'_>) -> Result<(), Fault> {
+    output.bytes.clear();
+    let written = zstd_safe::decompress(&mut output.bytes, body);
+    written.map_err(|code| corrupt("zstd", 0, zstd_safe::get_error_name(code)))?;
+    output.check()
 }
 
 /// The size of a single frame that tells it, as most encoders write it.

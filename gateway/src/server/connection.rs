@@ -94,17 +94,18 @@ impl Shared {
     /// Finds out what a client speaks, after the handshake where there is one. `None` where it went away, or
     /// what it speaks is nothing of ours.
     async fn begin(&self, stream: TcpStream, mut peer: Peer) -> io::Result<Option<Begun>> {
+        let stall_max = self.config.stall_max.0;
         let (mut stream, is_expected) = match &self.tls {
-            None => (Stream::clear(stream), true),
+            None => (Stream::clear(stream, stall_max), true),
             Some(acceptor) => {
                 let mut first = [0];
                 match stream.peek(&mut first).await? {
                     0 => return Ok(None),
                     _ if first == [HANDSHAKE] => {
                         let stream = self.shake_hands(acceptor, stream, &mut peer).await?;
-                        (Stream::tls(stream), true)
+                        (Stream::tls(stream, stall_max), true)
                     }
-                    _ => (Stream::clear(stream), false),
+                    _ => (Stream::clear(stream, stall_max), false),
                 }
             }
         };

@@ -1,14 +1,18 @@
 //! A connection, in the clear or over TLS, whose first bytes were read to tell HTTP/2 from HTTP/1.1, and
 //! are read again.
 
-use std::future::poll_fn;
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use crate::clock;
 
 /// What a client with prior knowledge of HTTP/2 says first (RFC 9113, 3.4).
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -39,19 +43,23 @@ pub(super) struct Stream {
     ahead: [u8; PREFACE.len()],
     filled: usize,
     taken: usize,
+    stall: Stall,
 }
 
 impl Stream {
-    pub(super) const fn clear(stream: TcpStream) -> Self {
-        Self::new(Inner::Clear(stream))
+    /// In the clear; a client that takes nothing for longer than `stall_max` is given up.
+    pub(super) const fn clear(stream: TcpStream, stall_max: Duration) -> Self {
+        Self::new(Inner::Clear(stream), stall_max)
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self::new(Inner::Tls(Box::new(stream)))
+    /// The same over TLS.
+    pub(super) fn tls(stream: TlsStream<TcpStream>, stall_max: Duration) -> Self {
+        Self::new(Inner::Tls(Box::new(stream)), stall_max)
     }
 
-    const fn new(inner: Inner) -> Self {
-        Self { inner, ahead: [0; PREFACE.len()], filled: 0, taken: 0 }
+    const fn new(inner: Inner, stall_max: Duration) -> Self {
+        let stall = Stall { max: stall_max, alarm: None };
+        Self { inner, ahead: [0; PREFACE.len()], filled: 0, taken: 0, stall }
     }
 
     /// Reads until the protocol is known: at most the 24 bytes of the preface. `None` when the
@@ -73,6 +81,37 @@ impl Stream {
                 read => self.filled += read,
             }
         }
+    }
+}
+
+/// Ends a connection whose client takes nothing of what is sent to it. hyper has no such time: it would say
+/// goodbye, and wait for ever until that is read.
+struct Stall {
+    max: Duration,
+    /// There while the client takes nothing.
+    alarm: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl fmt::Debug for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stall").field("max", &self.max).finish_non_exhaustive()
+    }
+}
+
+impl Stall {
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.alarm = None;
+            return polled;
+        }
+        let max = self.max;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(clock::sleep(max)));
+        let stalled = || io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing");
+        alarm.as_mut().poll(context).map(|()| Err(stalled()))
     }
 }
 
@@ -114,16 +153,21 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().inner.io().poll_write(context, bytes)
+        let this = self.get_mut();
+        let polled = this.inner.io().poll_write(context, bytes);
+        this.stall.watch(context, polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().inner.io().poll_flush(context)
+        let this = self.get_mut();
+        let polled = this.inner.io().poll_flush(context);
+        this.stall.watch(context, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        ready!(this.inner.io().poll_shutdown(context))?;
+        let polled = this.inner.io().poll_shutdown(context);
+        ready!(this.stall.watch(context, polled))?;
         Poll::Ready(Ok(()))
     }
 
@@ -132,7 +176,9 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().inner.io().poll_write_vectored(context, parts)
+        let this = self.get_mut();
+        let polled = this.inner.io().poll_write_vectored(context, parts);
+        this.stall.watch(context, polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -30,6 +30,8 @@ class Gateway:
         self.environment = {}
         # Who we are and whom we trust, where the listeners speak TLS.
         self.tls = None
+        # What `get` shows, such as Authorization.
+        self.headers = {}
         self.addresses = {}
         self.process = None
         self.starts = 0
@@ -86,7 +88,7 @@ class Gateway:
 
     def get(self, path, accept="application/json", listener="http"):
         """Returns (status, body)."""
-        request = urllib.request.Request(self.url(listener, path), headers={"Accept": accept})
+        request = urllib.request.Request(self.url(listener, path), headers={"Accept": accept, **self.headers})
         try:
             with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
                 return answer.status, answer.read()

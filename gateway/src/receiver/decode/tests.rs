@@ -124,6 +124,42 @@ fn a_bomb_costs_no_more_than_the_limit() {
 }
 
 #[test]
+fn what_looks_like_a_bomb_is_measured_before_it_is_paid_for() {
+    let limit = 16 << 20;
+    let sized = |megabytes: usize| {
+        let zeros = vec![0; megabytes << 20];
+        [
+            (Coding::Gzip, gzip(&zeros)),
+            (Coding::Deflate, zlib(&zeros)),
+            (Coding::Deflate, raw_deflate(&zeros)),
+            (Coding::Zstd, zstd_unsized(&zeros)),
+        ]
+    };
+    let run = |coding, body: &[u8]| {
+        let mut purse = Purse { paid: 0, most: usize::MAX };
+        let result = inflate(coding, body, limit, &mut purse, &Buffers::default());
+        (result, purse.paid)
+    };
+    for (coding, bomb) in sized(64) {
+        let (result, paid) = run(coding, &bomb);
+        assert_eq!(result.unwrap_err().kind(), Kind::TooLarge, "{coding:?}");
+        let most = (2 * SUSPECT_RATIO * bomb.len()).max(2 * SUSPECT_BYTES);
+        assert!(paid <= most, "{coding:?}: {paid} for {} bytes", bomb.len());
+    }
+    // What only looks like one comes back whole, and takes what it needs.
+    for (coding, body) in sized(15) {
+        let (result, paid) = run(coding, &body);
+        assert_eq!(result.unwrap(), vec![0; 15 << 20], "{coding:?}");
+        assert!(paid <= (15 << 20) + 1, "{coding:?}: {paid}");
+    }
+    // And of several members the size of all of them counts.
+    let members = [gzip(&vec![0; 9 << 20]), gzip(&vec![1; 9 << 20])].concat();
+    let (result, paid) = run(Coding::Gzip, &members);
+    assert_eq!(result.unwrap_err().kind(), Kind::TooLarge);
+    assert!(paid < 3 << 20, "{paid}");
+}
+
+#[test]
 fn a_size_that_is_only_claimed_is_not_paid_for() {
     // A block that claims 1 MB in seven bytes.
     let (result, paid) = run(Coding::Snappy, &[0xc0, 0x84, 0x3d, 0, 0, 0, 0]);
