@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -169,9 +170,11 @@ def test_over_a_rate_the_answer_says_whose_it_is_which_and_how_long(kind, what, 
     assert told.code == 429 and told.status.code == 8
     for part in (f"tenant {tenant} ", f"ingestion.rate_{kind}", f"{per_second} in a second", f"{burst} at once"):
         assert part in told.message, told.message
-    said = float(told.message.rsplit("come back in ", 1)[1].removesuffix(" s"))
-    # The wait, spread by up to a half; what is said has one decimal.
-    assert said - 0.1 <= told.retry <= 1.5 * (said + 0.1) and told.retry >= 1, (said, told.retry)
+    units = {"m": 60, "s": 1, "ms": 0.001}
+    parts = re.findall(r"(\d+)(ms|s|m)\b", told.message.rsplit("there is room again in ", 1)[1])
+    said = sum(int(number) * units[unit] for number, unit in parts)
+    # The wait, rounded up to a millisecond, and spread by up to a half.
+    assert said - 0.002 <= told.retry <= 1.5 * said and told.retry >= 1, (said, told.retry)
     if WAYS[way] != "grpc":
         assert 0 <= int(told.retry_after) - told.retry < 1
     assert _refused(gateway, tenant, f"rate_{what}") == 1
