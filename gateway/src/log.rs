@@ -75,7 +75,10 @@ pub fn init(config: &Config) -> Result<(), TryInitError> {
     // Lines about spans are only written when somebody asked for them, and who was let in and who was not
     // is told, whatever the level.
     let always = ["spans", "audit"].map(|target| (target, LevelFilter::INFO));
-    let filter = Targets::new().with_default(theirs).with_targets(ours).with_targets(always);
+    // h2 warns of each connection that it closes: strangers would fill the log. They are counted instead.
+    let h2 = if theirs == LevelFilter::WARN { LevelFilter::ERROR } else { theirs };
+    let filter = Targets::new().with_default(theirs).with_target("h2", h2);
+    let filter = filter.with_targets(ours).with_targets(always);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match config.format {
         Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

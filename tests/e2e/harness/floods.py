@@ -404,7 +404,7 @@ def half_handshake(address, _):
 
 def broken_handshake(address, _):
     with connect(address, 60) as stream:
-        stream.sendall(b"\x16\x03\x01\x40\x00" + os.urandom(1 << 14))
+        stream.sendall(b"\x16\x03\x01\x40\x00" + b"\xff" * (1 << 14))
         return _until_closed(stream)
 
 
