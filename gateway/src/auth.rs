@@ -206,6 +206,18 @@ impl Caller {
         Err(Denied::Forbidden(format!("{subject} may not change tenant {tenant}")))
     }
 
+    /// Whether it may see what concerns every tenant, as an operator of all.
+    ///
+    /// # Errors
+    /// `Forbidden` for an operator of some.
+    pub fn operates_all(&self) -> Result<(), Denied> {
+        let Principal { subject, proof, write, .. } = &*self.principal;
+        if *proof == Proof::None || *write == Tenants::Any {
+            return Ok(());
+        }
+        Err(Denied::Forbidden(format!("{subject} operates some tenants, and this is about all")))
+    }
+
     /// Insists that the tenants that it names are its own, also where the answer is about none.
     ///
     /// # Errors

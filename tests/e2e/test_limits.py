@@ -384,7 +384,7 @@ def _used(door, tenant, of_class):
 
 @pytest.mark.parametrize(("path", "listener", "may"), [
     ("/api/overrides", "http", {"eu": 200, "us": 200, "metrics": 403}),
-    ("/status/overrides", "admin", {"eu": 403, "metrics": 403, "admin": 200}),
+    ("/status/overrides", "admin", {"eu": 403, "metrics": 403, "admin": 200, "own-admin": 403}),
     ("/status/overrides/shop", "admin", {"eu": 403, "admin": 200, "own-admin": 200}),
     ("/status/overrides/gilt", "admin", {"eu": 403, "admin": 200, "own-admin": 403}),
     ("/status/usage", "admin", {"eu": 403, "metrics": 200, "admin": 200}),

@@ -23,7 +23,8 @@ pub(super) fn own(api: &Api, call: &Call) -> Result<Answer, Fault> {
 }
 
 /// `GET /status/overrides`.
-pub(super) fn file(api: &Api, _: &Call) -> Result<Answer, Fault> {
+pub(super) fn file(api: &Api, call: &Call) -> Result<Answer, Fault> {
+    call.caller()?.operates_all()?;
     let text = match api.parts.accounts.overrides().file() {
         None => "# there is no overrides.file\n".to_owned(),
         Some((path, file)) => {

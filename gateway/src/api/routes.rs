@@ -238,7 +238,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/status/overrides",
-        doc: "The file of overrides as it holds now, as YAML.",
+        doc: "The file of overrides as it holds now, as YAML; for operators of every tenant.",
         listeners: ADMIN,
         access: OPERATE,
         body_bytes_max: 0,
