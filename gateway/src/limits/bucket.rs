@@ -23,8 +23,8 @@ use crate::overrides::values::Rate;
 /// third at 400 MB/s.
 const CELLS: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 
-/// The longest that it may take to fill a bucket: what is more is a rate that nobody means.
-const FILL_MAX: u128 = 3_600_000_000_000_000;
+/// The longest that anything takes, about thirty years: sums of it stay within their numbers.
+const NANOS_MAX: u128 = 1_000_000_000_000_000_000;
 
 /// The monotonic clock, as governor reads it.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl StateStore for Full {
 /// How long so many units take, in nanoseconds.
 fn nanos(rate: Rate, units: u64) -> u64 {
     let nanos = u128::from(units) * 1_000_000_000 / u128::from(rate.per_second.max(1));
-    u64::try_from(nanos.min(FILL_MAX)).unwrap_or(u64::MAX)
+    u64::try_from(nanos.min(NANOS_MAX)).unwrap_or(u64::MAX)
 }
 
 /// A bucket.
@@ -187,6 +187,19 @@ mod tests {
         assert!(bucket.admit(1).is_err());
         hand.pass(Nanos(10_000));
         assert_eq!(bucket.admit(1), Ok(()));
+    }
+
+    #[test]
+    fn however_large_a_batch_is_all_of_it_is_paid_for() {
+        let (bucket, hand) = bucket(10, 20);
+        assert_eq!(bucket.admit(50_000), Ok(()));
+        hand.pass(Nanos::from_secs(4_995));
+        assert!(bucket.admit(1).is_err());
+        hand.pass(Nanos::from_secs(4));
+        assert_eq!(bucket.admit(u64::MAX), Ok(()));
+        bucket.charge(u64::MAX);
+        let wait = bucket.admit(1).unwrap_err();
+        assert!(wait > Duration::from_secs(900_000_000), "{wait:?}");
     }
 
     #[test]
