@@ -476,9 +476,11 @@ fn selected(headers: &HeaderMap) -> Result<Selected, Denied> {
     Ok(Selected { tenants: Some(tenants(text)?) })
 }
 
-/// Tenants with `|` between them.
+/// Tenants with `|` between them; people write spaces around it.
 fn tenants(text: &str) -> Result<Federation, Denied> {
-    Federation::parse(text).map_err(|fault| Denied::Malformed(format!("X-Scope-OrgID: {fault}")))
+    let named: Vec<&str> = text.split('|').map(str::trim).collect();
+    let named = Federation::parse(&named.join("|"));
+    named.map_err(|fault| Denied::Malformed(format!("X-Scope-OrgID: {fault}")))
 }
 
 #[cfg(test)]

@@ -44,15 +44,15 @@ impl From<TenantFault> for FederationFault {
 }
 
 impl Federation {
-    /// Reads tenants with `|` between them, in any order and as often as they are named; spaces around
-    /// them go.
+    /// Reads tenants with `|` between them, in any order and as often as they are named. A space is of no
+    /// tenant's name.
     ///
     /// # Errors
     /// Where one is no tenant id, or there are too many.
     pub fn parse(text: &str) -> Result<Self, FederationFault> {
         let mut all = Vec::new();
         for part in text.split('|') {
-            all.push(TenantId::parse(part.trim())?);
+            all.push(TenantId::parse(part)?);
         }
         all.sort_unstable();
         all.dedup();
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn tenants_are_sorted_and_each_is_there_once() {
-        let federation = Federation::parse("b| a |b|c").unwrap();
+        let federation = Federation::parse("b|a|b|c").unwrap();
         assert_eq!(federation.to_string(), "a|b|c");
         assert_eq!(federation.iter().len(), 3);
         assert_eq!(federation.alone(), None);
@@ -129,7 +129,9 @@ mod tests {
             let empty = FederationFault::Tenant(TenantFault::Empty);
             assert_eq!(Federation::parse(text), Err(empty), "{text}");
         }
-        assert!(matches!(Federation::parse("a|b/c"), Err(FederationFault::Tenant(_))));
+        for text in ["a|b/c", "a ", "a| b"] {
+            assert!(matches!(Federation::parse(text), Err(FederationFault::Tenant(_))), "{text}");
+        }
         let named = |count: usize| {
             let all: Vec<String> = (0..count).map(|at| format!("t{at}")).collect();
             Federation::parse(&all.join("|"))
