@@ -233,7 +233,7 @@ impl Intake {
             body = self.stamped(&body, cluster)?;
         }
         let limits = &sender.source.holding().limits.ingestion;
-        if limits.long_attributes == LongAttributes::Cut {
+        if limits.long_attributes == LongAttributes::Cut && limits.attribute_bytes_max.0 > 0 {
             room.take(body.len())?;
             body = cut(body, limits.rules().attribute_bytes_max)?;
         }
@@ -255,7 +255,10 @@ impl Intake {
         let mut gate = source.gate(self.clock.monotonic());
         let checked = otlp::check_with(&body, &rules, &mut gate);
         let taken = gate.into_taken();
-        let checked = checked.map_err(|fault| Fault::new(Kind::Invalid, fault.to_string()))?;
+        let checked = checked.map_err(|fault| {
+            source.undo(&taken);
+            Fault::new(Kind::Invalid, fault.to_string())
+        })?;
         let spans = u64::from(checked.spans).saturating_sub(checked.refused.len() as u64);
         let appended = if checked.spans > rules.spans_max {
             Err(Fault::too_many_spans(&tenant, rules.spans_max))

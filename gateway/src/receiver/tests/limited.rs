@@ -145,8 +145,16 @@ async fn live_traces_and_their_bytes_are_bounded_for_each_tenant() {
     let limits = Ingestion { live_traces_max: 3, ..Ingestion::default() };
     let rig = Rig::with(ingestion(limits)).await;
     rig.sink.next(Play::Refuse(Error::new(Kind::Unavailable, "head is full")));
-    // What was not stored does not count.
-    assert_eq!(rig.spans("a", spans(5, 1)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    // What was not stored does not count, nor what stands before a byte that is wrong.
+    let others = spans(5, 1).replace("\"traceId\":\"0", "\"traceId\":\"f");
+    let mut broken = model::json::decode(others.as_bytes()).unwrap();
+    broken.extend([0x0a, 100]);
+    let headers = [PROTOBUF, ("x-scope-orgid", "a")];
+    assert_eq!(
+        rig.send("POST", "/v1/traces", &headers, broken).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(rig.spans("a", others).await.status, StatusCode::SERVICE_UNAVAILABLE);
     for (tenant, refused) in [("a", 2), ("b", 2), ("a", 2)] {
         assert_eq!(rig.spans(tenant, spans(5, 1)).await.status, StatusCode::OK);
         let checked = rig.sink.checked().pop().unwrap();
