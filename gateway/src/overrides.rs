@@ -179,12 +179,6 @@ impl Overrides {
         let path = &self.config.file;
         (!path.is_empty()).then(|| (path.as_str(), self.file.load_full()))
     }
-
-    /// The limits of a tenant of which nothing is said.
-    #[must_use]
-    pub fn defaults(&self) -> &Limits {
-        &self.config.defaults
-    }
 }
 
 impl Reload for Overrides {

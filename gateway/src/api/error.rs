@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use http::{StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use model::id::IdFault;
 
 use super::answer::Answer;
@@ -75,6 +75,15 @@ impl Fault {
             StatusCode::SERVICE_UNAVAILABLE => Some(Reason::Overload),
             _ => None,
         }
+    }
+
+    /// What tells a gRPC client when to come back, where waiting helps.
+    pub(super) fn details(&self) -> Option<(HeaderName, HeaderValue)> {
+        let kind = match self.reason()? {
+            Reason::Queries => reply::Kind::Limited,
+            _ => reply::Kind::Unavailable,
+        };
+        reply::Fault::new(kind, self.message.as_str()).details()
     }
 
     /// The code and the message of the same fault over gRPC.

@@ -8,7 +8,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use model::metric::{Counter, Gauge};
 use model::{ByteSize, Faults, Wait};
@@ -333,17 +332,6 @@ impl Held {
     /// Dropped, it has taken nothing.
     pub async fn grow(&mut self, bytes: usize) -> Result<(), Full> {
         let wait = self.shared.config.wait.0;
-        self.grow_within(bytes, wait).await
-    }
-
-    /// The same, with another time to wait.
-    ///
-    /// # Errors
-    /// `Full` when the time is over.
-    ///
-    /// # Cancel safety
-    /// Dropped, it has taken nothing.
-    pub async fn grow_within(&mut self, bytes: usize, wait: Duration) -> Result<(), Full> {
         let (units, account) = (to_units(bytes), self.account);
         let shared = Arc::clone(&self.shared);
         let (mut leaving, granted) = {

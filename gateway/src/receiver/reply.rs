@@ -168,6 +168,14 @@ impl Fault {
         self.passes().then(|| wait.mul_f64(1.0 + spread(number()) / 2.0))
     }
 
+    /// What tells a gRPC client when to come back, where waiting helps.
+    #[must_use]
+    pub fn details(&self) -> Option<(HeaderName, HeaderValue)> {
+        let status = self.status(Some(self.retry()?));
+        let details = STANDARD_NO_PAD.encode(status.encode_to_vec());
+        HeaderValue::try_from(details).ok().map(|details| (GRPC_DETAILS, details))
+    }
+
     fn status(&self, retry: Option<Duration>) -> pb::Status {
         let details = retry.map(|wait| pb::Any {
             type_url: RETRY_INFO.to_owned(),
@@ -370,12 +378,7 @@ pub fn grpc_fault(fault: &Fault) -> Response<Body> {
     if fault.kind == Kind::Coding {
         headers.insert(GRPC_ACCEPT, HeaderValue::from_static(CODINGS_ACCEPTED));
     }
-    if let Some(retry) = fault.retry() {
-        let details = STANDARD_NO_PAD.encode(fault.status(Some(retry)).encode_to_vec());
-        if let Ok(details) = HeaderValue::try_from(details) {
-            headers.insert(GRPC_DETAILS, details);
-        }
-    }
+    headers.extend(fault.details());
     response
 }
 

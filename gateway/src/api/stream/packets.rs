@@ -166,9 +166,12 @@ pub(super) fn trailers(told: Result<&Told, &Fault>) -> HeaderMap {
         }
     };
     put(GRPC_MESSAGE, message);
-    if let Ok(told) = told {
-        put(PARTIAL_HEADER, told.partial.as_deref().unwrap_or_default());
-        put(HINT_HEADER, &told.hints);
+    match told {
+        Ok(told) => {
+            put(PARTIAL_HEADER, told.partial.as_deref().unwrap_or_default());
+            put(HINT_HEADER, &told.hints);
+        }
+        Err(fault) => trailers.extend(fault.details()),
     }
     trailers
 }
@@ -177,6 +180,17 @@ pub(super) fn trailers(told: Result<&Told, &Fault>) -> HeaderMap {
 mod tests {
     use super::*;
     use crate::api::pb::QueryRangeResponse;
+    use crate::compute;
+
+    #[test]
+    fn who_may_ask_again_is_told_when() {
+        let details = |fault| trailers(Err(&fault)).contains_key("grpc-status-details-bin");
+        let told = trailers(Err(&Fault::from(compute::Error::Crowded)));
+        assert_eq!(told.get(GRPC_STATUS).unwrap(), "8");
+        assert!(details(Fault::from(compute::Error::Crowded)));
+        assert!(details(Fault::from(compute::Error::Full)));
+        assert!(!details(Fault::invalid("a query that is none")));
+    }
 
     #[test]
     fn of_messages_that_say_all_only_the_last_one_waits() {

@@ -1,5 +1,7 @@
 //! Places and bytes, and who gets them.
 
+use std::time::Duration;
+
 use super::*;
 
 const ONE: AccountId = AccountId(1);
