@@ -1,5 +1,7 @@
 //! Plugins: sandboxed Wasm components that see batches of spans on their way into the store.
 
+pub mod wrap;
+
 #[cfg(test)]
 mod tests {
     #[test]
