@@ -1,8 +1,12 @@
 package traceweir_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -92,9 +96,8 @@ func TestAnAnswerThatSaysNothingHasNoSections(t *testing.T) {
 	check(t, answer, batch.Counts())
 }
 
-func TestSectionsStandInTheirOrder(t *testing.T) {
-	projection := everything()
-	batch := sample().Batch(projection)
+// editEverything edits a batch of everything in all ways that there are.
+func editEverything(batch *traceweir.Batch, projection *traceweir.Projection) *traceweir.Answer {
 	pairs := batch.Pairs(projection.Read(traceweir.Attributes{Owner: traceweir.Span, Prefix: "a", Complex: true}))
 	a := batch.Edits()
 	a.Count(traceweir.CounterOf(5), 1)
@@ -117,6 +120,13 @@ func TestSectionsStandInTheirOrder(t *testing.T) {
 	a.Rename(traceweir.Span, "c", "b")
 	a.Drop(2, "late")
 	a.Drop(0, "early")
+	return a
+}
+
+func TestSectionsStandInTheirOrder(t *testing.T) {
+	projection := everything()
+	batch := sample().Batch(projection)
+	a := editEverything(batch, projection)
 	same(t, "dropped", []bool{a.Dropped(0), a.Dropped(1), a.Dropped(2)}, []bool{true, false, true})
 	check(t, a, batch.Counts(),
 		part{1, 5, 1, 0, u64s(0b010)},
@@ -203,4 +213,32 @@ func TestDecisions(t *testing.T) {
 		part{2, 6, 5, 0, texts([]uint32{none, 0}, "dull")},
 		part{3, 1, 5, 0, []byte{1, 0}},
 	)
+}
+
+// TestCAnswersAlike holds the files that the tests of the C SDK read against what is written here. UPDATE=1 writes them.
+func TestCAnswersAlike(t *testing.T) {
+	projection := everything()
+	data := sample().Encode(projection)
+	batch, err := traceweir.ReadBatch(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string][]byte{
+		"everything.batch":  data,
+		"everything.answer": editEverything(batch, projection).Encode(),
+	} {
+		file := filepath.Join("..", "c", "tests", "data", name)
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(file, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			t.Skip("the C SDK is not there")
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s has %d bytes, %v, and not these %d", name, len(got), err, len(want))
+		}
+	}
 }
