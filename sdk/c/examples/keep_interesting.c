@@ -48,7 +48,6 @@ bool tw_configure(tw_str config, tw_projection *projection, tw_config_error *err
 enum why { RATIO, SLOW, FAILED };
 
 tw_answer *tw_sample(const tw_batch *batch, tw_error *error) {
-  (void)error;
   tw_groups traces = tw_trace_groups(batch);
   tw_u64s durations = tw_durations(batch);
   tw_u8s statuses = tw_status_codes(batch);

@@ -41,7 +41,6 @@ bool tw_configure(tw_str config, tw_projection *projection, tw_config_error *err
 }
 
 tw_answer *tw_process(const tw_batch *batch, tw_error *error) {
-  (void)error;
   tw_answer *answer = tw_edits(batch);
   tw_column namespaces = tw_column_at(batch, namespace_read);
   tw_values *values = tw_set(answer, team_write, TW_RESOURCE);

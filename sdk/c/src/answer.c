@@ -8,17 +8,16 @@ struct entries {
   // The number of the value, plus 1; 0: none.
   uint32_t *index;
   uint32_t len, capacity;
-  // What was given last, as rows often have the same: it is found without a look at its bytes.
-  tw_str last;
-  uint32_t last_number;
 };
 
+// How many texts are looked through before their bytes are: rows often have one of few, from the same place.
+#define FEW 8
+
 static uint32_t number_of(struct entries *e, tw_str text) {
-  if (e->last_number == 0 || e->last.at != text.at || e->last.len != text.len) {
-    e->last_number = tw_number(&e->values, text) + 1;
-    e->last = text;
+  for (uint32_t i = 0; i < e->values.count && i < FEW; i++) {
+    if (e->values.texts[i].at == text.at && e->values.texts[i].len == text.len) return i + 1;
   }
-  return e->last_number;
+  return tw_number(&e->values, text) + 1;
 }
 
 static void put_entry(struct entries *e, uint32_t i, tw_str text) {
@@ -123,8 +122,10 @@ tw_answer *tw_decisions(const tw_batch *b) {
 
 static void put_reason(tw_answer *a, uint32_t i, tw_str reason) {
   if (reason.len == 0) return;
-  if (a->reasons.index == NULL)
-    a->reasons.index = grown(NULL, &a->reasons.capacity, a->decided, sizeof *a->reasons.index);
+  if (a->reasons.len == 0) {
+    a->reasons.index = tw_alloc(a->decided * sizeof *a->reasons.index);
+    a->reasons.len = a->reasons.capacity = a->decided;
+  }
   put_entry(&a->reasons, i, reason);
 }
 

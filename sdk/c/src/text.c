@@ -37,11 +37,16 @@ tw_str tw_decimal(uint64_t number) {
 
 static uint64_t hash_of(tw_str text) {
   uint64_t hash = text.len;
-  for (size_t i = 0; i < text.len; i += 8) {
-    uint64_t word = 0;
-    __builtin_memcpy(&word, text.at + i, text.len - i < 8 ? text.len - i : 8);
+  size_t at = 0;
+  for (; text.len - at >= 8; at += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, text.at + at, 8);
     hash = ((hash << 29 | hash >> 35) ^ word) * ODD;
   }
+  uint64_t last = 0;
+  // Byte by byte: a copy whose length varies is a call in Wasm.
+  for (; at < text.len; at++) last = last << 8 | (uint8_t)text.at[at];
+  hash = ((hash << 29 | hash >> 35) ^ last) * ODD;
   return hash ^ hash >> 32;
 }
 

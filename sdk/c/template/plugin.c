@@ -36,7 +36,6 @@ bool tw_configure(tw_str config, tw_projection *projection, tw_config_error *err
 
 // For each batch.
 tw_answer *tw_process(const tw_batch *batch, tw_error *error) {
-  (void)error;
   tw_answer *answer = tw_edits(batch);
   tw_column column = tw_column_at(batch, path_read);
   tw_str path;
