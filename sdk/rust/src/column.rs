@@ -33,11 +33,19 @@ impl<'a> Column<'a> {
 
     /// Takes `entries` of it (all that there are for `None`), each with what its tag says.
     pub(crate) fn finish(&mut self, entries: Option<usize>) -> Result<(), PluginError> {
+        if self.tags.contains(&tag::REMOVE) {
+            return Err(PluginError::bad_input("a column of a batch removes"));
+        }
+        self.finish_answer(entries)
+    }
+
+    /// The same of an answer, which may remove.
+    pub(crate) fn finish_answer(&mut self, entries: Option<usize>) -> Result<(), PluginError> {
         let entries = entries.unwrap_or(self.tags.len());
         let few = || PluginError::bad_input("a column has too few entries");
         self.tags = self.tags.get(..entries).ok_or_else(few)?;
         let there = |i: usize, tag: u8| match tag {
-            tag::ABSENT | tag::EMPTY => true,
+            tag::ABSENT | tag::EMPTY | tag::REMOVE => true,
             tag::STRING => self.texts.is_some_and(|texts| texts.index(i).is_some()),
             tag::INT | tag::DOUBLE | tag::BOOL => i < self.words.len(),
             tag::BYTES | tag::ARRAY | tag::MAP => {

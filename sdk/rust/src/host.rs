@@ -2,7 +2,8 @@
 //! `testing::Host`.
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) mod standin;
+#[doc(hidden)]
+pub mod standin;
 
 /// Lines in the host's log, with the plugin's name and the tenant.
 pub mod log {
@@ -22,7 +23,7 @@ pub mod log {
     /// Writes a line. Ten in a second and a hundred at once; what is more is counted.
     pub fn write(level: Level, message: &str) {
         #[cfg(target_family = "wasm")]
-        crate::guest::log(level, message);
+        crate::guest::imports::log(level, message);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.lines.push((level, message.to_owned())));
     }
@@ -48,7 +49,7 @@ pub mod metrics {
     #[must_use]
     pub fn counter(name: &str, help: &str) -> Metric {
         #[cfg(target_family = "wasm")]
-        return Metric(crate::guest::metrics::counter(name, help));
+        return Metric(crate::guest::imports::metrics::counter(name, help));
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.metric(name, help))
     }
@@ -57,7 +58,7 @@ pub mod metrics {
     #[must_use]
     pub fn histogram(name: &str, help: &str, bounds: &[f64]) -> Metric {
         #[cfg(target_family = "wasm")]
-        return Metric(crate::guest::metrics::histogram(name, help, bounds));
+        return Metric(crate::guest::imports::metrics::histogram(name, help, bounds));
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| {
             debug_assert!(bounds.is_sorted(), "bounds rise");
@@ -68,7 +69,7 @@ pub mod metrics {
     /// Raises a counter.
     pub fn add(metric: Metric, delta: u64) {
         #[cfg(target_family = "wasm")]
-        crate::guest::metrics::add(metric.0, delta);
+        crate::guest::imports::metrics::add(metric.0, delta);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.raise(metric, delta));
     }
@@ -76,7 +77,7 @@ pub mod metrics {
     /// Puts a value into a histogram.
     pub fn observe(metric: Metric, value: f64) {
         #[cfg(target_family = "wasm")]
-        crate::guest::metrics::observe(metric.0, value);
+        crate::guest::imports::metrics::observe(metric.0, value);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.observed.push((metric.0, value)));
     }
@@ -89,7 +90,7 @@ pub mod tables {
     #[must_use]
     pub fn lookup(table: &str, keys: &[String]) -> Vec<Option<String>> {
         #[cfg(target_family = "wasm")]
-        return crate::guest::tables::lookup(table, keys);
+        return crate::guest::imports::tables::lookup(table, keys);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.lookup(table, keys))
     }
@@ -98,7 +99,7 @@ pub mod tables {
     #[must_use]
     pub fn generation(table: &str) -> u64 {
         #[cfg(target_family = "wasm")]
-        return crate::guest::tables::generation(table);
+        return crate::guest::imports::tables::generation(table);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.generation(table))
     }
@@ -110,7 +111,7 @@ pub mod cache {
     #[must_use]
     pub fn get(key: &str) -> Option<Vec<u8>> {
         #[cfg(target_family = "wasm")]
-        return crate::guest::cache::get(key);
+        return crate::guest::imports::cache::get(key);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.cached(key))
     }
@@ -118,7 +119,7 @@ pub mod cache {
     /// Keeps `value` for so many seconds, or until there is no room.
     pub fn set(key: &str, value: &[u8], ttl_seconds: u32) {
         #[cfg(target_family = "wasm")]
-        crate::guest::cache::set(key, value, ttl_seconds);
+        crate::guest::imports::cache::set(key, value, ttl_seconds);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.cache(key, value, ttl_seconds));
     }
@@ -130,7 +131,7 @@ pub mod clock {
     #[must_use]
     pub fn now_unix_nano() -> u64 {
         #[cfg(target_family = "wasm")]
-        return crate::guest::clock::now_unix_nano();
+        return crate::guest::imports::clock::now_unix_nano();
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.now_unix_nano)
     }
@@ -142,8 +143,62 @@ pub mod random {
     #[must_use]
     pub fn fill(len: u32) -> Vec<u8> {
         #[cfg(target_family = "wasm")]
-        return crate::guest::random::fill(len);
+        return crate::guest::imports::random::fill(len);
         #[cfg(not(target_family = "wasm"))]
         super::standin::with(|host| host.random(len))
+    }
+}
+
+/// Requests of refreshers, to the hosts that the attachment allows.
+pub mod fetch {
+    /// A request.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Request {
+        /// The HTTP method.
+        pub method: String,
+        /// Where to.
+        pub url: String,
+        /// Headers.
+        pub headers: Vec<(String, String)>,
+        /// The body.
+        pub body: Vec<u8>,
+        /// How long it may take.
+        pub timeout_ms: u32,
+    }
+
+    /// What came back.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Response {
+        /// The HTTP status.
+        pub status: u16,
+        /// Headers.
+        pub headers: Vec<(String, String)>,
+        /// The body.
+        pub body: Vec<u8>,
+    }
+
+    /// Why nothing came back.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum FetchError {
+        /// The attachment does not allow that host.
+        NotAllowed,
+        /// It took too long.
+        Timeout,
+        /// The body is larger than may be.
+        TooLarge,
+        /// What the network says.
+        Network(String),
+    }
+
+    /// Sends a request, and waits.
+    ///
+    /// # Errors
+    ///
+    /// Where no response came.
+    pub fn send(request: Request) -> Result<Response, FetchError> {
+        #[cfg(target_family = "wasm")]
+        return crate::guest::imports::fetch(request);
+        #[cfg(not(target_family = "wasm"))]
+        super::standin::with(|host| host.fetch(request))
     }
 }

@@ -16,6 +16,10 @@ mod column;
 #[cfg(feature = "config")]
 pub mod config;
 mod error;
+mod export;
+#[doc(hidden)]
+#[cfg(target_family = "wasm")]
+pub mod guest;
 pub mod host;
 mod intern;
 mod plugin;
@@ -42,15 +46,3 @@ pub use self::projection::{
 pub use self::tables::{Budgets, Traces};
 pub use self::value::Value;
 pub use self::view::{Blobs, Dictionary, Numbers, Texts};
-
-/// Exports a [`Processor`] as a component.
-#[macro_export]
-macro_rules! export_processor {
-    ($plugin:ty) => {};
-}
-
-/// Exports a [`HeadSampler`] as a component.
-#[macro_export]
-macro_rules! export_head_sampler {
-    ($plugin:ty) => {};
-}

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::fetch::{FetchError, Request, Response};
 use super::log::Level;
 use super::metrics::Metric;
 
@@ -19,6 +20,10 @@ pub struct Host {
     pub metrics: Vec<(String, u64)>,
     /// Values that were put into histograms.
     pub observed: Vec<(u32, f64)>,
+    /// What comes back from which URL; other hosts are not allowed.
+    pub responses: BTreeMap<String, Response>,
+    /// What was fetched.
+    pub requests: Vec<Request>,
     /// Until when what is kept.
     cache: BTreeMap<String, (u64, Vec<u8>)>,
     /// How many random bytes were asked for.
@@ -80,6 +85,12 @@ impl Host {
     pub(super) fn cache(&mut self, key: &str, value: &[u8], ttl_seconds: u32) {
         let until = self.now_unix_nano + u64::from(ttl_seconds) * 1_000_000_000;
         self.cache.insert(key.to_owned(), (until, value.to_vec()));
+    }
+
+    pub(super) fn fetch(&mut self, request: Request) -> Result<Response, FetchError> {
+        let response = self.responses.get(&request.url).cloned();
+        self.requests.push(request);
+        response.ok_or(FetchError::NotAllowed)
     }
 
     /// The same bytes in every run, others in every call.
