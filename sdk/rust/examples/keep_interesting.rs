@@ -1,8 +1,6 @@
 //! A head sampler: keeps what failed, what was slow, and a share of the rest. All spans that a batch has of a trace
 //! share their fate.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use traceweir_plugin::{
     Answer, Batch, ConfigError, HeadSampler, Info, Intrinsic, Plugin, PluginError, Projection,
@@ -75,21 +73,20 @@ impl Plugin for KeepInteresting {
 
 impl HeadSampler for KeepInteresting {
     fn sample(&mut self, batch: &Batch<'_>) -> Result<Answer, PluginError> {
-        let ids = batch.trace_ids()?;
-        let spans = batch.durations()?.iter().zip(batch.status_codes()?);
-        let mut traces: HashMap<&[u8; 16], Why> = HashMap::new();
-        for (id, (duration, status)) in ids.iter().zip(spans) {
-            let why = match (*status == ERROR, duration >= self.slow_nano) {
-                (true, _) => Why::Error,
-                (_, true) => Why::Slow,
+        let durations = batch.durations()?;
+        let statuses = batch.status_codes()?;
+        let traces = batch.group_by_trace()?;
+        let whys = traces.fold(Why::Ratio, |why, row| {
+            let slow = durations.get(row).is_some_and(|duration| duration >= self.slow_nano);
+            *why = (*why).max(match statuses.get(row) {
+                Some(&ERROR) => Why::Error,
+                _ if slow => Why::Slow,
                 _ => Why::Ratio,
-            };
-            let trace = traces.entry(id).or_insert(why);
-            *trace = why.max(*trace);
-        }
+            });
+        });
         let mut answer = Answer::of_rows(batch);
-        for (row, id) in ids.iter().enumerate() {
-            match traces.get(id) {
+        for (row, trace) in traces.iter().enumerate() {
+            match whys.get(trace) {
                 Some(Why::Error) => answer.decide(row, Verdict::Keep, "error"),
                 Some(Why::Slow) => answer.decide(row, Verdict::Keep, "slow"),
                 _ => answer.decide(row, Verdict::Probability(self.ratio), "ratio"),

@@ -7,7 +7,7 @@ use crate::codes::{BATCH_MAGIC, NONE, batch as kind, domain, layout};
 use crate::column::{Column, Pairs};
 use crate::error::PluginError;
 use crate::projection::{BudgetAt, Read};
-use crate::tables::{Budgets, Traces};
+use crate::tables::{Budgets, TraceGroups, Traces};
 use crate::view::{Numbers, Texts};
 
 /// How many entries a kind has.
@@ -168,6 +168,15 @@ impl<'a> Batch<'a> {
         let limits = self.u64s(kind::BUDGET_LIMIT, place)?;
         let used = self.u64s(kind::BUDGET_USED, place)?;
         Budgets::new(keys, limits, used, self.u32s(kind::BUDGET_INDEX, place)?)
+    }
+
+    /// Which rows are of the same trace.
+    ///
+    /// # Errors
+    ///
+    /// Bad input, where the batch has no trace ids.
+    pub fn group_by_trace(&self) -> Result<TraceGroups, PluginError> {
+        Ok(TraceGroups::new(self.trace_ids()?))
     }
 
     /// The table of traces that a tail sampler decides on.

@@ -43,6 +43,6 @@ pub use self::plugin::{
 pub use self::projection::{
     Attribute, Budget, BudgetAt, Field, Info, Intrinsic, MatchRule, Owner, Projection, Read, Write,
 };
-pub use self::tables::{Budgets, Traces};
+pub use self::tables::{Budgets, TraceGroups, Traces};
 pub use self::value::Value;
 pub use self::view::{Blobs, Dictionary, Numbers, Texts};
