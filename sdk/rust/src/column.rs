@@ -115,13 +115,25 @@ impl<'a> Column<'a> {
 
     /// The texts that occur: what depends on the text alone is worked out once for each of these.
     pub fn values(&self) -> impl Iterator<Item = &'a str> {
-        self.texts.into_iter().flat_map(Texts::values)
+        self.texts().values()
     }
 
-    /// Bytes, arrays and maps, where they were asked for.
+    /// The section of texts; no entries where no value is a text.
     #[must_use]
-    pub fn blobs(&self) -> Option<Blobs<'a>> {
-        self.blobs
+    pub fn texts(&self) -> Texts<'a> {
+        self.texts.unwrap_or_default()
+    }
+
+    /// Bytes, arrays and maps, where there are some and they were asked for.
+    #[must_use]
+    pub fn blobs(&self) -> Blobs<'a> {
+        self.blobs.unwrap_or_default()
+    }
+
+    /// Which of [`blobs`](Self::blobs) owner `i` has, if its value is an array, a map or bytes.
+    #[must_use]
+    pub fn blob_index(&self, i: usize) -> Option<usize> {
+        self.value(i).blob().and(self.blobs?.index(i))
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod actions;
 mod convert;
+mod keys;
 pub mod matching;
 mod pattern;
 
 pub use convert::{any_from_json, text_of};
+pub use keys::Keys;
 pub use pattern::Pattern;
