@@ -1,14 +1,79 @@
 //! Plugins: sandboxed Wasm components that see batches of spans on their way into the store.
+//!
+//! A request is looked through once, which leaves an outline of it (`model::otlp::Outline`); the plugins of its tenant
+//! run over a [`Draft`] of it, each is shown the columns that it has asked for and answers with edits; at the end the
+//! new request is written, once. Guests are strangers: nothing that they answer is believed before it was looked at,
+//! and what they take is bounded in time, memory and bytes.
+//!
+//! | module | what |
+//! |---|---|
+//! | `worlds`, `contract`, `wrap` | what a plugin is, and how a core module becomes one |
+//! | `engine`, `code`, `plugin`, `instance` | compiling it, loading it, running it |
+//! | `host`, `imports`, `tables`, `cache`, `custom` | what it may call |
+//! | `projection`, `draft`, `batch`, `answer` | what it is shown, and what its answer changes |
+//! | `configured`, `breaker`, `budget`, `chain` | a plugin with its configuration, and several in a row |
+//! | `source`, `definition`, `registry` | where plugins come from, and how they are swapped |
+//! | `stats`, `samples`, `capture` | what is seen of them |
 
-pub mod wrap;
+mod answer;
+mod batch;
+mod breaker;
+mod budget;
+mod cache;
+mod capture;
+mod chain;
+mod code;
+mod configured;
+mod contract;
+mod custom;
+pub mod definition;
+mod digest;
+mod draft;
+mod engine;
+mod error;
+#[cfg(any(test, feature = "guests"))]
+pub mod guests;
+mod host;
+mod imports;
+mod instance;
+mod plugin;
+mod projection;
+pub mod registry;
+mod samples;
+mod schema;
+mod source;
+mod stats;
+mod tables;
+mod worlds;
+mod wrap;
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_contract_parses() {
-        let text = include_str!("../../wit/traceweir-plugin.wit");
-        let mut resolve = wit_parser::Resolve::default();
-        let package = resolve.push_str("traceweir-plugin.wit", text).unwrap();
-        assert_eq!(resolve.packages[package].worlds.len(), 7);
-    }
-}
+pub use answer::{Bounds, Edits, Fault as AnswerFault, Kept, Outcome, Reason};
+pub use batch::{Around, Batch, Budgets, Late, Unlimited};
+pub use breaker::State;
+pub use capture::{Failures, Poison};
+pub use chain::{Chain, Link, OnFailure, Rejected, Scratch, Share, Whose};
+pub use code::Codes;
+pub use configured::{Configured, Setup};
+pub use custom::{Metric, Value as MetricValue};
+pub use digest::Digest;
+pub use draft::{Draft, Finished, Written};
+pub use engine::{Engine, MEMORY_BYTES_MAX, Settings};
+pub use error::{Error, Failure, Kind};
+pub use host::{Chance, Surroundings};
+pub use instance::Limits;
+pub use plugin::{Info, Plugin};
+pub use projection::{
+    Attribute, Budget, Fault as ProjectionFault, Field, Intrinsic, Level, MatchRule, Owner, Plan,
+    Projection, Role,
+};
+pub use samples::Sample;
+pub use source::{Fetch, Fetched, Nowhere, Reference, Source, Trust};
+pub use stats::Stats;
+pub use tables::{ENTRIES_MAX, TABLES_MAX, Table, Tables};
+pub use worlds::World;
+pub use wrap::component_of;
+
+include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+/// The contract that this host speaks.
+pub const CONTRACT: &str = "traceweir:plugin@0.1.0";

@@ -86,7 +86,7 @@ impl Store {
         let wal = self.ready()?;
         // Known before anything is taken: what is refused leaves nothing in the head, and what is
         // taken is known to fit.
-        let (refused, is_empty) = (checked.refused.len() as u64, checked.is_empty());
+        let (refused, is_empty) = (checked.refused_in_all(), checked.is_empty());
         let refusals = checked.refusals.into_iter().map(Refusal::from).collect();
         let mut accepted = Accepted { spans: 0, refused, refusals, reasons: checked.reasons };
         if is_empty {

@@ -10,6 +10,8 @@
 mod check;
 mod cut;
 mod emit;
+pub mod held;
+pub mod outline;
 mod refusal;
 mod stamp;
 mod stored;
@@ -31,9 +33,12 @@ use value::{
     varint,
 };
 
-pub use check::{Checked, Gate, Open, Rules, check, check_with};
+pub use check::{
+    ATTRIBUTE_HEAP_BYTES, Checked, Gate, Open, Rules, check, check_with, outline_with,
+};
 pub use cut::cut;
 pub use emit::Traces;
+pub use outline::{Outline, Wants};
 pub use refusal::{Appended, NESTING_MAX, REFUSALS_TOLD_MAX, Reason, Refusal};
 pub use stamp::{REPORTED, stamp, stamp_fragment};
 pub use stored::{fields, key_value, overflow};

@@ -8,8 +8,11 @@
 use crate::TraceId;
 use crate::wire::{Fault, Reader};
 
+use super::outline::{Notes, Outline, Taker, Wants};
 use super::refusal::{REFUSALS_TOLD_MAX, Reason, Refusal, Stop};
-use super::value::{attribute_fits, fixed64, inspect, message, peek_key, peek_name, varint};
+use super::value::{
+    Fit, attribute_fits, fixed64, inspect, is_regular, message, peek_key, peek_name, varint,
+};
 use super::{ids, link_id, tag};
 
 /// Bounds of what a span has in it, beside those of the format.
@@ -60,12 +63,15 @@ impl Gate for Open {
 }
 
 /// What a request holds.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Spans, refused ones included.
     pub spans: u32,
     /// Ordinals (over all resources and scopes, from 0) of the spans that break a rule.
     pub refused: Vec<u32>,
+    /// Spans that were refused, too, and that the request does not have any more: it was written anew
+    /// without them. [`Checked::refusals`] and [`Checked::reasons`] tell of them as of the others.
+    pub left_out: u64,
     /// Why, for the first [`REFUSALS_TOLD_MAX`].
     pub refusals: Vec<Refusal>,
     /// How many there are for each reason, by its label.
@@ -77,7 +83,8 @@ pub struct Checked {
 /// Heap bytes of a row besides its values, with room for a vector that has just doubled: the
 /// dense columns and the trace index; an attribute's row and code; an event; a link.
 const SPAN_BYTES: usize = 320;
-const ATTRIBUTE_BYTES: usize = 32;
+/// What one attribute takes on the heap beside its value.
+pub const ATTRIBUTE_HEAP_BYTES: usize = 32;
 const EVENT_BYTES: usize = 64;
 const LINK_BYTES: usize = 96;
 
@@ -94,23 +101,57 @@ pub fn check(body: &[u8]) -> Result<Checked, Fault> {
 /// # Errors
 /// As [`check`].
 pub fn check_with(body: &[u8], rules: &Rules, gate: &mut impl Gate) -> Result<Checked, Fault> {
-    // Values are copied into columns, whose vectors double.
-    let checked = Checked { heap_bytes: body.len().saturating_mul(2), ..Checked::default() };
-    let mut look = Look { checked, rules, gate };
+    look(body, rules, gate, &mut ())
+}
+
+/// The same, and where everything stands that somebody wants to know of: it costs no second look.
+///
+/// # Errors
+/// As [`check`]; and for a body of 4 GiB or more, as offsets have 32 bits.
+pub fn outline_with(
+    body: &[u8],
+    rules: &Rules,
+    gate: &mut impl Gate,
+    wants: Wants,
+) -> Result<(Checked, Outline), Fault> {
+    if u32::try_from(body.len()).is_err() {
+        return Err(Fault { offset: 0, what: "request of 4 GiB or more" });
+    }
+    let mut taker = Taker::new(wants, body.len());
+    let checked = look(body, rules, gate, &mut taker)?;
+    Ok((checked, taker.outline))
+}
+
+fn look<G: Gate, N: Notes>(
+    body: &[u8],
+    rules: &Rules,
+    gate: &mut G,
+    notes: &mut N,
+) -> Result<Checked, Fault> {
+    let checked = Checked { heap_bytes: values_heap_bytes(body.len()), ..Checked::default() };
+    let mut look = Look { checked, rules, gate, notes };
     let mut reader = Reader::new(body);
+    let mut at = 0;
     while let Some(field) = reader.next()? {
         if field.number == 1 {
-            look.resource_spans(message(&field)?, field.offset)?;
+            look.resource_spans(message(&field)?, field.offset, at)?;
         }
+        at = reader.offset();
     }
     Ok(look.checked)
 }
 
+/// What values take on the heap: they are copied into columns, whose vectors double.
+const fn values_heap_bytes(body: usize) -> usize {
+    body.saturating_mul(2)
+}
+
 /// A look on its way.
-struct Look<'a, G> {
+struct Look<'a, G, N> {
     checked: Checked,
     rules: &'a Rules,
     gate: &'a mut G,
+    notes: &'a mut N,
 }
 
 impl Checked {
@@ -119,30 +160,51 @@ impl Checked {
     pub fn is_empty(&self) -> bool {
         self.refused.len() >= self.spans as usize
     }
+
+    /// How many spans were refused of the request as it was received.
+    #[must_use]
+    pub const fn refused_in_all(&self) -> u64 {
+        self.refused.len() as u64 + self.left_out
+    }
+
+    /// What is known of a request that was written anew, without the spans that were refused: so many
+    /// spans in so many bytes, whose rows take so much on the heap beside their values.
+    #[must_use]
+    pub fn rewritten(self, spans: u32, body_bytes: usize, rows_heap_bytes: usize) -> Self {
+        let left_out = self.refused_in_all();
+        let heap_bytes = values_heap_bytes(body_bytes).saturating_add(rows_heap_bytes);
+        Self { spans, refused: Vec::new(), left_out, heap_bytes, ..self }
+    }
 }
 
-impl<G: Gate> Look<'_, G> {
-    fn resource_spans(&mut self, bytes: &[u8], offset: usize) -> Result<(), Fault> {
+impl<G: Gate, N: Notes> Look<'_, G, N> {
+    fn resource_spans(&mut self, bytes: &[u8], offset: usize, at: usize) -> Result<(), Fault> {
+        self.notes.resource_spans(at, offset + bytes.len());
         let broken = self.common(bytes, offset, 1)?;
         let mut reader = Reader::nested(bytes, offset);
+        let mut at = offset;
         while let Some(field) = reader.next()? {
             if field.number == 2 {
-                self.scope_spans(message(&field)?, field.offset, broken.as_ref())?;
+                let scope_spans = (message(&field)?, field.offset);
+                self.notes.scope_spans(at, reader.offset());
+                self.scope_spans(scope_spans, broken.as_ref())?;
             }
+            at = reader.offset();
         }
         Ok(())
     }
 
     fn scope_spans(
         &mut self,
-        bytes: &[u8],
-        offset: usize,
+        (bytes, offset): (&[u8], usize),
         broken: Option<&Reason>,
     ) -> Result<(), Fault> {
         let own = self.common(bytes, offset, 3)?;
         let broken = broken.or(own.as_ref());
         let mut reader = Reader::nested(bytes, offset);
+        let mut next = offset;
         while let Some(field) = reader.next()? {
+            let at = std::mem::replace(&mut next, reader.offset());
             if field.number != 2 {
                 continue;
             }
@@ -152,15 +214,17 @@ impl<G: Gate> Look<'_, G> {
             if ordinal >= self.rules.spans_max {
                 return Ok(());
             }
-            match (self.span(span, field.offset), broken) {
+            let heap_before = self.checked.heap_bytes;
+            let refused = match (self.span(span, field.offset), broken) {
                 (Err(Stop::Malformed(fault)), _) => return Err(fault),
-                (Err(Stop::Refused(reason)), _) => self.refuse(ordinal, span, reason),
-                (Ok(_), Some(reason)) => self.refuse(ordinal, span, reason.clone()),
-                (Ok(trace), None) => {
-                    if let Some(reason) = self.gate.refuses(trace, span.len()) {
-                        self.refuse(ordinal, span, reason);
-                    }
-                }
+                (Err(Stop::Refused(reason)), _) => Some(reason),
+                (Ok(_), Some(reason)) => Some(reason.clone()),
+                (Ok(trace), None) => self.gate.refuses(trace, span.len()),
+            };
+            let heap_bytes = self.checked.heap_bytes - heap_before;
+            self.notes.span((at, next), heap_bytes, refused.is_none());
+            if let Some(reason) = refused {
+                self.refuse(ordinal, span, reason);
             }
         }
         Ok(())
@@ -187,52 +251,68 @@ impl<G: Gate> Look<'_, G> {
         let mut attributes = 0;
         let mut reader = Reader::nested(bytes, offset);
         loop {
-            match reader.tag()? {
+            let at = reader.offset();
+            let tag = reader.tag()?;
+            match tag {
                 0 => break,
-                tag::TRACE_ID => trace_id = reader.bytes()?.0,
-                tag::SPAN_ID => span_id = reader.bytes()?.0,
-                tag::PARENT_SPAN_ID => parent_id = reader.bytes()?.0,
-                tag::TRACE_STATE | tag::NAME => drop(reader.bytes()?),
+                tag::TRACE_ID => {
+                    trace_id = reader.bytes()?.0;
+                    self.notes.id(tag, reader.offset(), trace_id);
+                }
+                tag::SPAN_ID => {
+                    span_id = reader.bytes()?.0;
+                    self.notes.id(tag, reader.offset(), span_id);
+                }
+                tag::PARENT_SPAN_ID => {
+                    parent_id = reader.bytes()?.0;
+                    self.notes.id(tag, reader.offset(), parent_id);
+                }
+                tag::TRACE_STATE | tag::NAME => {
+                    self.notes.field(tag, at);
+                    reader.bytes()?;
+                }
                 tag::START | tag::END => {
+                    self.notes.field(tag, at);
                     reader.fixed64()?;
                 }
                 tag::FLAGS => {
+                    self.notes.field(tag, at);
                     reader.fixed32()?;
                 }
-                tag::KIND | tag::DROPPED_ATTRIBUTES | tag::DROPPED_EVENTS | tag::DROPPED_LINKS => {
+                tag::KIND => {
+                    self.notes.field(tag, at);
+                    reader.varint()?;
+                }
+                tag::DROPPED_ATTRIBUTES | tag::DROPPED_EVENTS | tag::DROPPED_LINKS => {
                     reader.varint()?;
                 }
                 tag::ATTRIBUTE => {
                     let (kv, offset) = reader.bytes()?;
                     attributes += 1;
-                    keep_first(&mut broken, attribute_fits(kv, offset))?;
-                    keep_first(&mut broken, self.rules.attribute(attributes, kv))?;
+                    self.notes.attribute(at);
+                    self.attribute(&mut broken, attributes, (kv, offset))?;
                 }
                 tag::EVENT => {
                     let (event, offset) = reader.bytes()?;
                     self.checked.heap_bytes += EVENT_BYTES;
+                    self.notes.event(at, reader.offset());
                     keep_first(&mut broken, self.event(event, offset))?;
                 }
                 tag::LINK => {
                     let (link, offset) = reader.bytes()?;
                     self.checked.heap_bytes += LINK_BYTES;
+                    self.notes.link(at, reader.offset());
                     keep_first(&mut broken, self.link(link, offset))?;
                 }
                 tag::STATUS => {
+                    self.notes.field(tag, at);
                     let (status, offset) = reader.bytes()?;
-                    let mut status = Reader::nested(status, offset);
-                    while let Some(field) = status.next()? {
-                        match field.number {
-                            2 => drop(message(&field)?),
-                            3 => drop(varint(&field)?),
-                            _ => {}
-                        }
-                    }
+                    self.status(status, offset)?;
                 }
                 other => reader.skip(other, tag::NUMBER_MAX)?,
             }
         }
-        self.checked.heap_bytes += SPAN_BYTES + attributes * ATTRIBUTE_BYTES;
+        self.checked.heap_bytes += SPAN_BYTES + attributes * ATTRIBUTE_HEAP_BYTES;
         let (trace, _) = ids(trace_id, span_id)?;
         if !matches!(parent_id.len(), 0 | 8) {
             return Err(Stop::Refused(Reason::ParentIdLength(parent_id.len())));
@@ -240,23 +320,56 @@ impl<G: Gate> Look<'_, G> {
         broken.map_or(Ok(trace), |reason| Err(Stop::Refused(reason)))
     }
 
+    /// Holds an attribute against the rules: the `count`th of what it is of, with its offset.
+    #[inline]
+    fn attribute(
+        &mut self,
+        broken: &mut Option<Reason>,
+        count: usize,
+        (kv, offset): (&[u8], usize),
+    ) -> Result<(), Fault> {
+        let fits = attribute_fits(kv, offset);
+        if N::WANTED && !matches!(fits, Ok(Fit::Plain)) && !is_regular(kv) {
+            self.notes.odd();
+        }
+        keep_first(broken, fits.map(drop))?;
+        keep_first(broken, self.rules.attribute(count, kv))
+    }
+
+    fn status(&mut self, bytes: &[u8], offset: usize) -> Result<(), Fault> {
+        let mut reader = Reader::nested(bytes, offset);
+        let mut next = offset;
+        while let Some(field) = reader.next()? {
+            let at = std::mem::replace(&mut next, reader.offset());
+            match field.number {
+                2 => drop(message(&field)?),
+                3 => drop(varint(&field)?),
+                _ => continue,
+            }
+            self.notes.status(field.number, at);
+        }
+        Ok(())
+    }
+
     fn event(&mut self, bytes: &[u8], offset: usize) -> Result<(), Stop> {
         let (mut broken, mut attributes) = (None, 0);
         let mut reader = Reader::nested(bytes, offset);
+        let mut next = offset;
         while let Some(field) = reader.next()? {
+            let at = std::mem::replace(&mut next, reader.offset());
             match field.number {
                 1 => drop(fixed64(&field)?),
                 2 => drop(message(&field)?),
                 3 => {
                     let kv = message(&field)?;
-                    self.checked.heap_bytes += ATTRIBUTE_BYTES;
+                    self.checked.heap_bytes += ATTRIBUTE_HEAP_BYTES;
                     attributes += 1;
-                    keep_first(&mut broken, attribute_fits(kv, field.offset))?;
-                    keep_first(&mut broken, self.rules.attribute(attributes, kv))?;
+                    self.attribute(&mut broken, attributes, (kv, field.offset))?;
                 }
                 4 => drop(varint(&field)?),
-                _ => {}
+                _ => continue,
             }
+            self.notes.event_field(field.number, at);
         }
         broken.map_or(Ok(()), |reason| Err(Stop::Refused(reason)))
     }
@@ -264,17 +377,19 @@ impl<G: Gate> Look<'_, G> {
     fn link(&mut self, bytes: &[u8], offset: usize) -> Result<(), Stop> {
         let (mut broken, mut attributes) = (None, 0);
         let mut reader = Reader::nested(bytes, offset);
+        let mut next = offset;
         while let Some(field) = reader.next()? {
+            let at = std::mem::replace(&mut next, reader.offset());
             match field.number {
                 1 => keep_first(&mut broken, link_id::<16>(message(&field)?).map(drop))?,
                 2 => keep_first(&mut broken, link_id::<8>(message(&field)?).map(drop))?,
                 3 => drop(message(&field)?),
                 4 => {
                     let kv = message(&field)?;
-                    self.checked.heap_bytes += ATTRIBUTE_BYTES;
+                    self.checked.heap_bytes += ATTRIBUTE_HEAP_BYTES;
                     attributes += 1;
-                    keep_first(&mut broken, attribute_fits(kv, field.offset))?;
-                    keep_first(&mut broken, self.rules.attribute(attributes, kv))?;
+                    self.attribute(&mut broken, attributes, (kv, field.offset))?;
+                    self.notes.link_attribute(at);
                 }
                 5 => drop(varint(&field)?),
                 6 => drop(super::fixed32(&field)?),
@@ -286,29 +401,55 @@ impl<G: Gate> Look<'_, G> {
 
     /// Checks what stands beside the spans in a `ResourceSpans` or `ScopeSpans`: the attributes (by
     /// the number of their field) of the message in field 1, and the schema url.
-    fn common(&self, bytes: &[u8], offset: usize, number: u32) -> Result<Option<Reason>, Fault> {
+    fn common(
+        &mut self,
+        bytes: &[u8],
+        offset: usize,
+        number: u32,
+    ) -> Result<Option<Reason>, Fault> {
         let (mut broken, mut attributes) = (None, 0);
         let mut reader = Reader::nested(bytes, offset);
+        let mut next = offset;
         while let Some(field) = reader.next()? {
+            let at = std::mem::replace(&mut next, reader.offset());
             match field.number {
                 1 => {
-                    let thing = message(&field)?;
-                    let inspected = inspect(thing, field.offset, number, |_, _| {});
-                    keep_first(&mut broken, inspected)?;
-                    let mut parts = Reader::nested(thing, field.offset);
-                    while let Some(part) = parts.next()? {
-                        if part.number == number {
-                            attributes += 1;
-                            let within = self.rules.attribute(attributes, message(&part)?);
-                            keep_first(&mut broken, within)?;
-                        }
-                    }
+                    let thing = (message(&field)?, field.offset);
+                    self.notes.common(at);
+                    self.common_fields(&mut broken, &mut attributes, thing, number)?;
                 }
                 3 => drop(message(&field)?),
                 _ => {}
             }
         }
         Ok(broken)
+    }
+
+    fn common_fields(
+        &mut self,
+        broken: &mut Option<Reason>,
+        attributes: &mut usize,
+        (thing, offset): (&[u8], usize),
+        number: u32,
+    ) -> Result<(), Fault> {
+        keep_first(broken, inspect(thing, offset, number, |_, _| {}))?;
+        let mut reader = Reader::nested(thing, offset);
+        let mut next = offset;
+        while let Some(field) = reader.next()? {
+            let at = std::mem::replace(&mut next, reader.offset());
+            if field.number == number {
+                let kv = message(&field)?;
+                *attributes += 1;
+                keep_first(broken, self.rules.attribute(*attributes, kv))?;
+                self.notes.common_attribute(at);
+                if N::WANTED && !is_regular(kv) {
+                    self.notes.odd();
+                }
+            } else {
+                self.notes.common_field(&field, at);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Appended {
 }
 
 /// Why a span was not stored.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The span's ordinal.
     pub span: u32,

@@ -215,7 +215,7 @@ prop_compose! {
     }
 }
 
-fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
+pub(super) fn request() -> impl Strategy<Value = ExportTraceServiceRequest> {
     let resource =
         (attributes(), any::<u32>()).prop_map(|(attributes, dropped_attributes_count)| Resource {
             attributes,

@@ -2,7 +2,7 @@
 
 use crate::attributes::{Attributes, Budget, Put};
 use crate::column::{Interner, Type};
-use crate::wire::{Fault, Field, Reader, Value, put_bytes};
+use crate::wire::{Fault, Field, Reader, Value, put_bytes, take_varint};
 
 use super::refusal::{NESTING_MAX, Reason, Stop};
 
@@ -93,22 +93,50 @@ fn any_attribute(
     Ok(table.put_overflow(keys, at, &field))
 }
 
+/// How an attribute is written that [`attribute_fits`] has looked at.
+#[derive(Clone, Copy)]
+pub(super) enum Fit {
+    /// As every encoder writes it.
+    Plain,
+    /// Some other way.
+    Other,
+}
+
 /// Checks an attribute through, as [`attribute`] will read it.
 #[inline]
-pub(super) fn attribute_fits(bytes: &[u8], offset: usize) -> Result<(), Stop> {
+pub(super) fn attribute_fits(bytes: &[u8], offset: usize) -> Result<Fit, Stop> {
     if plain_attribute(bytes).is_some() {
-        return Ok(());
+        return Ok(Fit::Plain);
     }
-    key_value(bytes, offset, 1).map(drop).map_err(|stop| match stop {
+    key_value(bytes, offset, 1).map(|_| Fit::Other).map_err(|stop| match stop {
         Stop::Refused(_) => Stop::Refused(Reason::Nesting(peek_key(bytes))),
         Stop::Malformed(_) => stop,
     })
 }
 
+/// Whether a `KeyValue` is a key and a value, either of which may be missing, in this order and with nothing
+/// beside them: then the key is what it begins with, and the value the rest.
+pub(super) fn is_regular(bytes: &[u8]) -> bool {
+    let field = |bytes: &mut &[u8], tag: u8| {
+        let Some(rest) = bytes.strip_prefix(&[tag]) else { return Some(()) };
+        *bytes = rest;
+        let length = usize::try_from(take_varint(bytes)?).ok()?;
+        *bytes = bytes.get(length..)?;
+        Some(())
+    };
+    let mut rest = bytes;
+    let read = field(&mut rest, 0x0a).and_then(|()| field(&mut rest, 0x12));
+    read.is_some() && rest.is_empty()
+}
+
 /// What an `AnyValue` holds; of several the last one counts, as for any `oneof`. Arrays and maps
 /// are checked through and kept encoded.
 #[inline]
-fn any_value(bytes: &[u8], offset: usize, depth: usize) -> Result<Option<Held<'_>>, Stop> {
+pub(super) fn any_value(
+    bytes: &[u8],
+    offset: usize,
+    depth: usize,
+) -> Result<Option<Held<'_>>, Stop> {
     let mut found = None;
     let mut reader = Reader::nested(bytes, offset);
     while let Some(field) = reader.next()? {

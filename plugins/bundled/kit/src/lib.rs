@@ -1,0 +1,11 @@
+//! What several of the bundled plugins need: patterns, conditions on spans, actions on attributes.
+
+pub mod actions;
+mod convert;
+mod keys;
+pub mod matching;
+mod pattern;
+
+pub use convert::{any_from_json, text_of};
+pub use keys::Keys;
+pub use pattern::Pattern;

@@ -1,0 +1,149 @@
+//! Credentials: JWT, what follows `Bearer` and `Basic`, keys of well-known makers by how they begin, and the values of
+//! parameters such as `password=`.
+
+use std::ops::Range;
+
+use super::{at, before, end_of, is_word};
+
+/// How keys begin, and of how many characters at least the rest is.
+const KEYS: &[(&str, usize)] = &[
+    ("AIza", 35),
+    ("AKIA", 16),
+    ("ASIA", 16),
+    ("SG.", 20),
+    ("dop_v1_", 32),
+    ("gho_", 30),
+    ("ghp_", 30),
+    ("ghr_", 30),
+    ("ghs_", 30),
+    ("ghu_", 30),
+    ("github_pat_", 22),
+    ("glpat-", 20),
+    ("hvs.", 20),
+    ("npm_", 36),
+    ("pypi-", 16),
+    ("rk_live_", 16),
+    ("rk_test_", 16),
+    ("shpat_", 32),
+    ("sk-", 20),
+    ("sk_live_", 16),
+    ("sk_test_", 16),
+    ("xoxa-", 10),
+    ("xoxb-", 10),
+    ("xoxp-", 10),
+    ("xoxs-", 10),
+    ("ya29.", 20),
+];
+
+/// Schemes whose credential follows a space, and of how many characters at least it is.
+const SCHEMES: &[(&str, usize)] = &[("bearer", 8), ("basic", 8)];
+
+/// Parameters whose value is a secret, also behind a prefix: `db_password=`.
+const PARAMETERS: &[&str] = &[
+    "access_token",
+    "api-key",
+    "api_key",
+    "apikey",
+    "auth_token",
+    "client_secret",
+    "id_token",
+    "passwd",
+    "password",
+    "pwd",
+    "refresh_token",
+    "secret",
+    "session_token",
+    "sig",
+    "signature",
+    "token",
+];
+
+/// The first credential from `from` on. Of what tells what it is, only what begins a JWT or key goes with it.
+pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut i = from;
+    while i < bytes.len() {
+        if is_word(before(bytes, i)) || !at(bytes, i).is_ascii_alphabetic() {
+            i += 1;
+            continue;
+        }
+        // A word begins here.
+        let found = jwt(bytes, i).or_else(|| key(bytes, i)).or_else(|| scheme(bytes, i));
+        if let Some(found) = found.or_else(|| parameter(bytes, i)) {
+            return Some(found);
+        }
+        i = end_of(bytes, i, is_word).max(i + 1);
+    }
+    None
+}
+
+/// Base64url, as keys and JWT have it.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// Header, claims and signature; `{"` in base64 is `eyJ`.
+fn jwt(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    const PART_MIN: usize = 8;
+    let starts = !is_token(before(bytes, start)) && bytes.get(start..)?.starts_with(b"eyJ");
+    starts.then_some(())?;
+    let header = end_of(bytes, start, is_token);
+    let claims = end_of(bytes, header + 1, is_token);
+    let is_long = header - start >= PART_MIN && claims.saturating_sub(header + 1) >= PART_MIN;
+    (is_long && at(bytes, header) == b'.').then_some(())?;
+    let has_signature = at(bytes, claims) == b'.';
+    Some(start..if has_signature { end_of(bytes, claims + 1, is_token) } else { claims })
+}
+
+fn key(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = bytes.get(start..)?;
+    let (prefix, least) = KEYS.iter().find(|(prefix, _)| rest.starts_with(prefix.as_bytes()))?;
+    let body = start + prefix.len();
+    let end = end_of(bytes, body, |byte| is_token(byte) || byte == b'.');
+    (end - body >= *least).then_some(start..end)
+}
+
+fn scheme(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = bytes.get(start..)?;
+    let is_scheme =
+        |(name, _): &&(&str, usize)| starts_with(rest, name) && at(rest, name.len()) == b' ';
+    let (name, least) = SCHEMES.iter().find(is_scheme)?;
+    let body = start + name.len() + 1;
+    let end = end_of(bytes, body, |byte| is_token(byte) || b"._~+/=".contains(&byte));
+    (end - body >= *least).then_some(body..end)
+}
+
+/// The value behind a name and `=`, or in JSON, `": "`.
+fn parameter(bytes: &[u8], start: usize) -> Option<Range<usize>> {
+    // No longer than that, or many words with hyphens between them would be read again from each.
+    const NAME_MAX: usize = 64;
+    let near = bytes.get(..bytes.len().min(start + NAME_MAX))?;
+    let end = end_of(near, start, is_token);
+    let name = bytes.get(start..end)?;
+    let value = match (at(bytes, end), at(bytes, end + 1)) {
+        (b'=', _) => end + 1,
+        (b'"', b':') => end_of(bytes, end + 2, |byte| byte == b' '),
+        _ => return None,
+    };
+    let ends = |parameter: &&&str| {
+        let Some(prefix) = name.len().checked_sub(parameter.len()) else { return false };
+        let is_whole = prefix == 0 || matches!(at(name, prefix - 1), b'_' | b'-');
+        is_whole && starts_with(name.get(prefix..).unwrap_or_default(), parameter)
+    };
+    PARAMETERS.iter().find(ends)?;
+    let (value, quote) = match at(bytes, value) {
+        quote @ (b'"' | b'\'') => (value + 1, Some(quote)),
+        _ => (value, None),
+    };
+    let stops = |byte: u8| match quote {
+        Some(quote) => byte == quote,
+        None => byte.is_ascii_whitespace() || b"&;,\"'}".contains(&byte),
+    };
+    let end = end_of(bytes, value, |byte| !stops(byte));
+    (end > value).then_some(value..end)
+}
+
+/// Whether `text` begins with `word`, in any case.
+fn starts_with(text: &[u8], word: &str) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+}

@@ -1,0 +1,259 @@
+//! Edits of a draft, one by one. Each tells how many things it has changed: what is set to what it was is no change.
+
+use model::otlp::outline::Stretch;
+
+use super::{Draft, Edit, Found, Value, Word, at32, count, original};
+use crate::projection::{Keys, Owner};
+
+/// What is edited: whose it is, its place there, and the span that it is in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) owner: Owner,
+    pub(crate) place: u32,
+    /// Its own place for a span; nothing for a resource or scope.
+    pub(crate) span: u32,
+}
+
+/// What an attribute is called while there are renames.
+enum Called<'a> {
+    /// As it stands there.
+    Old(u32),
+    New(&'a [u8]),
+    Gone,
+}
+
+impl Target {
+    pub(crate) const fn new(owner: Owner, place: u32, span: u32) -> Self {
+        Self { owner, place, span }
+    }
+
+    pub(crate) const fn span(place: u32) -> Self {
+        Self { owner: Owner::Span, place, span: place }
+    }
+}
+
+impl Draft {
+    /// Makes room for new bytes.
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        self.memory.reserve(bytes);
+    }
+
+    /// How many bytes can still be written.
+    pub(crate) const fn room(&self) -> usize {
+        self.memory.room()
+    }
+
+    /// Sets an attribute: the first by its key gets the value, others by it go, and where there is none it is added.
+    pub(crate) fn set(&mut self, of: Target, key: &[u8], value: Value<'_>, found: Found) -> u64 {
+        let slot = match found {
+            Found::At(slot) => Some(slot),
+            Found::Nowhere => None,
+            Found::Unknown => self.find(of, key, 0),
+        };
+        let new = self.memory.put_attribute(of.owner, key, value);
+        let Some(slot) = slot else {
+            self.append(of, new);
+            return 1;
+        };
+        let changed = self.replace(of, slot, new);
+        match found {
+            Found::Unknown => changed + self.remove_from(of, key, slot + 1),
+            _ => changed,
+        }
+    }
+
+    /// Sets one attribute, whatever others have its key. What is gone stays gone.
+    pub(crate) fn set_slot(&mut self, of: Target, slot: u32, value: Value<'_>) -> u64 {
+        let Some(pair) = self.pair(of, slot) else { return 0 };
+        let mut key = std::mem::take(&mut self.scratch);
+        key.clear();
+        key.extend_from_slice(self.memory.key(self.memory.field(pair)));
+        let new = self.memory.put_attribute(of.owner, &key, value);
+        self.scratch = key;
+        self.replace(of, slot, new)
+    }
+
+    /// Removes one attribute.
+    pub(crate) fn remove_slot(&mut self, of: Target, slot: u32) -> u64 {
+        if self.pair(of, slot).is_none() {
+            return 0;
+        }
+        self.put_slot(of, slot, 0);
+        1
+    }
+
+    /// Removes the attributes by a key.
+    pub(crate) fn remove(&mut self, of: Target, key: &[u8]) -> u64 {
+        self.remove_from(of, key, 0)
+    }
+
+    fn remove_from(&mut self, of: Target, key: &[u8], mut from: u32) -> u64 {
+        let mut removed = 0;
+        while let Some(slot) = self.find(of, key, from) {
+            self.put_slot(of, slot, 0);
+            removed += 1;
+            from = slot + 1;
+        }
+        removed
+    }
+
+    /// Whether something has an attribute by one of these keys.
+    pub(crate) fn has_any(&self, of: Target, keys: &Keys) -> bool {
+        let slots = self.attributes(of.owner, of.place);
+        slots.iter().any(|at| *at != 0 && keys.contains(self.memory.key(self.memory.field(*at))))
+    }
+
+    /// Removes the attributes by these keys.
+    pub(crate) fn remove_any(&mut self, of: Target, keys: &Keys) -> u64 {
+        let (mut removed, mut from) = (0, 0);
+        loop {
+            let slots = self.attributes(of.owner, of.place).get(from..).unwrap_or_default();
+            let is_one =
+                |at: &u32| *at != 0 && keys.contains(self.memory.key(self.memory.field(*at)));
+            let Some(slot) = slots.iter().position(is_one) else { return removed };
+            self.put_slot(of, at32(from + slot), 0);
+            removed += 1;
+            from += slot + 1;
+        }
+    }
+
+    /// Gives attributes other keys, one pair of keys after the other; each sees what those before it did. Where there
+    /// is an attribute by the new key already it goes, if it may; else nothing happens to the one by the old key.
+    pub(crate) fn rename<'a>(
+        &mut self,
+        of: Target,
+        keys: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        replace: bool,
+    ) -> u64 {
+        // Every attribute is written once, under its last key, however often it is renamed on the way there.
+        let slots = self.attributes(of.owner, of.place).iter();
+        let mut names: Vec<Called<'_>> = slots.map(|at| Called::Old(*at)).collect();
+        for (from, to) in keys.filter(|(from, to)| from != to) {
+            let is = |name: &Called<'_>, key: &[u8]| match name {
+                Called::Old(at) => *at != 0 && self.memory.key(self.memory.field(*at)) == key,
+                Called::New(new) => *new == key,
+                Called::Gone => false,
+            };
+            let found = |key: &[u8]| names.iter().any(|name| is(name, key));
+            if !found(from) || !replace && found(to) {
+                continue;
+            }
+            for name in &mut names {
+                if is(name, to) {
+                    *name = Called::Gone;
+                } else if is(name, from) {
+                    *name = Called::New(to);
+                }
+            }
+        }
+        let mut changed = 0;
+        for (slot, name) in (0..).zip(&names) {
+            changed += match name {
+                Called::Old(_) => 0,
+                Called::New(key) => self.put_renamed(of, slot, key),
+                Called::Gone => self.remove_slot(of, slot),
+            };
+        }
+        changed
+    }
+
+    fn put_renamed(&mut self, of: Target, slot: u32, key: &[u8]) -> u64 {
+        let Some(pair) = self.pair(of, slot) else { return 0 };
+        let mut value = std::mem::take(&mut self.scratch);
+        value.clear();
+        value.extend_from_slice(self.memory.encoded_value(self.memory.field(pair)));
+        let new = self.memory.put_attribute(of.owner, key, Value::Encoded(&value));
+        self.scratch = value;
+        self.replace(of, slot, new)
+    }
+
+    /// Sets a field of a span; nothing where it says so already.
+    pub(crate) fn set_word(&mut self, span: u32, word: Word, value: Value<'_>) -> u64 {
+        let (known, tag) = (self.word(span, word), word.tag());
+        let is_known = match value {
+            Value::String(text) => self.memory.text(known) == text,
+            Value::Int(value) => self.memory.number(known) == value,
+            _ => true,
+        };
+        if is_known {
+            return 0;
+        }
+        let at = self.memory.put_word(tag, value);
+        if let Some(edit) = self.edit(Target::span(span)) {
+            edit.words[word as usize] = at;
+        }
+        1
+    }
+
+    /// The first attribute by a key, from a slot on.
+    pub(crate) fn find(&self, of: Target, key: &[u8], from: u32) -> Option<u32> {
+        let slots = self.attributes(of.owner, of.place).get(from as usize..)?;
+        let is_it = |at: &u32| *at != 0 && self.memory.key(self.memory.field(*at)) == key;
+        slots.iter().position(is_it).map(|slot| from + at32(slot))
+    }
+
+    /// Where the attribute of a slot stands, if it is not gone.
+    fn pair(&self, of: Target, slot: u32) -> Option<u32> {
+        let slots = self.attributes(of.owner, of.place);
+        slots.get(slot as usize).copied().filter(|at| *at != 0)
+    }
+
+    /// Puts what was written last in the place of an attribute, unless it is the same.
+    fn replace(&mut self, of: Target, slot: u32, new: u32) -> u64 {
+        if let Some(known) = self.pair(of, slot)
+            && self.memory.whole(known) == self.memory.whole(new)
+        {
+            self.memory.take_back(new);
+            return 0;
+        }
+        self.put_slot(of, slot, new);
+        1
+    }
+
+    fn put_slot(&mut self, of: Target, slot: u32, at: u32) {
+        let Some(edit) = self.edit(of) else { return };
+        let place = (edit.attributes.first + slot) as usize;
+        if let Some(slot) = self.slots.get_mut(place) {
+            *slot = at;
+        }
+    }
+
+    fn append(&mut self, of: Target, at: u32) {
+        let Some(edit) = self.edit(of) else { return };
+        let known = edit.attributes;
+        // The list of what was edited last ends where it can grow; others move there.
+        if self.slots.len() != known.range().end {
+            let first = at32(self.slots.len());
+            self.slots.extend_from_within(known.range());
+            if let Some(edit) = self.edit(of) {
+                edit.attributes.first = first;
+            }
+        }
+        if let Some(edit) = self.edit(of) {
+            edit.attributes.count += 1;
+        }
+        self.slots.push(at);
+        self.appended += 1;
+    }
+
+    /// The edit of something, which begins with what it has.
+    fn edit(&mut self, of: Target) -> Option<&mut Edit> {
+        let Target { owner, place, span } = of;
+        if matches!(owner, Owner::Event | Owner::Link) {
+            self.edit(Target::span(span))?.nested = true;
+        }
+        let edit_of = &mut self.edit_of[owner as usize];
+        if edit_of.is_empty() {
+            edit_of.resize(count(&self.outline, owner), 0);
+        }
+        let edit_of = edit_of.get_mut(place as usize)?;
+        if *edit_of == 0 {
+            let slots = original(&self.outline, owner, place);
+            let attributes = Stretch { first: at32(self.slots.len()), count: at32(slots.len()) };
+            self.slots.extend_from_slice(slots);
+            self.edits.push(Edit { attributes, ..Edit::default() });
+            *edit_of = at32(self.edits.len());
+        }
+        self.edits.get_mut(*edit_of as usize - 1)
+    }
+}

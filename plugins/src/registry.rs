@@ -1,0 +1,377 @@
+//! The plugins of a process: loaded by their definitions, and swapped while requests run.
+//!
+//! A changed definition, file or tag is loaded beside what runs: fetched, held against its digest and signature,
+//! compiled, asked what it is, configured, and tried on requests that came lately. Only then does it take the place of
+//! the one before, all at once; what is wrong changes nothing. Requests that are under way end with what they began
+//! with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use model::metric::Counter;
+use model::{Nanos, TenantId};
+use tracing::{info, warn};
+
+use crate::capture::Failures;
+use crate::chain::{Chain, Link, OnFailure, Scratch, Share, Whose};
+use crate::code::Codes;
+use crate::configured::Configured;
+use crate::definition::{Definition, Definitions};
+use crate::digest::Digest;
+use crate::draft::Draft;
+use crate::engine::{Engine, Settings};
+use crate::error::{Error, Kind};
+use crate::host::{Shared, Surroundings};
+use crate::plugin::Plugin;
+use crate::samples::Samples;
+use crate::source::{self, Fetch, Source, Trust};
+
+/// Plugins that were built with this program, by name.
+pub type Bundled = &'static [(&'static str, &'static [u8])];
+
+/// What a registry works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the engine may use.
+    pub settings: Settings,
+    /// Compiled code.
+    pub codes: Codes,
+    /// What plugins see of the surroundings.
+    pub surroundings: Surroundings,
+    /// Who fetches what comes over a network.
+    pub fetch: Arc<dyn Fetch>,
+    /// What has to be true of it.
+    pub trust: Trust,
+    /// What is part of this program.
+    pub bundled: Bundled,
+}
+
+/// A plugin that runs.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// How it is defined.
+    pub definition: Definition,
+    /// The plugin.
+    pub configured: Arc<Configured>,
+    /// What its file looked like.
+    stamp: Stamp,
+}
+
+/// When a file was changed, and how long it is: it is read again when that differs.
+type Stamp = Option<(SystemTime, u64)>;
+
+fn stamp(source: &Source) -> Stamp {
+    let Source::File(path) = source else { return None };
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
+}
+
+type Entries = BTreeMap<String, Entry>;
+
+/// A plugin of a chain, as an operator writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment<'a> {
+    /// Its name.
+    pub plugin: &'a str,
+    /// What becomes of a batch that it fails on; none: what its definition says.
+    pub on_failure: Option<OnFailure>,
+    /// Percent of all traces.
+    pub canary: Option<f64>,
+    /// It changes nothing.
+    pub is_shadow: bool,
+}
+
+/// A definition that does not run.
+#[derive(Clone, Debug)]
+struct Faulty {
+    definition: Definition,
+    stamp: Stamp,
+    error: Error,
+}
+
+impl Faulty {
+    /// Whether it would be the same again.
+    fn stays(&self, definition: &Definition, stamp: Stamp) -> bool {
+        let may_pass = matches!(self.error.kind(), Kind::Unavailable | Kind::Host);
+        !may_pass && self.definition == *definition && self.stamp == stamp
+    }
+}
+
+/// Times that plugins changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Plugins that were taken over.
+    pub taken: Counter,
+    /// Plugins that were not, for being wrong; what was before stays.
+    pub failed: Counter,
+}
+
+/// The plugins of a process.
+#[derive(Debug)]
+pub struct Registry {
+    parts: Parts,
+    engine: OnceLock<Engine>,
+    entries: ArcSwap<Entries>,
+    /// Why a plugin that is defined does not run, or not as it is defined.
+    faults: Mutex<BTreeMap<String, Faulty>>,
+    /// One change at a time.
+    changing: Mutex<()>,
+    /// What was loaded, for whoever configures the same again.
+    failures: Arc<Failures>,
+    samples: Samples,
+    changes: Changes,
+}
+
+impl Registry {
+    /// One without plugins. Nothing is started until there is one.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            engine: OnceLock::new(),
+            entries: ArcSwap::default(),
+            faults: Mutex::default(),
+            changing: Mutex::default(),
+            failures: Arc::default(),
+            samples: Samples::default(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// What runs, by name.
+    #[must_use]
+    pub fn entries(&self) -> Arc<Entries> {
+        self.entries.load_full()
+    }
+
+    /// Why plugins that are defined do not run as they are.
+    #[must_use]
+    pub fn faults(&self) -> BTreeMap<String, Error> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().map(|(name, of)| (name.clone(), of.error.clone())).collect()
+    }
+
+    /// Batches that plugins have failed on.
+    #[must_use]
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Requests that came lately, as they were stored.
+    #[must_use]
+    pub const fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// Times that plugins changed.
+    #[must_use]
+    pub const fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Compiled code.
+    #[must_use]
+    pub const fn codes(&self) -> &Codes {
+        &self.parts.codes
+    }
+
+    /// What is looked up.
+    #[must_use]
+    pub const fn surroundings(&self) -> &Surroundings {
+        &self.parts.surroundings
+    }
+
+    /// The chain of some attachments, of what runs now.
+    ///
+    /// # Errors
+    /// Names the plugin that there is none of.
+    pub fn chain(&self, attachments: &[Attachment<'_>]) -> Result<Chain, Error> {
+        if attachments.is_empty() {
+            return Ok(Chain::default());
+        }
+        let entries = self.entries.load();
+        let link = |of: &Attachment<'_>| {
+            let missing = || {
+                let what = format!("plugin {} is in the chain and does not run", of.plugin);
+                Error::new(Kind::Unavailable, what)
+            };
+            let entry = entries.get(of.plugin).ok_or_else(missing)?;
+            Ok(Link {
+                configured: Arc::clone(&entry.configured),
+                on_failure: of.on_failure.unwrap_or(entry.definition.on_failure),
+                canary: of.canary.map(Share::percent),
+                is_shadow: of.is_shadow,
+            })
+        };
+        let links: Result<Vec<Link>, Error> = attachments.iter().map(link).collect();
+        Ok(Chain::new(links?, Arc::clone(&self.failures)))
+    }
+
+    /// Whether [`Self::apply`] would do anything: something is not as it is defined, or a file has changed. Looks at files,
+    /// does not read them.
+    #[must_use]
+    pub fn is_due(&self, definitions: &Definitions) -> bool {
+        let entries = self.entries.load();
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_settled = |(name, definition): (&String, &Definition)| {
+            let Ok(source) = Source::parse(&definition.source) else { return true };
+            let stamp = stamp(&source);
+            let running = entries.get(name).filter(|running| running.definition == *definition);
+            running.is_some_and(|running| source.is_pinned() || stamp == running.stamp)
+                || faults.get(name).is_some_and(|faulty| faulty.stays(definition, stamp))
+        };
+        let is_gone = |name: &String| !definitions.contains_key(name);
+        !definitions.iter().all(is_settled) || entries.keys().any(is_gone)
+    }
+
+    /// Makes what runs what is defined: loads what is new or has changed, also a file behind the same name, and takes
+    /// it over all at once. What cannot be loaded is told, and what ran by that name runs on. Blocks for as long as
+    /// compiling takes: off the path of data.
+    pub fn apply(&self, definitions: &Definitions) -> BTreeMap<String, Error> {
+        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.entries.load_full();
+        let known = self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut next, mut faults) = (Entries::new(), BTreeMap::new());
+        let mut loaded = Loaded::default();
+        for (name, definition) in definitions {
+            let running = before.get(name);
+            let stamp = Source::parse(&definition.source).ok().and_then(|source| stamp(&source));
+            let known = known.get(name).filter(|known| known.stays(definition, stamp));
+            let outcome = match known {
+                Some(known) => Err(known.error.clone()),
+                None => self.load(name, definition, running, &mut loaded),
+            };
+            let entry = match outcome {
+                Ok(None) => running.map(|running| Entry { stamp, ..running.clone() }),
+                Ok(Some(configured)) => {
+                    self.taken(name, &configured);
+                    Some(Entry { definition: definition.clone(), configured, stamp })
+                }
+                Err(error) => {
+                    if known.is_none() {
+                        self.changes.failed.inc();
+                        let stays = running.is_some();
+                        warn!(name, %error, stays, "plugin is not taken over");
+                    }
+                    let definition = definition.clone();
+                    faults.insert(name.clone(), Faulty { definition, stamp, error });
+                    running.cloned()
+                }
+            };
+            next.extend(entry.map(|entry| (name.clone(), entry)));
+        }
+        for name in before.keys().filter(|name| !next.contains_key(*name)) {
+            info!(name, "plugin is gone");
+        }
+        self.entries.store(Arc::new(next));
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        self.faults()
+    }
+
+    fn taken(&self, name: &str, configured: &Configured) {
+        self.changes.taken.inc();
+        let (info, digest) = (configured.plugin().info(), configured.plugin().digest());
+        info!(name, plugin = info.name, version = info.version, %digest, "plugin runs");
+    }
+
+    /// Loads a plugin by its definition; nothing where it runs so already.
+    fn load(
+        &self,
+        name: &str,
+        definition: &Definition,
+        running: Option<&Entry>,
+        loaded: &mut Loaded,
+    ) -> Result<Option<Arc<Configured>>, Error> {
+        let source = Source::parse(&definition.source)
+            .map_err(|fault| Error::new(Kind::Config, format!("source: {fault}")))?;
+        let same = running.filter(|running| running.definition == *definition);
+        // What its name says cannot have changed.
+        if same.is_some() && source.is_pinned() {
+            return Ok(None);
+        }
+        let Parts { bundled, fetch, trust, surroundings, codes, .. } = &self.parts;
+        let bytes = source::read(&source, bundled, &**fetch, trust)?;
+        let digest = Digest::of(&bytes);
+        if same.is_some_and(|same| same.configured.plugin().digest() == &digest) {
+            return Ok(None);
+        }
+        let setup = definition.setup(name);
+        let engine = self.engine()?;
+        let plugin = match loaded.plugin(&digest, running) {
+            Some(plugin) => plugin,
+            None => {
+                let shared = Shared::new(name, surroundings.clone(), Arc::default(), 0);
+                Plugin::load(engine, codes, &bytes, (Arc::new(shared), setup.limits))?
+            }
+        };
+        loaded.0.insert(digest, Arc::clone(&plugin));
+        let configured = Configured::new(plugin, setup, surroundings.clone())?;
+        self.try_out(&configured)?;
+        Ok(Some(configured))
+    }
+
+    /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it.
+    fn try_out(&self, configured: &Arc<Configured>) -> Result<(), Error> {
+        let link = Link {
+            configured: Arc::clone(configured),
+            on_failure: OnFailure::Reject,
+            canary: None,
+            is_shadow: false,
+        };
+        let chain = Chain::new(vec![link], Arc::default());
+        let mut scratch = Scratch::default();
+        for sample in self.samples.latest() {
+            let Some(mut draft) = Draft::of(&sample.body, chain.wants()) else { continue };
+            let whose = Whose { tenant: &sample.tenant, peer: None };
+            let tried = chain.run(&mut draft, whose, &mut scratch);
+            if let Err(rejected) = tried
+                && let Some(failure) = rejected.failure
+            {
+                let what = format!(
+                    "it failed on a request of tenant {} that came lately: {}",
+                    sample.tenant,
+                    failure.as_str()
+                );
+                return Err(Error::new(Kind::Failed(failure), what));
+            }
+        }
+        Ok(())
+    }
+
+    fn engine(&self) -> Result<&Engine, Error> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        // One change at a time: nobody else starts one.
+        let engine = Engine::start(&self.parts.settings)?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+
+    /// Notes a request as it is stored, now and then.
+    pub fn sample(&self, tenant: &TenantId, body: &Bytes, now: Nanos) {
+        self.samples.offer(tenant, body, now);
+    }
+
+    /// Drops instances that nobody needed for a while.
+    pub fn sweep(&self) {
+        let now = self.parts.surroundings.clock.monotonic();
+        for entry in self.entries.load().values() {
+            entry.configured.sweep(now);
+        }
+    }
+}
+
+/// Plugins that were loaded for a change: the same file under two names is compiled once.
+#[derive(Default)]
+struct Loaded(HashMap<Digest, Arc<Plugin>>);
+
+impl Loaded {
+    fn plugin(&self, digest: &Digest, running: Option<&Entry>) -> Option<Arc<Plugin>> {
+        let running = running.map(|running| running.configured.plugin());
+        let same = running.filter(|running| running.digest() == digest);
+        same.or_else(|| self.0.get(digest)).map(Arc::clone)
+    }
+}

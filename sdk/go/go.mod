@@ -1,0 +1,3 @@
+module github.com/traceweir/traceweir/sdk/go
+
+go 1.24

@@ -1,0 +1,99 @@
+//! Numbers bytes in the order in which they are first seen: for the dictionaries of an answer, and to find the rows
+//! of a trace. One list of all bytes and a table of numbers: nothing is allocated per value.
+
+/// An empty place of the table.
+const FREE: u32 = u32::MAX;
+
+/// Bytes, each once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Interner {
+    /// Numbers of values, found by their hash; its length is a power of two, at most half of it taken.
+    table: Vec<u32>,
+    ends: Vec<u32>,
+    heap: Vec<u8>,
+}
+
+impl Interner {
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The value with this number; nothing for one that is none.
+    pub(crate) fn get(&self, value: u32) -> &[u8] {
+        let value = value as usize;
+        let start = value.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
+        let end = self.ends.get(value).copied().unwrap_or_default();
+        self.heap.get(start.unwrap_or_default() as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The number of `bytes`.
+    pub(crate) fn intern(&mut self, bytes: &[u8]) -> u32 {
+        if self.ends.len() * 2 >= self.table.len() {
+            self.grow();
+        }
+        let mut at = self.home(bytes);
+        while self.table[at] != FREE {
+            let value = self.table[at];
+            if self.get(value) == bytes {
+                return value;
+            }
+            at = (at + 1) & (self.table.len() - 1);
+        }
+        let value = u32::try_from(self.ends.len()).unwrap_or(FREE);
+        self.table[at] = value;
+        self.heap.extend_from_slice(bytes);
+        self.ends.push(u32::try_from(self.heap.len()).unwrap_or(u32::MAX));
+        value
+    }
+
+    fn grow(&mut self) {
+        let places = (self.table.len() * 2).max(16);
+        self.table.clear();
+        self.table.resize(places, FREE);
+        for value in 0..u32::try_from(self.ends.len()).unwrap_or(FREE) {
+            let mut at = self.home(self.get(value));
+            while self.table[at] != FREE {
+                at = (at + 1) & (places - 1);
+            }
+            self.table[at] = value;
+        }
+    }
+
+    fn home(&self, bytes: &[u8]) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the bits that the mask leaves")]
+        let hash = hash(bytes) as usize;
+        hash & (self.table.len() - 1)
+    }
+}
+
+/// Multiplies and rotates, eight bytes at a time. Whoever chooses keys to collide pays with the time limit of the
+/// call, not with the host's.
+fn hash(bytes: &[u8]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(ODD);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut hash =
+        words.iter().fold(bytes.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let mut last = [0; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    hash = mix(hash, u64::from_le_bytes(last));
+    hash ^ (hash >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_numbered_in_the_order_in_which_they_come() {
+        let mut interner = Interner::default();
+        let words: Vec<String> = (0..1000).map(|i| format!("value {}", i % 300)).collect();
+        let numbers: Vec<u32> = words.iter().map(|word| interner.intern(word.as_bytes())).collect();
+        assert!(numbers.iter().enumerate().all(|(i, number)| *number as usize == i % 300));
+        assert_eq!(interner.len(), 300);
+        assert_eq!(interner.get(299), b"value 299");
+    }
+}
