@@ -25,6 +25,7 @@ mod llm;
 mod names;
 mod overrides;
 pub(crate) mod pb;
+mod plugins;
 mod prune;
 mod redact;
 mod routes;
@@ -58,6 +59,7 @@ pub use routes::{Listener, ROUTES, Route};
 pub use stream::METHODS;
 pub use traces::Traces;
 
+use crate::attach::Plugins;
 use crate::auth::{Auth, Caller, Scope};
 use crate::clock;
 use crate::compute::Compute;
@@ -109,6 +111,8 @@ pub struct Parts {
     pub auth: Arc<Auth>,
     /// Who may ask how much.
     pub accounts: Arc<Accounts>,
+    /// What spans pass on their way in.
+    pub plugins: Arc<Plugins>,
     /// Where computing happens that is quick.
     pub compute: Compute,
     /// Where queries are evaluated: threads of their own, so that a long one holds up nobody's

@@ -12,6 +12,7 @@ mod signals;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use crate::api::{self, Api, Door, Listener};
+use crate::attach::{Looks, Plugins};
 use crate::auth::Auth;
 use crate::budget::Budget;
 use crate::clock::{self, Tasks};
@@ -101,6 +103,7 @@ struct App {
     tls: Option<Arc<Tls>>,
     auth: Arc<Auth>,
     accounts: Arc<Accounts>,
+    plugins: Arc<Plugins>,
     store: Store,
     compute: Compute,
     queries: Compute,
@@ -151,7 +154,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let auth = auth.map_err(|fault| Error::failed(format!("auth: {fault}")))?;
     let overrides = Overrides::open(&config.overrides);
     let overrides = overrides.map_err(|fault| Error::failed(format!("overrides: {fault}")))?;
-    let accounts = Accounts::new(overrides, Arc::clone(&clock));
+    let accounts = Accounts::new(Arc::clone(&overrides), Arc::clone(&clock));
     let dir = config.store.dir().ok_or_else(|| Error::failed("store.url is no directory"))?;
     let random = || RealDisk.random();
     let blocks = Blocks::open(&config, &dir, &clock)?;
@@ -160,6 +163,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     let store = Store::open_with(disk, &dir, shared, &store, Arc::clone(&clock), random)?;
     // Not before the directory is ours.
     blocks.ready();
+    let plugins = plugins(&config, overrides, &dir, &clock)?;
     let threads = budget.threads();
     let compute = Compute::start(threads, threads.saturating_mul(JOBS_PER_THREAD_MAX))
         .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;
@@ -177,6 +181,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
         tls,
         auth,
         accounts,
+        plugins,
         store,
         compute: compute.clone(),
         queries: queries.clone(),
@@ -194,6 +199,28 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     // Nothing is waited for after a failure: what was acknowledged is on the disk.
     runtime.shutdown_background();
     outcome
+}
+
+/// The plugins that the configuration names; what has to be compiled is.
+fn plugins(
+    config: &Config,
+    overrides: Arc<Overrides>,
+    dir: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Plugins>, Error> {
+    let code_dir = match config.plugins.code_dir.as_str() {
+        "" => dir.join("plugins"),
+        code_dir => PathBuf::from(code_dir),
+    };
+    let chance: plugins::Chance = Arc::new(|bytes| {
+        // The system's generator does not fail once it is seeded.
+        aws_lc_rs::rand::fill(bytes).unwrap_or_default();
+    });
+    let surroundings =
+        plugins::Surroundings { clock: Arc::clone(clock), chance, tables: Arc::default() };
+    let fetch = Arc::new(plugins::Nowhere);
+    let opened = Plugins::open(&config.plugins, overrides, (surroundings, fetch, code_dir));
+    opened.map_err(|fault| Error::failed(format!("plugins: {fault}")))
 }
 
 /// The configuration as operators are shown it.
@@ -271,7 +298,8 @@ impl App {
         }
         let files = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Reload>);
         let overrides = Arc::clone(self.accounts.overrides()) as Arc<dyn Reload>;
-        let files = files.chain(self.auth.files()).chain([overrides]).collect();
+        let plugins = Arc::new(Looks(Arc::clone(&self.plugins))) as Arc<dyn Reload>;
+        let files = files.chain(self.auth.files()).chain([overrides, plugins]).collect();
         self.tasks.spawn("watch files", watch_files(files, drain.clone()));
         for issuer in self.auth.issuers() {
             let (issuer, drain) = (Arc::clone(issuer), drain.clone());
@@ -285,6 +313,7 @@ impl App {
         let Config { receiver, log, .. } = &self.config;
         let parts = Parts {
             accounts: Arc::clone(&self.accounts),
+            plugins: Arc::clone(&self.plugins),
             sink: Arc::new(self.store.clone()),
             compute: self.compute.clone(),
             clock: Arc::clone(&self.clock),
@@ -306,6 +335,7 @@ impl App {
             servers,
             auth: Arc::clone(&self.auth),
             accounts: Arc::clone(&self.accounts),
+            plugins: Arc::clone(&self.plugins),
             tls: self.tls.as_ref().map(|tls| Arc::clone(tls.stats())).unwrap_or_default(),
             receiver: Arc::clone(receiver.stats()),
             admission: Arc::clone(receiver.admission_stats()),
@@ -324,6 +354,7 @@ impl App {
             traces: Arc::new(self.store.clone()),
             auth: Arc::clone(&self.auth),
             accounts: Arc::clone(&self.accounts),
+            plugins: Arc::clone(&self.plugins),
             compute: self.compute.clone(),
             queries: self.queries.clone(),
             clock: Arc::clone(&self.clock),

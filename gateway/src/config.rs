@@ -17,7 +17,7 @@ use crate::auth::{self, Tenancy};
 use crate::budget::Budget;
 use crate::settings::source::{Origin, Sources};
 use crate::settings::tree::{self, Tree};
-use crate::{api, log, overrides, receiver, server};
+use crate::{api, attach, log, overrides, receiver, server};
 use bucket::Bucket;
 
 /// Keys whose default is what the machine allows.
@@ -77,6 +77,8 @@ pub struct Config {
     pub api: api::Config,
     /// Limits of tenants.
     pub overrides: overrides::Config,
+    /// The plugins that there are.
+    pub plugins: attach::Config,
     /// How requests are received.
     pub receiver: receiver::Config,
     /// How connections are treated.
@@ -323,6 +325,7 @@ impl Config {
         self.store().check(faults);
         self.api.check("api", faults);
         self.overrides.check(faults);
+        self.plugins.check("plugins", faults);
         self.receiver.check("receiver", faults);
         self.server.check("server", faults);
         self.tls.check(&self.listen.addresses().map(|(name, _)| name), faults);

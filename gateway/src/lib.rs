@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod app;
+pub mod attach;
 pub mod auth;
 pub mod budget;
 pub mod cli;

@@ -16,11 +16,13 @@
 //!       "*": {ingestion: {rate_spans: 1000}}
 //! ```
 
+mod attached;
 mod file;
 #[cfg(test)]
 mod tests;
 pub mod values;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -171,6 +173,15 @@ impl Overrides {
     #[must_use]
     pub fn rows(&self, whose: Whose<'_>) -> Vec<Row> {
         self.file.load().rows(&self.config.defaults, whose)
+    }
+
+    /// Every plugin that some chain names.
+    #[must_use]
+    pub fn attached(&self) -> BTreeSet<String> {
+        let own = self.config.defaults.ingestion.plugins.iter().map(|of| of.plugin.clone());
+        let mut all: BTreeSet<String> = own.collect();
+        all.extend(self.file.load().attached());
+        all
     }
 
     /// The file as it holds now, and its path; nothing where there is none.

@@ -14,6 +14,7 @@
 
 pub mod body;
 mod buffers;
+mod chains;
 pub mod cors;
 pub mod decode;
 mod descriptor;
@@ -41,11 +42,13 @@ pub(crate) use otlp_grpc::is_grpc;
 pub use sample::LogSpans;
 pub use stats::Stats;
 
+use crate::attach::Plugins;
 use crate::auth::{Auth, Principal};
 use crate::clock::Tasks;
 use crate::compute::Compute;
 use crate::limits::{self, Accounts, Admission, Throttle};
 use crate::server::{Handler, Peer, Reply};
+use chains::Chains;
 use ingest::{Intake, Sender};
 use reply::Fault;
 use services::{Serves, Services};
@@ -112,6 +115,8 @@ impl Signal {
 pub struct Parts {
     /// Who may send how much.
     pub accounts: Arc<Accounts>,
+    /// What spans pass on their way.
+    pub plugins: Arc<Plugins>,
     /// Where spans go.
     pub sink: Arc<dyn Sink>,
     /// Where computing happens.
@@ -154,7 +159,8 @@ impl Receiver {
     /// A receiver that is not ready yet, as its health service says.
     #[must_use]
     pub fn new(config: Config, auth: Arc<Auth>, log_spans: LogSpans, parts: Parts) -> Arc<Self> {
-        let Parts { accounts, sink, compute, clock, tasks } = parts;
+        let Parts { accounts, plugins, sink, compute, clock, tasks } = parts;
+        let buffers = Buffers::default();
         let intake = Intake {
             auth,
             accounts,
@@ -163,7 +169,8 @@ impl Receiver {
             body_bytes_max: config.limits.body_bytes_max.as_usize(),
             spans: sample::SpanLog::new(log_spans, Arc::clone(&clock)),
             clock,
-            buffers: Buffers::default(),
+            chains: Chains::new(plugins, buffers.clone()),
+            buffers,
         };
         Arc::new(Self {
             admission: Admission::new(config.limits.clone()),
@@ -211,7 +218,7 @@ impl Receiver {
         let tenant = tenant.inspect_err(|denied| self.intake.auth.note(denied, peer))?;
         let Principal { cluster, class, .. } = &**caller.principal();
         let source = self.intake.accounts.source(&tenant, class.as_ref(), cluster.as_ref());
-        Ok(Sender::new(tenant, cluster.clone(), source))
+        Ok(Sender::new(tenant, cluster.clone(), (source, Some(peer.addr.ip()))))
     }
 
     /// Counts a request of another signal, and says what becomes of it.

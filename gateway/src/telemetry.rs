@@ -11,6 +11,7 @@ mod cache;
 mod door;
 pub mod emit;
 mod limits;
+mod plugins;
 pub(crate) mod process;
 mod receiver;
 pub mod status;
@@ -24,6 +25,7 @@ use ::store::Store;
 use model::{Clock, Nanos};
 
 use crate::api::{Api, Page};
+use crate::attach::Plugins;
 use crate::budget::Budget;
 use crate::health::{Health, Phase};
 use crate::limits::{Accounts, admission};
@@ -83,6 +85,8 @@ pub struct Sources {
     pub auth: Arc<crate::auth::Auth>,
     /// Who may send and ask how much.
     pub accounts: Arc<Accounts>,
+    /// What spans pass on their way in.
+    pub plugins: Arc<Plugins>,
     /// Certificates; all zero without TLS.
     pub tls: Arc<server::tls::Stats>,
     /// The receivers.
@@ -123,9 +127,10 @@ impl Sources {
 }
 
 /// The tables of all families, in the order of the page.
-const FAMILIES: [&[Metric]; 10] = [
+const FAMILIES: [&[Metric]; 11] = [
     door::METRICS,
     limits::METRICS,
+    plugins::METRICS,
     receiver::METRICS,
     api::METRICS,
     store::METRICS,

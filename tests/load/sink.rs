@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use gateway::attach::Plugins;
 use gateway::auth::{Auth, Tenancy};
 use gateway::clock::{SystemClock, Tasks};
 use gateway::compute::Compute;
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let auth = Auth::none(Tenancy::Single, Arc::clone(&clock));
     let parts = Parts {
         accounts: Accounts::new(Overrides::of(Limits::default()), Arc::clone(&clock)),
+        plugins: Plugins::none(Arc::clone(&clock)),
         sink: Arc::new(Nothing),
         compute: Compute::start(1, 64)?,
         clock,

@@ -7,7 +7,7 @@ use http::Method;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
-use super::{Api, admin, diff, names, overrides, redact, search, series, tempo};
+use super::{Api, admin, diff, names, overrides, plugins, redact, search, series, tempo};
 use crate::auth::{Access, Scope};
 use crate::compute::Weight;
 
@@ -255,6 +255,46 @@ pub const ROUTES: &[Route] = &[
         body_bytes_max: 0,
         weight: Weight::Light,
         handler: overrides::of_tenant,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/plugins",
+        doc: "What plugins run, where from, and what they do and fail at; for operators of every tenant.",
+        listeners: ADMIN,
+        access: OPERATE,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: plugins::status,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/plugins/captures",
+        doc: "A few requests that came lately, as their plugins left them, in Base64; for operators of every tenant.",
+        listeners: ADMIN,
+        access: OPERATE,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: plugins::captures,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status/plugins/{id}/failures",
+        doc: "Batches that a plugin has failed on, masked, in Base64; for operators of every tenant.",
+        listeners: ADMIN,
+        access: OPERATE,
+        body_bytes_max: 0,
+        weight: Weight::Light,
+        handler: plugins::failures,
+    },
+    Route {
+        method: Method::POST,
+        path: "/plugins/reload",
+        doc: "Reads the file of plugins and what it names again, now; answers as `/status/plugins` does.",
+        listeners: ADMIN,
+        access: OPERATE,
+        body_bytes_max: 0,
+        weight: Weight::Blocking,
+        handler: plugins::reload,
     },
     Route {
         method: Method::GET,

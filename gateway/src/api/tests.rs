@@ -210,6 +210,7 @@ impl Rig {
             traces,
             auth: Auth::none(tenancy, Arc::new(Still)),
             accounts: limits::tests::accounts(Arc::new(Still)),
+            plugins: crate::attach::tests::none(),
             compute: compute.clone(),
             queries: compute.clone(),
             clock: Arc::new(Still),

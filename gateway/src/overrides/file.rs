@@ -6,6 +6,7 @@ use model::{Faults, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::attached::Attached;
 use super::{Limits, Row, Whose};
 use crate::settings::source::{Entry, Origin, Sources};
 use crate::settings::tree::Tree;
@@ -98,6 +99,17 @@ impl File {
     #[must_use]
     pub fn tenants(&self) -> usize {
         self.tenants.len()
+    }
+
+    /// Every plugin that some chain names.
+    pub(super) fn attached(&self) -> Vec<String> {
+        let tenants = self.tenants.values();
+        let tenants = tenants.flat_map(|tenant| tenant.clusters.values().chain([&tenant.own]));
+        let layers = self.classes.values().chain([&self.defaults]).chain(tenants);
+        let chains = layers.filter_map(|layer| layer.get("ingestion")?.get("plugins")).cloned();
+        // All of it was tried when it was read.
+        let chains = chains.filter_map(|chain| serde_json::from_value::<Vec<Attached>>(chain).ok());
+        chains.flatten().map(|of| of.plugin).collect()
     }
 
     fn check(&self, defaults: &Limits, faults: &mut Faults) {

@@ -5,6 +5,8 @@ use model::{ByteSize, Faults, Nanos, Wait};
 use serde::{Deserialize, Serialize};
 use store::execute::traceql::Budget;
 
+pub use super::attached::Attached;
+
 /// The limits of a tenant, or of a cluster within it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -61,6 +63,8 @@ pub struct Ingestion {
     pub attribute_bytes_max: ByteSize,
     /// What becomes of a longer one. Default `refuse`.
     pub long_attributes: LongAttributes,
+    /// The plugins that spans pass, in their order; head samplers go first. Default none.
+    pub plugins: Vec<Attached>,
     /// Most traces at a time of which spans came in the last 15 to 30 seconds. Default 0, which is without
     /// end.
     pub live_traces_max: u64,
@@ -114,6 +118,7 @@ impl Default for Ingestion {
             attributes_max: 1_024,
             attribute_bytes_max: ByteSize(0),
             long_attributes: LongAttributes::Refuse,
+            plugins: Vec::new(),
             live_traces_max: 0,
             trace_bytes_max: ByteSize(0),
         }
@@ -134,6 +139,8 @@ impl Default for Query {
     }
 }
 
+/// Plugins of one chain.
+const PLUGINS_MAX: usize = 32;
 /// The longest range that can be set.
 const RANGE_MAX: Wait = Wait::secs(100 * 365 * 86_400);
 
@@ -171,6 +178,10 @@ impl Ingestion {
         if attribute.0 > 0 {
             let range = ByteSize(64)..=ByteSize(1 << 30);
             faults.check_range(&key("attribute_bytes_max"), attribute, range);
+        }
+        if self.plugins.len() > PLUGINS_MAX {
+            let found = format!("{} plugins", self.plugins.len());
+            faults.push(&key("plugins"), found, format!("{PLUGINS_MAX} at most"));
         }
         faults.check_range(&key("live_traces_max"), self.live_traces_max, 0..=1_000_000);
         faults.check_range(&key("trace_bytes_max"), self.trace_bytes_max, bytes);

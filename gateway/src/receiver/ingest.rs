@@ -2,15 +2,18 @@
 //! the ack, count.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::otlp::{self, Checked};
+use model::otlp::{self, Checked, Outline};
 use model::{Clock, Nanos, TenantId};
+use plugins::Chain;
 use store::{Accepted, Append, Store};
 
 use super::buffers::Buffers;
+use super::chains::Chains;
 use super::decode::{self, Coding, Room};
 use super::reply::{Fault, Format, Kind};
 use super::sample::SpanLog;
@@ -56,14 +59,20 @@ pub(super) struct Sender {
     pub(super) cluster: Option<Arc<str>>,
     /// What it may send.
     pub(super) source: Source,
+    /// The address that it sends from.
+    peer: Option<IpAddr>,
     /// Bytes that are taken from its rate. A request that comes to nothing gives them back: it will
     /// come again.
     charged: u64,
 }
 
 impl Sender {
-    pub(super) const fn new(tenant: TenantId, cluster: Option<Arc<str>>, source: Source) -> Self {
-        Self { tenant, cluster, source, charged: 0 }
+    pub(super) fn new(
+        tenant: TenantId,
+        cluster: Option<Arc<str>>,
+        (source, peer): (Source, Option<IpAddr>),
+    ) -> Self {
+        Self { tenant, cluster, source, peer, charged: 0 }
     }
 
     /// Lets a body through before it is read; its length may not be known yet. Nor how many spans it has: where
@@ -118,6 +127,7 @@ pub(super) struct Intake {
     pub(super) body_bytes_max: usize,
     pub(super) spans: SpanLog,
     pub(super) buffers: Buffers,
+    pub(super) chains: Chains,
 }
 
 /// What a request is like before it is decompressed: below these sizes, and so below about 100 µs,
@@ -183,7 +193,10 @@ impl Intake {
         let inbound = inbound.inflated_if_small(&self.buffers);
         let intake = Arc::clone(self);
         // A large request in the head would hold the network up through a small one.
-        let weight = if self.sink.is_busy() { Weight::Heavy } else { inbound.weight() };
+        // Nor does a plugin run where the network is served: it may take its time.
+        let has_plugins = !inbound.sender.source.holding().limits.ingestion.plugins.is_empty();
+        let is_busy = has_plugins || self.sink.is_busy();
+        let weight = if is_busy { Weight::Heavy } else { inbound.weight() };
         // What is held covers the body until the ack.
         let lane = Lane::of(inbound.sender.source.account.id);
         let (ack, _held) = compute.run(weight, lane, move || intake.work(inbound)).await??;
@@ -250,31 +263,60 @@ impl Intake {
         if body.is_empty() {
             return Ok(None);
         }
-        let (source, tenant) = (&sender.source, sender.tenant.clone());
+        let source = &sender.source;
         let rules = source.holding().limits.ingestion.rules();
+        let chain = self.chains.of(source)?;
         let mut gate = source.gate(self.clock.monotonic());
-        let checked = otlp::check_with(&body, &rules, &mut gate);
-        let taken = gate.into_taken();
-        let checked = checked.map_err(|fault| {
-            source.undo(&taken);
-            Fault::new(Kind::Invalid, fault.to_string())
-        })?;
-        let spans = u64::from(checked.spans).saturating_sub(checked.refused.len() as u64);
-        let appended = if checked.spans > rules.spans_max {
-            Err(Fault::too_many_spans(&tenant, rules.spans_max))
-        } else {
-            source.admit(Unit::Spans, spans).map_err(Fault::from).and_then(|()| {
-                let sample = self.spans.sample(&body);
-                let request = Append { tenant: tenant.clone(), received_at, body };
-                let ack = self.sink.append(request, checked);
-                let ack = ack.inspect_err(|_| source.refund(Unit::Spans, spans))?;
-                Ok(match sample {
-                    None => ack,
-                    Some(sample) => sample.told_by(ack, tenant),
-                })
-            })
+        let looked = match chain.is_empty() {
+            true => otlp::check_with(&body, &rules, &mut gate).map(|checked| (checked, None)),
+            false => otlp::outline_with(&body, &rules, &mut gate, chain.wants())
+                .map(|(checked, outline)| (checked, Some((chain, outline)))),
         };
+        let taken = gate.into_taken();
+        let looked = looked.map_err(|fault| Fault::new(Kind::Invalid, fault.to_string()));
+        let appended = looked.and_then(|(checked, chain)| {
+            if checked.spans > rules.spans_max {
+                return Err(Fault::too_many_spans(&sender.tenant, rules.spans_max));
+            }
+            let spans = u64::from(checked.spans).saturating_sub(checked.refused.len() as u64);
+            source.admit(Unit::Spans, spans)?;
+            let stored = self.changed(sender, body, (checked, chain));
+            let stored =
+                stored.and_then(|(body, checked)| self.store(sender, received_at, body, checked));
+            stored.inspect_err(|_| source.refund(Unit::Spans, spans))
+        });
         appended.inspect_err(|_| source.undo(&taken)).map(Some)
+    }
+
+    /// What its tenant's plugins leave of a request.
+    fn changed(
+        &self,
+        sender: &Sender,
+        body: Bytes,
+        (checked, chain): (Checked, Option<(Chain, Outline)>),
+    ) -> Result<(Bytes, Checked), Fault> {
+        let Some((chain, outline)) = chain else { return Ok((body, checked)) };
+        let whose = (&sender.tenant, sender.peer);
+        let changed = self.chains.run(&chain, whose, (body, checked, outline))?;
+        self.chains.sample(&sender.tenant, &changed.0, self.clock.monotonic());
+        Ok(changed)
+    }
+
+    fn store(
+        &self,
+        sender: &Sender,
+        received_at: Nanos,
+        body: Bytes,
+        checked: Checked,
+    ) -> Result<Ack, Fault> {
+        let tenant = sender.tenant.clone();
+        let sample = self.spans.sample(&body);
+        let request = Append { tenant: tenant.clone(), received_at, body };
+        let ack = self.sink.append(request, checked)?;
+        Ok(match sample {
+            None => ack,
+            Some(sample) => sample.told_by(ack, tenant),
+        })
     }
 }
 

@@ -190,6 +190,7 @@ impl Rig {
         let overrides = Overrides::of(setup.limits);
         let parts = Parts {
             accounts: Accounts::new(overrides, Arc::new(Still)),
+            plugins: crate::attach::tests::none(),
             sink: Arc::<Script>::clone(&sink),
             compute: Compute::start(1, 64).unwrap(),
             clock: Arc::new(Still),

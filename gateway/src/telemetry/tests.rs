@@ -49,6 +49,7 @@ fn sources() -> (tempfile::TempDir, Sources) {
         health: Arc::default(),
         servers: vec![("http", Arc::default())],
         accounts: crate::limits::tests::accounts(Arc::new(Stopped)),
+        plugins: crate::attach::tests::none(),
         auth: Auth::open(&issuers(), Tenancy::Single, Arc::new(Stopped)).unwrap(),
         tls: Arc::default(),
         receiver: Arc::default(),
@@ -95,7 +96,13 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
     let page = page(&sources, "").text;
     for metric in metrics() {
         assert!(page.contains(&format!("# TYPE {} {}\n", metric.name, metric.kind)), "{page}");
-        assert!(page.contains(&format!("\n{}", metric.name)), "{} has no sample", metric.name);
+        // Those of plugins have one for each.
+        let is_there = page.contains(&format!("\n{}", metric.name));
+        assert!(
+            is_there || metric.labels.first() == Some(&"plugin"),
+            "{} has no sample",
+            metric.name
+        );
     }
     for line in [
         "process_start_time_seconds 1700000000.0",
@@ -117,6 +124,7 @@ fn api(sources: &Sources) -> Arc<Api> {
         traces: Arc::new(sources.store.clone()),
         auth: Auth::none(Tenancy::Single, Arc::clone(&sources.clock)),
         accounts: Arc::clone(&sources.accounts),
+        plugins: crate::attach::tests::none(),
         compute: Compute::start(1, 1).unwrap(),
         queries: Compute::start(1, 1).unwrap(),
         clock: Arc::clone(&sources.clock),
@@ -230,4 +238,60 @@ fn the_status_tells_budgets_and_the_store() {
     assert_eq!(at("/budget/memory_bytes_max"), 512 << 20);
     assert!(at("/budget/memory_bytes").as_u64() > Some(0));
     assert_eq!(at("/store/state"), "replaying");
+}
+
+/// A plugin that counts, and fails.
+fn failing() -> ::plugins::guests::Guest {
+    let import = |name: &str, types: &str| {
+        format!(
+            "(import \"traceweir:plugin/metrics@0.1.0\" \"{name}\" (func ${name} (param {types}) (result i32)))"
+        )
+    };
+    let (counter, histogram) = ("i32 i32 i32 i32", "i32 i32 i32 i32 i32 i32");
+    let text = "(i32.const 8192) (i32.const 5)";
+    ::plugins::guests::Guest {
+        imports: [import("counter", counter), import("histogram", histogram)].concat(),
+        configure: format!(
+            "(drop (call $counter {text} {text})) \
+             (drop (call $histogram (i32.const 8193) (i32.const 4) {text} (i32.const 0) (i32.const 0)))"
+        ),
+        process: "unreachable".to_owned(),
+        ..::plugins::guests::Guest::default()
+    }
+}
+
+#[test]
+fn a_plugin_has_a_sample_of_each_metric() {
+    use ::plugins::{Draft, Scratch, Whose};
+    use model::wire::{put_bytes, put_message};
+    let (dir, mut sources) = sources();
+    sources.plugins = crate::attach::tests::one(dir.path(), &failing(), "on_failure: drop");
+    let attached = serde_json::from_str("\"one\"").unwrap();
+    let chain = sources.plugins.chain(&[attached]).unwrap();
+    let mut body = Vec::new();
+    put_message(&mut body, 1, |resource_spans| {
+        put_message(resource_spans, 2, |scope_spans| {
+            put_message(scope_spans, 2, |span| {
+                put_bytes(span, 1, &[1; 16]);
+                put_bytes(span, 2, &[2; 8]);
+            });
+        });
+    });
+    let body = body.into();
+    let mut draft = Draft::of(&body, chain.wants()).unwrap();
+    let tenant = model::TenantId::single();
+    let whose = Whose { tenant: &tenant, peer: None };
+    chain.run(&mut draft, whose, &mut Scratch::default()).unwrap();
+    let page = page(&sources, "").text;
+    for metric in metrics().filter(|metric| metric.labels.first() == Some(&"plugin")) {
+        let sample = format!("\n{}", metric.name);
+        assert!(page.contains(&sample), "{} has no sample\n{page}", metric.name);
+    }
+    for line in [
+        "traceweir_plugin_failures_total{plugin=\"one\",failure=\"panic\"} 1",
+        "traceweir_plugin_dropped_spans_total{plugin=\"one\",reason=\"plugin failed\"} 1",
+        "traceweir_plugin_custom_total{plugin=\"one\",metric=\"guest\"} 0",
+    ] {
+        assert!(page.contains(&format!("\n{line}\n")), "{line}\nnot in\n{page}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use gateway::attach::Plugins;
 use gateway::auth::{Auth, Tenancy};
 use gateway::clock::{SystemClock, Tasks};
 use gateway::compute::Compute;
@@ -57,6 +58,7 @@ impl Rig {
         let auth = Auth::none(Tenancy::Single, Arc::clone(&clock));
         let parts = Parts {
             accounts: Accounts::new(Overrides::of(Limits::default()), Arc::clone(&clock)),
+            plugins: Plugins::none(Arc::clone(&clock)),
             sink: Arc::<Counting>::clone(&sink),
             compute: Compute::start(1, 64).unwrap(),
             clock,

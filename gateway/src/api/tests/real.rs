@@ -49,6 +49,7 @@ impl Real {
             traces: Arc::new(store.clone()),
             auth: Auth::none(Tenancy::Header, Arc::clone(&clock)),
             accounts: limits::tests::accounts(Arc::clone(&clock)),
+            plugins: crate::attach::tests::none(),
             compute: compute.clone(),
             queries: compute.clone(),
             clock,

@@ -1,0 +1,285 @@
+//! The plugins of this process: what a file defines, kept up with while we run.
+//!
+//! The file says which plugins there are; the overrides of a tenant (`ingestion.plugins`) say which of them its spans
+//! pass, and in which order. A file that is wrong changes nothing, and neither does one that lacks a plugin that some
+//! chain names.
+//!
+//! ```yaml
+//! plugins:
+//!   cards: {source: "bundled:redact", config: {patterns: [card]}, on_failure: drop}
+//!   team: {source: "file:/etc/traceweir/team.wasm", config: {teams: {shop: checkout}}}
+//! ```
+
+mod file;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::metric::Counter;
+use model::{Clock, Faults};
+use plugins::definition::Definitions;
+use plugins::registry::{Attachment, Parts, Registry};
+use plugins::{Chain, Codes, Error, Fetch, Kind, Settings, Surroundings, Trust};
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use crate::overrides::values::Attached;
+use crate::overrides::{Limits, Overrides};
+use crate::watch::{Reload, Watched};
+pub use file::File;
+
+/// Where plugins come from, and what they may use together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// A YAML file that defines them. Empty: there are none.
+    pub file: String,
+    /// Where compiled code is kept; nobody else may write there. Default: `plugins` in the data directory.
+    pub code_dir: String,
+    /// Most instances at a time, of all plugins. Default 1,000.
+    pub instances_max: u32,
+    /// Public keys of Ed25519, in Base64: what is not bundled needs a signature of one of them. Default none, and no
+    /// signatures.
+    pub keys: Vec<String>,
+    /// Whether what comes over a network need not be named with its digest. Default false.
+    pub unpinned: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let (file, code_dir) = (String::new(), String::new());
+        Self { file, code_dir, instances_max: 1_000, keys: Vec::new(), unpinned: false }
+    }
+}
+
+impl Config {
+    /// Notes every value that is not accepted, those of the file included.
+    pub fn check(&self, key: &str, faults: &mut Faults) {
+        let of = |name: &str| format!("{key}.{name}");
+        faults.check_range(&of("instances_max"), self.instances_max, 8..=10_000);
+        for (place, text) in self.keys.iter().enumerate() {
+            if let Err(fault) = Trust::key(text) {
+                faults.push(&format!("{key}.keys[{place}]"), fault, "a public key");
+            }
+        }
+        if self.file.is_empty() {
+            return;
+        }
+        match Watched::open(vec![PathBuf::from(&self.file)]) {
+            Ok((_, contents)) => {
+                let found = File::parse(&contents.concat(), &self.file).err().unwrap_or_default();
+                for fault in found.list() {
+                    faults.push(&fault.key, &fault.found, fault.accepted.clone());
+                }
+            }
+            Err(fault) => faults.push(&of("file"), fault, "a file that can be read"),
+        }
+    }
+
+    /// What has to be true of plugins that are not bundled.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        let keys = self.keys.iter().filter_map(|key| Trust::key(key).ok()).collect();
+        Trust { keys, unpinned: self.unpinned }
+    }
+}
+
+/// Times that the file changed.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Times that a changed file was taken over.
+    pub reloads: Counter,
+    /// Times that it could not be used: what was before stays.
+    pub failed: Counter,
+    /// Requests that were refused because their chain names a plugin that does not run.
+    pub missing: Counter,
+}
+
+/// Plugins, and who attaches them.
+#[derive(Debug)]
+pub struct Plugins {
+    path: String,
+    registry: Registry,
+    overrides: Arc<Overrides>,
+    watched: Option<Watched>,
+    definitions: Mutex<Definitions>,
+    is_loading: AtomicBool,
+    stats: Stats,
+}
+
+impl Plugins {
+    /// Loads all that the file defines: seconds where it has to be compiled.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file, or with a plugin. One that cannot be had just now is none: it is tried again.
+    pub fn open(
+        config: &Config,
+        overrides: Arc<Overrides>,
+        (surroundings, fetch, code_dir): (Surroundings, Arc<dyn Fetch>, PathBuf),
+    ) -> Result<Arc<Self>, String> {
+        let (watched, file) = match config.file.as_str() {
+            "" => (None, File::default()),
+            path => {
+                let (watched, contents) = Watched::open(vec![PathBuf::from(path)])?;
+                let told = |faults: Faults| {
+                    let all = faults.list().iter().map(ToString::to_string);
+                    all.collect::<Vec<_>>().join("; ")
+                };
+                (Some(watched), File::parse(&contents.concat(), path).map_err(told)?)
+            }
+        };
+        let codes = Codes::in_dir(code_dir);
+        let plugins = Self::new(config, overrides, watched, (surroundings, fetch, codes));
+        *plugins.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
+        let faults = plugins.apply();
+        let wrong = faults.iter().find(|(_, error)| error.kind() != Kind::Unavailable);
+        match wrong {
+            Some((name, error)) => Err(format!("plugin {name}: {error}")),
+            None => Ok(Arc::new(plugins)),
+        }
+    }
+
+    /// None, for who receives without a store.
+    #[must_use]
+    pub fn none(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let chance: plugins::Chance = Arc::new(|_| {});
+        let surroundings = Surroundings { clock, chance, tables: Arc::default() };
+        let (codes, fetch) = (Codes::default(), Arc::new(plugins::Nowhere) as Arc<dyn Fetch>);
+        let overrides = Overrides::of(Limits::default());
+        Arc::new(Self::new(&Config::default(), overrides, None, (surroundings, fetch, codes)))
+    }
+
+    fn new(
+        config: &Config,
+        overrides: Arc<Overrides>,
+        watched: Option<Watched>,
+        (surroundings, fetch, codes): (Surroundings, Arc<dyn Fetch>, Codes),
+    ) -> Self {
+        let settings = Settings { instances_max: config.instances_max, ..Settings::default() };
+        let (trust, bundled) = (config.trust(), plugins::BUNDLED);
+        let parts = Parts { settings, codes, surroundings, fetch, trust, bundled };
+        Self {
+            path: config.file.clone(),
+            registry: Registry::new(parts),
+            overrides,
+            watched,
+            definitions: Mutex::default(),
+            is_loading: AtomicBool::new(false),
+            stats: Stats::default(),
+        }
+    }
+
+    /// What runs.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The file that defines them; empty where there is none.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The chain that the spans of a tenant pass.
+    ///
+    /// # Errors
+    /// Names the plugin that does not run.
+    pub fn chain(&self, attached: &[Attached]) -> Result<Chain, Error> {
+        let attachments: Vec<Attachment<'_>> =
+            attached.iter().map(Attached::as_attachment).collect();
+        self.registry.chain(&attachments).inspect_err(|_| self.stats.missing.inc())
+    }
+
+    /// Makes what runs what is defined. Blocks for as long as that takes.
+    pub fn apply(&self) -> std::collections::BTreeMap<String, Error> {
+        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.registry.apply(&definitions)
+    }
+
+    /// Reads the file and what it names again, now. Blocks for as long as that takes. Why plugins are not taken over.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn reload(&self) -> Result<std::collections::BTreeMap<String, Error>, String> {
+        if !self.path.is_empty() {
+            let (_, contents) = Watched::open(vec![PathBuf::from(&self.path)])?;
+            self.take_over(&contents)?;
+        }
+        Ok(self.apply())
+    }
+
+    /// Takes over a changed file, if it is right.
+    fn take_over(&self, contents: &[Vec<u8>]) -> Result<(), String> {
+        let told = |faults: Faults| {
+            faults.list().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let file = File::parse(&contents.concat(), &self.path).map_err(told).and_then(|file| {
+            let named = self.overrides.attached();
+            let missing = named.iter().find(|name| !file.plugins.contains_key(*name));
+            let fault =
+                |name| format!("plugins.{name}: it is not defined any more, and a chain names it");
+            missing.map_or(Ok(file), |name| Err(fault(name)))
+        });
+        let file = file.inspect_err(|fault| {
+            self.stats.failed.inc();
+            warn!(path = self.path, fault, "the file of plugins is wrong; what was before stays");
+        })?;
+        info!(path = self.path, plugins = file.plugins.len(), "the file of plugins is taken over");
+        *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
+        self.stats.reloads.inc();
+        Ok(())
+    }
+}
+
+impl Plugins {
+    /// Looks for what has changed, and drops what nobody needs. Loading goes on on a thread of its own.
+    pub fn look(self: &Arc<Self>) {
+        self.registry.sweep();
+        if let Some(watched) = &self.watched {
+            match watched.changed() {
+                Ok(None) => {}
+                // What is wrong is told there.
+                Ok(Some(contents)) => self.take_over(&contents).unwrap_or_default(),
+                Err(fault) => {
+                    self.stats.failed.inc();
+                    warn!(fault, "the file of plugins cannot be read; what was before stays");
+                }
+            }
+        }
+        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !self.registry.is_due(&definitions) || self.is_loading.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let plugins = Arc::clone(self);
+        let load = move || {
+            plugins.apply();
+            plugins.is_loading.store(false, Ordering::Release);
+        };
+        let thread = std::thread::Builder::new().name("plugins".to_owned());
+        if let Err(fault) = thread.spawn(load) {
+            self.is_loading.store(false, Ordering::Release);
+            warn!(%fault, "no thread to load plugins with");
+        }
+    }
+}
+
+/// Looks at the file with the others that are watched.
+#[derive(Debug)]
+pub struct Looks(pub Arc<Plugins>);
+
+impl Reload for Looks {
+    fn reload(&self) {
+        self.0.look();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,92 @@
+//! The plugins of a tenant over its requests, between the look through a request and the store.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use model::otlp::{Checked, Outline};
+use model::{Nanos, TenantId};
+use plugins::{Chain, Draft, Rejected, Scratch, Whose};
+
+use super::buffers::Buffers;
+use super::reply::{Fault, Kind};
+use crate::attach::Plugins;
+use crate::limits::Source;
+
+/// Memory for plugins that waits to be used again: about one for each thread that computes.
+const SCRATCH_MAX: usize = 64;
+
+/// Runs chains.
+#[derive(Debug)]
+pub(super) struct Chains {
+    plugins: Arc<Plugins>,
+    scratch: Mutex<Vec<Scratch>>,
+    buffers: Buffers,
+}
+
+impl Chains {
+    pub(super) fn new(plugins: Arc<Plugins>, buffers: Buffers) -> Self {
+        Self { plugins, scratch: Mutex::default(), buffers }
+    }
+
+    /// The chain that spans from there pass now; empty as a rule.
+    pub(super) fn of(&self, source: &Source) -> Result<Chain, Fault> {
+        let holding = source.holding();
+        let attached = &holding.limits.ingestion.plugins;
+        if attached.is_empty() {
+            return Ok(Chain::default());
+        }
+        self.plugins
+            .chain(attached)
+            .map_err(|error| Fault::new(Kind::Unavailable, error.to_string()))
+    }
+
+    /// Runs a chain over a request; what is to be stored of it.
+    pub(super) fn run(
+        &self,
+        chain: &Chain,
+        (tenant, peer): (&TenantId, Option<IpAddr>),
+        (body, checked, outline): (Bytes, Checked, Outline),
+    ) -> Result<(Bytes, Checked), Fault> {
+        let mut draft = Draft::new(body, checked, outline);
+        let mut scratch = self.take();
+        let ran = chain.run(&mut draft, Whose { tenant, peer }, &mut scratch);
+        self.give(scratch);
+        ran.map_err(|rejected| fault(&rejected))?;
+        let finished = draft.finish(|bytes| self.buffers.take(bytes));
+        let body = match finished.body {
+            plugins::Written::Same(body) => body,
+            plugins::Written::New(body) => self.buffers.lend(body),
+        };
+        Ok((body, finished.checked))
+    }
+
+    /// Notes a request that is stored, now and then: plugins that are to take over are tried on it.
+    pub(super) fn sample(&self, tenant: &TenantId, body: &Bytes, now: Nanos) {
+        self.plugins.registry().sample(tenant, body, now);
+    }
+
+    fn take(&self) -> Scratch {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give(&self, scratch: Scratch) {
+        let mut kept = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < SCRATCH_MAX {
+            kept.push(scratch);
+        }
+    }
+}
+
+/// It may work later: somebody mends the plugin, or it was this batch under other circumstances.
+fn fault(rejected: &Rejected) -> Fault {
+    let Rejected { plugin, failure } = rejected;
+    let why = match failure {
+        Some(failure) => format!("failed ({})", failure.as_str()),
+        None => "has failed too often, and is not called for a while".to_owned(),
+    };
+    let message = format!(
+        "plugin {plugin} {why}, and its on_failure is reject: nothing is stored, try again later"
+    );
+    Fault::new(Kind::Unavailable, message)
+}
