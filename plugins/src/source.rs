@@ -239,9 +239,8 @@ pub(crate) fn read(
         Source::Bundled(name) => {
             let known = bundled.iter().find(|(known, _)| known == name);
             let names: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
-            let missing = || {
-                Error::new(Kind::Unavailable, format!("{source}: bundled are {}", names.join(", ")))
-            };
+            let missing =
+                || Error::new(Kind::Config, format!("{source}: bundled are {}", names.join(", ")));
             return known.map(|(_, bytes)| bytes.to_vec()).ok_or_else(missing);
         }
         Source::File(path) => read_file(path, !trust.keys.is_empty())?,
