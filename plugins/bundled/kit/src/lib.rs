@@ -5,7 +5,9 @@ mod convert;
 mod keys;
 pub mod matching;
 mod pattern;
+mod url;
 
 pub use convert::{any_from_json, text_of};
 pub use keys::Keys;
 pub use pattern::Pattern;
+pub use url::Url;
