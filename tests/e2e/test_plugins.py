@@ -228,7 +228,7 @@ def test_a_start_with_a_wrong_plugin_says_what_is_wrong(new_gateway, tmp_path):
     file = tmp_path / "plugins.yaml"
     for said, told in (
         ({"a": {"source": "bundled:nothing-like-it"}}, "bundled are"),
-        ({"a": {"source": "file:" + str(tmp_path / "a.wasm")}}, "no plugin"),
+        ({"a": {"source": "file:" + str(tmp_path / "a.wasm")}}, "span-processor"),
         ({"a": {"source": "https://plugins.example/a.wasm"}}, "digest"),
         ({"a": {"source": "bundled:redact", "timeout": "1h"}}, "plugins.a.timeout"),
         ({"a": {"source": "bundled:probabilistic-sampler", "config": {"ratio": 2}}}, "$.ratio"),
