@@ -12,7 +12,8 @@ use divan::{Bencher, black_box};
 use gateway::auth::{Auth, Config, Tenancy, token};
 use gateway::clock::SystemClock;
 use gateway::server::Peer;
-use http::{HeaderMap, HeaderValue};
+use http::Request;
+use http::request::Parts;
 use model::Clock;
 use serde_json::json;
 
@@ -33,9 +34,9 @@ fn peer() -> Peer {
     Peer::at(([127, 0, 0, 1], 1).into())
 }
 
-fn bearer(token: &str) -> HeaderMap {
-    let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("tokens are text");
-    HeaderMap::from_iter([(http::header::AUTHORIZATION, value)])
+fn bearer(token: &str) -> Parts {
+    let request = Request::builder().header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+    request.body(()).expect("tokens are text").into_parts().0
 }
 
 impl Door {
@@ -82,15 +83,15 @@ impl Door {
     }
 
     /// Has the keys come.
-    fn warm(&self, headers: &HeaderMap) {
+    fn warm(&self, head: &Parts) {
         for _ in 0..2 {
-            self.runtime.block_on(self.auth.identify(headers, &peer())).expect("let in");
+            self.runtime.block_on(self.auth.identify(head, &peer())).expect("let in");
         }
     }
 
     /// Nothing is waited for once keys are there.
-    fn identify(&self, headers: &HeaderMap, peer: &Peer) {
-        let mut asked = pin!(self.auth.identify(headers, peer));
+    fn identify(&self, head: &Parts, peer: &Peer) {
+        let mut asked = pin!(self.auth.identify(head, peer));
         match asked.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(caller) => drop(black_box(caller.expect("let in"))),
             Poll::Pending => unreachable!("keys are there"),
@@ -102,9 +103,9 @@ impl Door {
 #[divan::bench]
 fn jwt_remembered(bencher: Bencher<'_, '_>) {
     let door = Door::open();
-    let (headers, peer) = (bearer(&door.jwt(0)), peer());
-    door.warm(&headers);
-    bencher.bench_local(|| door.identify(black_box(&headers), &peer));
+    let (head, peer) = (bearer(&door.jwt(0)), peer());
+    door.warm(&head);
+    bencher.bench_local(|| door.identify(black_box(&head), &peer));
 }
 
 /// One that is seen for the first time.
@@ -118,22 +119,22 @@ fn jwt_verified(bencher: Bencher<'_, '_>) {
         number += 1;
         bearer(&door.jwt(number))
     };
-    bencher.with_inputs(next).bench_local_values(|headers| door.identify(&headers, &peer));
+    bencher.with_inputs(next).bench_local_values(|head| door.identify(&head, &peer));
 }
 
 #[divan::bench]
 fn api_token(bencher: Bencher<'_, '_>) {
     let door = Door::open();
-    let (headers, peer) = (bearer(&door.token), peer());
-    bencher.bench_local(|| door.identify(black_box(&headers), &peer));
+    let (head, peer) = (bearer(&door.token), peer());
+    bencher.bench_local(|| door.identify(black_box(&head), &peer));
 }
 
 #[divan::bench]
 fn nobody_has_to_show_anything(bencher: Bencher<'_, '_>) {
     let auth = Auth::none(Tenancy::Single, Arc::new(SystemClock::new()));
-    let (headers, peer) = (HeaderMap::new(), peer());
+    let (head, peer) = (Request::new(()).into_parts().0, peer());
     bencher.bench_local(|| {
-        let mut asked = pin!(auth.identify(black_box(&headers), &peer));
+        let mut asked = pin!(auth.identify(black_box(&head), &peer));
         drop(black_box(asked.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
     });
 }

@@ -302,7 +302,7 @@ impl Api {
         let Some(scope) = auth.needs(route.access, listener == Listener::Admin) else {
             return Ok(None);
         };
-        let caller = auth.identify(&head.headers, peer).await?;
+        let caller = auth.identify(head, peer).await?;
         let caller = match call.tenants()? {
             None => Ok(caller),
             Some(named) => caller.naming(named, "path"),

@@ -164,6 +164,7 @@ pub fn run(loaded: &Loaded, clock: Arc<dyn Clock>) -> Result<(), Error> {
     // Not before the directory is ours.
     blocks.ready();
     let plugins = plugins(&config, overrides, &dir, &clock)?;
+    auth.attach(&plugins).map_err(Error::failed)?;
     let threads = budget.threads();
     let compute = Compute::start(threads, threads.saturating_mul(JOBS_PER_THREAD_MAX))
         .map_err(|fault| Error::failed(format!("start the compute threads: {fault}")))?;

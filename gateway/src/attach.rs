@@ -12,15 +12,16 @@
 
 mod file;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::metric::Counter;
 use model::{Clock, Faults};
 use plugins::definition::Definitions;
 use plugins::registry::{Attachment, Parts, Registry};
-use plugins::{Chain, Codes, Error, Fetch, Kind, Settings, Surroundings, Trust};
+use plugins::{Chain, Codes, Error, Fetch, Kind, Router, Settings, Surroundings, Trust};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -104,6 +105,8 @@ pub struct Plugins {
     overrides: Arc<Overrides>,
     watched: Option<Watched>,
     definitions: Mutex<Definitions>,
+    /// Those that somebody needs beside chains.
+    needed: OnceLock<BTreeSet<String>>,
     is_loading: AtomicBool,
     stats: Stats,
 }
@@ -165,6 +168,7 @@ impl Plugins {
             overrides,
             watched,
             definitions: Mutex::default(),
+            needed: OnceLock::new(),
             is_loading: AtomicBool::new(false),
             stats: Stats::default(),
         }
@@ -198,6 +202,19 @@ impl Plugins {
         self.registry.chain(&attachments).inspect_err(|_| self.stats.missing.inc())
     }
 
+    /// Keeps files from being taken over that have not these plugins; told once.
+    pub fn need(&self, names: BTreeSet<String>) {
+        self.needed.get_or_init(|| names);
+    }
+
+    /// The router of this name.
+    ///
+    /// # Errors
+    /// Says that it does not run.
+    pub fn router(&self, name: &str) -> Result<Router, Error> {
+        self.registry.router(name).inspect_err(|_| self.stats.missing.inc())
+    }
+
     /// Makes what runs what is defined. Blocks for as long as that takes.
     pub fn apply(&self) -> std::collections::BTreeMap<String, Error> {
         let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -223,9 +240,11 @@ impl Plugins {
         };
         let file = File::parse(&contents.concat(), &self.path).map_err(told).and_then(|file| {
             let named = self.overrides.attached();
-            let missing = named.iter().find(|name| !file.plugins.contains_key(*name));
-            let fault =
-                |name| format!("plugins.{name}: it is not defined any more, and a chain names it");
+            let named = named.iter().chain(self.needed.get().into_iter().flatten());
+            let missing = named.into_iter().find(|name| !file.plugins.contains_key(*name));
+            let fault = |name| {
+                format!("plugins.{name}: it is not defined any more, and a chain, or auth.plugins, names it")
+            };
             missing.map_or(Ok(file), |name| Err(fault(name)))
         });
         let file = file.inspect_err(|fault| {

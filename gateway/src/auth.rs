@@ -2,7 +2,8 @@
 //! [`Caller`].
 //!
 //! The first of these that a request shows counts, and has to hold: a certificate that a rule knows,
-//! `Authorization: Bearer` with a JWT or a token of ours, `Basic` with a tenant and one of both. Where none is
+//! a header that a plugin is asked about, `Authorization: Bearer` with a JWT or a token of ours, `Basic` with a tenant
+//! and one of both. Where none is
 //! configured everybody may do everything, and `tenancy` tells whose spans they are. `X-Scope-OrgID`
 //! chooses among the tenants of a principal and is no authority.
 //!
@@ -11,9 +12,11 @@
 //! | `principal` | who asks, what they may, whose spans a request is about |
 //! | `grants`, `template` | what the configuration gives to whom |
 //! | `certificate`, `token` | the ways in, beside |
+//! | `asked` | plugins that say who it is |
 //! | `jwt`, `strict`, `issuer`, `jwks`, `verified` | JSON Web Tokens: their rules, JSON, issuers, keys, and those that held a moment ago |
 //! | `denied` | why a request is not let in |
 
+mod asked;
 mod certificate;
 mod denied;
 mod grants;
@@ -31,21 +34,25 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
 use http::{HeaderMap, header};
 use model::metric::Counter;
 use model::{Clock, Faults, Federation, Nanos, TenantId};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
+pub use asked::Stats as AskedStats;
 pub use denied::Denied;
 pub use grants::Grants;
 pub use issuer::Issuer;
 pub use principal::{Access, Principal, Proof, Scope, Selected, Tenants};
 pub use template::Template;
 
+use crate::attach::Plugins;
 use crate::limits::Throttle;
 use crate::server::Peer;
 use crate::watch::Reload;
+use asked::Asked;
 use jwt::Unproven;
 use token::Tokens;
 use verified::Verified;
@@ -57,6 +64,8 @@ const AUDITED_MAX: u32 = 10;
 /// The most attributes of a resource that tell the cluster, and their longest name.
 const STAMPS_MAX: usize = 8;
 const NAME_BYTES_MAX: usize = 128;
+/// How long a JSON Web Token is believed without a look.
+const HOLDS: Nanos = Nanos::from_secs(60);
 
 /// How requests are told apart where there is no authentication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +84,8 @@ pub enum Tenancy {
 pub struct Config {
     /// Whom certificates of clients stand for.
     pub certificates: Vec<certificate::Rule>,
+    /// Plugins that say who somebody is.
+    pub plugins: Vec<asked::Rule>,
     /// Whose tokens (JWT) are taken.
     pub issuers: Vec<issuer::Config>,
     /// A YAML file with tokens of ours, as `traceweir token` makes them. Empty: none.
@@ -90,6 +101,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             certificates: Vec::new(),
+            plugins: Vec::new(),
             issuers: Vec::new(),
             tokens_file: String::new(),
             cluster_attributes: ["cluster", "k8s.cluster.name"].map(str::to_owned).to_vec(),
@@ -102,13 +114,17 @@ impl Config {
     /// Whether requests have to show who they are of.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        !(self.certificates.is_empty() && self.issuers.is_empty() && self.tokens_file.is_empty())
+        let rules = self.certificates.len() + self.plugins.len() + self.issuers.len();
+        rules > 0 || !self.tokens_file.is_empty()
     }
 
     /// Notes every value that is not accepted.
     pub fn check(&self, faults: &mut Faults) {
         for (at, rule) in self.certificates.iter().enumerate() {
             rule.check(&format!("auth.certificates[{at}]"), faults);
+        }
+        for (at, rule) in self.plugins.iter().enumerate() {
+            rule.check(&format!("auth.plugins[{at}]"), faults);
         }
         let names = &self.cluster_attributes;
         if names.len() > STAMPS_MAX
@@ -132,7 +148,7 @@ impl Config {
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Requests that were let in, by the place of [`Proof`].
-    pub admitted: [Counter; 4],
+    pub admitted: [Counter; Proof::ALL.len()],
     /// Requests that were not, by [`Denied::place`].
     pub denied: [Counter; 5],
     /// Tokens that held a moment ago, and were not looked at again.
@@ -148,7 +164,8 @@ pub struct Auth {
     rules: Vec<certificate::Rule>,
     issuers: Vec<Arc<Issuer>>,
     tokens: Option<Arc<Tokens>>,
-    verified: Verified,
+    asked: Asked,
+    verified: Verified<Arc<Principal>>,
     anybody: Arc<Principal>,
     clock: Arc<dyn Clock>,
     refusals: Throttle,
@@ -273,6 +290,7 @@ impl Auth {
             rules: config.certificates.clone(),
             issuers: config.issuers.iter().map(issuer).collect::<Result<_, _>>()?,
             tokens,
+            asked: Asked::new(&config.plugins, Arc::clone(&clock)),
             verified: Verified::default(),
             anybody: Arc::new(Principal::anybody(tenancy == Tenancy::Single)),
             clock,
@@ -294,6 +312,31 @@ impl Auth {
     #[must_use]
     pub const fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// What plugins were asked.
+    #[must_use]
+    pub const fn asked(&self) -> &AskedStats {
+        &self.asked.stats
+    }
+
+    /// Which plugins run: those that say who somebody is cannot be asked before.
+    ///
+    /// # Errors
+    /// Names the one that is not defined, or is for something else.
+    pub fn attach(&self, plugins: &Arc<Plugins>) -> Result<(), String> {
+        for name in self.asked.names() {
+            let told = plugins.registry().authenticator(name);
+            // What cannot be had just now may come.
+            if let Err(error) = told
+                && !plugins.registry().faults().contains_key(name)
+            {
+                return Err(format!("auth.plugins: {error}"));
+            }
+        }
+        plugins.need(self.asked.names().map(str::to_owned).collect());
+        self.asked.attach(Arc::clone(plugins));
+        Ok(())
     }
 
     /// Whether requests have to show who they are of.
@@ -340,15 +383,15 @@ impl Auth {
         info!(target: "audit", subject, proof, %peer, method, path, "an operator's request");
     }
 
-    /// Who sends a request with these headers on a connection of this peer.
+    /// Who sends a request with this head on a connection of this peer.
     ///
     /// # Errors
     /// Why it is not let in; counted, and told in the log.
     ///
     /// # Cancel safety
     /// Nothing has happened when it is dropped.
-    pub async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
-        let caller = self.caller(headers, peer).await;
+    pub async fn identify(&self, head: &Parts, peer: &Peer) -> Result<Caller, Denied> {
+        let caller = self.caller(head, peer).await;
         match &caller {
             Ok(caller) => {
                 if let Some(counter) = self.stats.admitted.get(caller.principal.proof as usize) {
@@ -371,7 +414,8 @@ impl Auth {
         }
     }
 
-    async fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<Caller, Denied> {
+    async fn caller(&self, head: &Parts, peer: &Peer) -> Result<Caller, Denied> {
+        let headers = &head.headers;
         if !self.is_on {
             let selected = match self.tenancy {
                 Tenancy::Single => Selected::default(),
@@ -384,6 +428,9 @@ impl Auth {
         let known = peer.certificate.as_deref();
         if let Some(principal) = known.and_then(|own| certificate::principal(&self.rules, own)) {
             return Ok(Caller { principal, selected, is_single: false });
+        }
+        if let Some(principal) = self.asked.principal(head, peer).await {
+            return Ok(Caller { principal: principal?, selected, is_single: false });
         }
         let shown = shown(headers)?;
         let principal = match Tokens::is_one(shown.secret()) {
@@ -407,7 +454,7 @@ impl Auth {
     async fn jwt(&self, token: &str) -> Result<Arc<Principal>, Denied> {
         let now = self.clock.now();
         let generation = self.issuers.iter().map(|issuer| issuer.changes()).sum();
-        if let Some(principal) = self.verified.find(token, now, generation) {
+        if let Some(principal) = self.verified.find(token.as_bytes(), now, generation) {
             self.stats.remembered.inc();
             return Ok(principal);
         }
@@ -416,7 +463,8 @@ impl Auth {
         let issuer = self.issuers.iter().find(|issuer| issuer.is(&unproven.issuer));
         let issuer = issuer.ok_or_else(|| refused("its issuer is not known here"))?;
         let principal = Arc::new(issuer.verify(unproven).await?);
-        self.verified.keep(token, &principal, now, generation);
+        let until = now.plus(HOLDS).min(principal.expires_at);
+        self.verified.keep(token.as_bytes(), &principal, (now, until), generation);
         Ok(principal)
     }
 }

@@ -36,6 +36,7 @@ use tracing::{info, warn};
 use crate::settings::source::Origin;
 use crate::watch::{Reload, Watched};
 pub use file::File;
+use values::Ingestion;
 pub use values::Limits;
 
 /// Where limits come from.
@@ -178,8 +179,9 @@ impl Overrides {
     /// Every plugin that some chain names.
     #[must_use]
     pub fn attached(&self) -> BTreeSet<String> {
-        let own = self.config.defaults.ingestion.plugins.iter().map(|of| of.plugin.clone());
-        let mut all: BTreeSet<String> = own.collect();
+        let Ingestion { plugins, router, .. } = &self.config.defaults.ingestion;
+        let own = plugins.iter().map(|of| &of.plugin).chain([router]);
+        let mut all: BTreeSet<String> = own.filter(|name| !name.is_empty()).cloned().collect();
         all.extend(self.file.load().attached());
         all
     }

@@ -23,6 +23,7 @@ mod otlp_grpc;
 mod otlp_http;
 pub mod pb;
 pub mod reply;
+mod routed;
 pub mod sample;
 mod services;
 pub mod stats;
@@ -30,7 +31,7 @@ pub mod stats;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Method, Request, StatusCode, request};
 use hyper::body::Incoming;
 use model::{Clock, Faults, Nanos};
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ pub use sample::LogSpans;
 pub use stats::Stats;
 
 use crate::attach::Plugins;
-use crate::auth::{Auth, Principal};
+use crate::auth::Auth;
 use crate::clock::Tasks;
 use crate::compute::Compute;
 use crate::limits::{self, Accounts, Admission, Throttle};
@@ -212,13 +213,12 @@ impl Receiver {
     }
 
     /// Whose spans a request brings, and from which cluster.
-    async fn sender(&self, headers: &HeaderMap, peer: &Peer) -> Result<Sender, Fault> {
-        let caller = self.intake.auth.identify(headers, peer).await?;
+    async fn sender(&self, head: &request::Parts, peer: &Peer) -> Result<Sender, Fault> {
+        let caller = self.intake.auth.identify(head, peer).await?;
         let tenant = caller.writes();
         let tenant = tenant.inspect_err(|denied| self.intake.auth.note(denied, peer))?;
-        let Principal { cluster, class, .. } = &**caller.principal();
-        let source = self.intake.accounts.source(&tenant, class.as_ref(), cluster.as_ref());
-        Ok(Sender::new(tenant, cluster.clone(), (source, Some(peer.addr.ip()))))
+        let principal = Arc::clone(caller.principal());
+        Ok(Sender::new(tenant, principal, &self.intake.accounts, Some(peer.addr.ip())))
     }
 
     /// Counts a request of another signal, and says what becomes of it.

@@ -97,8 +97,8 @@ pub struct Chain {
 /// Memory that is used again from one request to the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    batch: Batch,
-    rows: Vec<u32>,
+    pub(crate) batch: Batch,
+    pub(crate) rows: Vec<u32>,
 }
 
 impl Chain {

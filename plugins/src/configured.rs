@@ -23,6 +23,8 @@ use crate::worlds::World;
 
 /// Instances of one plugin that wait to be called.
 const IDLE_MAX: usize = 64;
+/// Tenants that a router may name: its answer has 16 bits for them, of which one says that nothing changes.
+const ROUTES_MAX: usize = u16::MAX as usize;
 /// What nobody called for so long is dropped.
 const IDLE_TIME: Nanos = Nanos::from_secs(60);
 
@@ -48,6 +50,7 @@ pub struct Configured {
     shared: Arc<Shared>,
     projection: Projection,
     plan: Plan,
+    routes: Vec<TenantId>,
     idle: Mutex<Vec<Instance>>,
     pub(crate) breakers: Breakers,
     pub(crate) budgets: Budgets,
@@ -88,6 +91,7 @@ impl Configured {
         };
         let plan = Plan::compile(&projection, role)
             .map_err(|fault| Error::new(Kind::NotOurs, format!("configure: {fault}")))?;
+        let routes = routes(first.routes()?)?;
         stats.instances_made.inc();
         stats.instances.add(1);
         stats.memory_bytes.add(first.memory_bytes() as u64);
@@ -101,6 +105,7 @@ impl Configured {
             shared,
             projection,
             plan,
+            routes,
             idle,
             breakers,
             budgets,
@@ -129,6 +134,12 @@ impl Configured {
         &self.plan
     }
 
+    /// The tenants that it may name, of a router.
+    #[must_use]
+    pub fn routes(&self) -> &[TenantId] {
+        &self.routes
+    }
+
     /// What it has done.
     #[must_use]
     pub fn stats(&self) -> &Stats {
@@ -149,6 +160,19 @@ impl Configured {
 
     /// Calls an instance with a batch. Counters that the answer raises are applied by [`Self::count`].
     pub(crate) fn call(&self, tenant: &TenantId, batch: Arc<Vec<u8>>) -> Result<Called, Failed> {
+        let stats = self.stats();
+        stats.bytes_in.add(batch.len() as u64);
+        let (answer, metrics) = self.with(|instance| instance.batch(tenant, batch))?;
+        stats.bytes_out.add(answer.bytes.len() as u64);
+        stats.fuel.add(answer.fuel);
+        Ok(Called { answer, metrics })
+    }
+
+    /// Lends an instance for one call; what it answers, and the places of its metrics.
+    pub(crate) fn with<T>(
+        &self,
+        call: impl FnOnce(&mut Instance) -> Result<T, Failed>,
+    ) -> Result<(T, Vec<u32>), Failed> {
         let mut instance = self.take().map_err(|error| {
             let failure = match error.kind() {
                 Kind::Failed(failure) => failure,
@@ -159,17 +183,13 @@ impl Configured {
         let clock = &self.shared.world.clock;
         let (stats, begun) = (self.stats(), clock.monotonic());
         stats.calls.inc();
-        stats.bytes_in.add(batch.len() as u64);
-        let (memory, answer) = (instance.memory_bytes(), instance.batch(tenant, batch));
+        let (memory, answer) = (instance.memory_bytes(), call(&mut instance));
         let now = clock.monotonic();
         stats.guest_nanos.add(now.minus(begun).0);
         stats.memory_bytes.add(instance.memory_bytes().saturating_sub(memory) as u64);
         let metrics = instance.metrics().to_vec();
         self.give(instance, now);
-        let answer = answer?;
-        stats.bytes_out.add(answer.bytes.len() as u64);
-        stats.fuel.add(answer.fuel);
-        Ok(Called { answer, metrics })
+        Ok((answer?, metrics))
     }
 
     /// Raises counters of the plugin's own.
@@ -241,6 +261,19 @@ impl Configured {
     pub(crate) fn now(&self) -> Nanos {
         self.shared.world.clock.monotonic()
     }
+}
+
+/// The tenants that a router says it may name.
+fn routes(told: Vec<String>) -> Result<Vec<TenantId>, Error> {
+    if told.len() > ROUTES_MAX {
+        let what = format!("routes: {} tenants, {ROUTES_MAX} is the limit", told.len());
+        return Err(Error::new(Kind::NotOurs, what));
+    }
+    let tenant = |(place, name): (usize, String)| {
+        let fault = |fault| Error::new(Kind::NotOurs, format!("routes[{place}]: {fault}"));
+        TenantId::parse(&name).map_err(fault)
+    };
+    told.into_iter().enumerate().map(tenant).collect()
 }
 
 /// What a call came to.

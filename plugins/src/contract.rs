@@ -199,3 +199,65 @@ pub(crate) enum LogLevel {
     #[component(name = "error")]
     Error,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct ClientCertificate {
+    #[component(name = "subject")]
+    pub(crate) subject: String,
+    #[component(name = "names")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct RequestInfo {
+    #[component(name = "method")]
+    pub(crate) method: String,
+    #[component(name = "path")]
+    pub(crate) path: String,
+    #[component(name = "peer-ip")]
+    pub(crate) peer_ip: String,
+    #[component(name = "headers")]
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    #[component(name = "client-cert")]
+    pub(crate) client_cert: Option<ClientCertificate>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(enum)]
+#[repr(u8)]
+pub(crate) enum Permission {
+    #[component(name = "ingest")]
+    Ingest,
+    #[component(name = "query")]
+    Query,
+    #[component(name = "admin")]
+    Admin,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Identity {
+    #[component(name = "tenants")]
+    pub(crate) tenants: Vec<String>,
+    #[component(name = "permissions")]
+    pub(crate) permissions: Vec<Permission>,
+    #[component(name = "rate-class")]
+    pub(crate) rate_class: String,
+    #[component(name = "cluster")]
+    pub(crate) cluster: String,
+    #[component(name = "ttl-seconds")]
+    pub(crate) ttl_seconds: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct Denied {
+    #[component(name = "status")]
+    pub(crate) status: u16,
+    #[component(name = "message")]
+    pub(crate) message: String,
+    #[component(name = "ttl-seconds")]
+    pub(crate) ttl_seconds: u32,
+}

@@ -128,6 +128,12 @@ impl Draft {
         looked.ok().map(|(checked, outline)| Self::new(body.clone(), checked, outline))
     }
 
+    /// Where everything stood in the request.
+    #[must_use]
+    pub const fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
     /// Spans that are left.
     #[must_use]
     pub fn spans(&self) -> usize {

@@ -22,6 +22,8 @@ pub struct Guest {
     pub configure: String,
     /// Whether `configure` says that the configuration is wrong.
     pub refuses: bool,
+    /// What `process` takes: a batch, where and how long.
+    pub params: &'static str,
     /// Runs in `process`; leaves on the stack where the result stands.
     pub process: String,
     /// Bytes that it answers where `process` is not changed.
@@ -32,6 +34,8 @@ pub struct Guest {
     pub writes: Vec<[u32; 5]>,
     /// More functions and globals.
     pub extra: String,
+    /// Tenants that a router may name.
+    pub routes: Vec<&'static str>,
     /// Its name.
     pub name: &'static str,
     /// The JSON Schema that it tells.
@@ -42,6 +46,7 @@ pub struct Guest {
 pub const RESULT_AT: u32 = 256;
 const INFO_AT: u32 = 64;
 const CONFIGURED_AT: u32 = 128;
+const ROUTES_AT: u32 = 512;
 const FIELDS_AT: u32 = 4_096;
 /// Texts and answers begin here.
 const DATA_AT: u32 = 8_192;
@@ -56,11 +61,13 @@ impl Default for Guest {
             describe: String::new(),
             configure: String::new(),
             refuses: false,
+            params: "(param $at i32) (param $len i32)",
             process: format!("(i32.const {RESULT_AT})"),
             answer: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
             extra: String::new(),
+            routes: Vec::new(),
             name: "guest",
             schema: String::new(),
         }
@@ -102,6 +109,13 @@ impl Guest {
         let texts = [self.name, "1.0", "for tests", &self.schema].map(|text| put(text.as_bytes()));
         let answer = put(&self.answer);
         let refusal = [put(b"$.wrong"), put(b"it is wrong")];
+        let routes: Vec<u32> =
+            self.routes.iter().flat_map(|tenant| put(tenant.as_bytes())).collect();
+        let routes = [
+            put(routes.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>().as_slice())
+                [0],
+            self.routes.len() as u32,
+        ];
         assert!(at < HEAP_AT, "too much data");
         let (reads, writes) = (self.reads.len() as u32, self.writes.len() as u32);
         let fields: Vec<u32> = self.reads.iter().chain(&self.writes).flatten().copied().collect();
@@ -112,10 +126,18 @@ impl Guest {
         };
         let info = [texts.as_flattened(), &[1]].concat();
         let result = [&[0][..], &answer].concat();
-        let level = if interface == "tail-sampler" {
-            format!("(func (export \"{}#level\") (result i32) (i32.const 1))", package(interface))
-        } else {
-            String::new()
+        let level = match interface {
+            "tail-sampler" => {
+                format!(
+                    "(func (export \"{}#level\") (result i32) (i32.const 1))",
+                    package(interface)
+                )
+            }
+            "router" => format!(
+                "(func (export \"{}#routes\") (result i32) (i32.const {ROUTES_AT}))",
+                package(interface)
+            ),
+            _ => String::new(),
         };
         format!(
             r#"(module {imports}
@@ -126,6 +148,7 @@ impl Guest {
             (data (i32.const {INFO_AT}) "{info}")
             (data (i32.const {CONFIGURED_AT}) "{configured}")
             (data (i32.const {RESULT_AT}) "{result}")
+            (data (i32.const {ROUTES_AT}) "{routes}")
             (data (i32.const {FIELDS_AT}) "{fields}")
             (func (export "cabi_realloc") (param $old i32) (param $was i32) (param $align i32) (param $size i32) (result i32)
               (local $at i32)
@@ -138,7 +161,7 @@ impl Guest {
             (func (export "{lifecycle}#describe") (result i32) {describe} (i32.const {INFO_AT}))
             (func (export "{lifecycle}#configure") (param i32 i32) (result i32) {configure} (i32.const {CONFIGURED_AT}))
             {level}
-            (func (export "{role}#{function}") (param $at i32) (param $len i32) (result i32) {process})
+            (func (export "{role}#{function}") {params} (result i32) {process})
             (func (export "cabi_post_{role}#{function}") (param i32) (global.set $top (i32.const {HEAP_AT})))
             )"#,
             imports = self.imports,
@@ -146,11 +169,13 @@ impl Guest {
             info = words(&info),
             configured = words(&configured),
             result = words(&result),
+            routes = words(&routes),
             fields = words(&fields),
             lifecycle = package("lifecycle"),
             describe = self.describe,
             configure = self.configure,
             role = package(interface),
+            params = self.params,
             process = self.process,
         )
     }
@@ -173,4 +198,61 @@ pub fn answers(at: u32, len: u32) -> String {
         RESULT_AT + 4,
         RESULT_AT + 8
     )
+}
+
+/// A router that names these tenants, and answers so for whatever comes.
+#[must_use]
+pub fn router(routes: &[&'static str], answer: &[u16]) -> Guest {
+    Guest {
+        role: ("router", "route"),
+        routes: routes.to_vec(),
+        answer: answer.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        reads: vec![intrinsic(1)],
+        ..Guest::default()
+    }
+}
+
+/// An authenticator: whose first header begins with `g` is an operator of tenant `shop` for a minute, with `d` denied
+/// (403) for ten seconds, with `t` a tenant that there cannot be; with anything else it traps.
+#[must_use]
+pub fn authenticator() -> Guest {
+    const TENANT_AT: u32 = 768;
+    let store = |at: u32, word: u32| format!("(i32.store (i32.const {at}) (i32.const {word}))");
+    let known = |name: u32, len: u32| {
+        let words = [
+            (RESULT_AT, 0),
+            // The one tenant, and the one permission: `admin`.
+            (TENANT_AT, name),
+            (TENANT_AT + 4, len),
+            (TENANT_AT + 8, 2),
+            (RESULT_AT + 4, TENANT_AT),
+            (RESULT_AT + 8, 1),
+            (RESULT_AT + 12, TENANT_AT + 8),
+            (RESULT_AT + 16, 1),
+            (RESULT_AT + 24, 0),
+            (RESULT_AT + 32, 0),
+            (RESULT_AT + 36, 60),
+        ];
+        words.map(|(at, word)| store(at, word)).concat()
+    };
+    let denied = [(RESULT_AT, 1), (RESULT_AT + 4, 403), (RESULT_AT + 8, 800), (RESULT_AT + 12, 4)]
+        .map(|(at, word)| store(at, word))
+        .concat()
+        + &store(RESULT_AT + 16, 10);
+    let (good, wrong) = (known(784, 4), known(788, 3));
+    Guest {
+        role: ("authenticator", "authenticate"),
+        params: "(param i32 i32 i32 i32 i32 i32) (param $headers i32) (param i32 i32 i32 i32 i32 i32)",
+        extra: "(data (i32.const 784) \"shopa/b\") (data (i32.const 800) \"away\")".to_owned(),
+        process: format!(
+            "(local $first i32)
+             (local.set $first (i32.load8_u (i32.load offset=8 (local.get $headers))))
+             (if (i32.eq (local.get $first) (i32.const 103)) (then {good})
+               (else (if (i32.eq (local.get $first) (i32.const 100)) (then {denied})
+                 (else (if (i32.eq (local.get $first) (i32.const 116)) (then {wrong})
+                   (else unreachable))))))
+             (i32.const {RESULT_AT})"
+        ),
+        ..Guest::default()
+    }
 }

@@ -8,7 +8,10 @@ use model::{Nanos, TenantId};
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
 use wasmtime::{Store, Trap};
 
-use crate::contract::{ConfigError, InputLevel, PluginError, PluginInfo, Projection, interface};
+use crate::contract::{
+    ConfigError, Denied, Identity, InputLevel, PluginError, PluginInfo, Projection, RequestInfo,
+    interface,
+};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, Kind};
 use crate::host::{Host, Phase, Shared};
@@ -43,6 +46,8 @@ type Call<Output> = TypedFunc<(Arc<Vec<u8>>,), (Result<Output, PluginError>,)>;
 enum Work {
     /// `process`, `sample` and `decide` look alike, and `route`.
     Batch(Call<Vec<u8>>),
+    /// `authenticate`.
+    Authenticate(TypedFunc<(RequestInfo,), (Result<Identity, Denied>,)>),
     /// What is called elsewhere.
     Other,
 }
@@ -56,6 +61,7 @@ pub(crate) struct Instance {
     configure: TypedFunc<(String,), (Result<Projection, ConfigError>,)>,
     describe: TypedFunc<(), (PluginInfo,)>,
     level: Option<TypedFunc<(), (InputLevel,)>>,
+    routes: Option<TypedFunc<(), (Vec<String>,)>>,
     calls: u64,
     is_broken: bool,
     /// When it was last used.
@@ -103,7 +109,7 @@ impl Instance {
         let mut exports = Exports { store: &mut store, instance: &instance };
         let describe = exports.function("lifecycle", "describe")?;
         let configure = exports.function("lifecycle", "configure")?;
-        let (mut level, mut work) = (None, Work::Other);
+        let (mut level, mut routes, mut work) = (None, None, Work::Other);
         match world {
             World::SpanProcessor => {
                 work = Work::Batch(exports.function(world.interface(), "process")?);
@@ -115,12 +121,30 @@ impl Instance {
                 work = Work::Batch(exports.function(world.interface(), "decide")?);
                 level = Some(exports.function(world.interface(), "level")?);
             }
-            World::Router => work = Work::Batch(exports.function(world.interface(), "route")?),
-            World::Authenticator | World::TableRefresher => {}
+            World::Router => {
+                work = Work::Batch(exports.function(world.interface(), "route")?);
+                routes = Some(exports.function(world.interface(), "routes")?);
+            }
+            World::Authenticator => {
+                work = Work::Authenticate(exports.function(world.interface(), "authenticate")?);
+            }
+            World::TableRefresher => {}
         }
         let (calls, is_broken, used) = (0, false, Nanos(0));
         let engine = engine.clone();
-        Ok(Self { store, engine, limits, work, configure, describe, level, calls, is_broken, used })
+        Ok(Self {
+            store,
+            engine,
+            limits,
+            work,
+            configure,
+            describe,
+            level,
+            routes,
+            calls,
+            is_broken,
+            used,
+        })
     }
 
     /// What the plugin says of itself.
@@ -150,6 +174,29 @@ impl Instance {
         let told = self.call((Phase::Work, None, CONFIGURE_TIME), level, ());
         let (level,) = told.map_err(|failed| failed.into_error("level"))?;
         Ok(level == InputLevel::ProjectedSpans)
+    }
+
+    /// The tenants that a router may name.
+    pub(crate) fn routes(&mut self) -> Result<Vec<String>, Error> {
+        let Some(routes) = self.routes else { return Ok(Vec::new()) };
+        let told = self.call((Phase::Work, None, CONFIGURE_TIME), routes, ());
+        told.map(|(routes,)| routes).map_err(|failed| failed.into_error("routes"))
+    }
+
+    /// Asks it who somebody is. What it remembers is in the name of `whose`.
+    pub(crate) fn authenticate(
+        &mut self,
+        whose: &TenantId,
+        request: RequestInfo,
+    ) -> Result<Result<Identity, Denied>, Failed> {
+        let Work::Authenticate(work) = &self.work else {
+            let message = "it does not say who somebody is".to_owned();
+            return Err(Failed { failure: Failure::Denied, message });
+        };
+        let work = *work;
+        self.calls += 1;
+        let told = self.call((Phase::Work, Some(whose), self.limits.time), work, (request,));
+        told.map(|(told,)| told)
     }
 
     /// Calls it with a batch.

@@ -12,6 +12,7 @@
 //! | `host`, `imports`, `tables`, `cache`, `custom` | what it may call |
 //! | `projection`, `draft`, `batch`, `answer` | what it is shown, and what its answer changes |
 //! | `configured`, `breaker`, `budget`, `chain` | a plugin with its configuration, and several in a row |
+//! | `route`, `identify` | whose spans they are, and who somebody is |
 //! | `source`, `definition`, `registry` | where plugins come from, and how they are swapped |
 //! | `stats`, `samples`, `capture` | what is seen of them |
 
@@ -34,11 +35,13 @@ mod error;
 #[cfg(any(test, feature = "guests"))]
 pub mod guests;
 mod host;
+mod identify;
 mod imports;
 mod instance;
 mod plugin;
 mod projection;
 pub mod registry;
+mod route;
 mod samples;
 mod schema;
 mod source;
@@ -60,12 +63,14 @@ pub use draft::{Draft, Finished, Written};
 pub use engine::{Engine, MEMORY_BYTES_MAX, Settings};
 pub use error::{Error, Failure, Kind};
 pub use host::{Chance, Surroundings};
+pub use identify::{Authenticator, Identity, Permission, Shown, Verdict};
 pub use instance::Limits;
 pub use plugin::{Info, Plugin};
 pub use projection::{
     Attribute, Budget, Fault as ProjectionFault, Field, Intrinsic, Level, MatchRule, Owner, Plan,
     Projection, Role,
 };
+pub use route::{Route, Router};
 pub use samples::Sample;
 pub use source::{Fetch, Fetched, Nowhere, Reference, Source, Trust};
 pub use stats::Stats;

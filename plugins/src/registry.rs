@@ -16,7 +16,7 @@ use model::{Nanos, TenantId};
 use tracing::{info, warn};
 
 use crate::capture::Failures;
-use crate::chain::{Chain, Link, OnFailure, Scratch, Share, Whose};
+use crate::chain::{Chain, Link, OnFailure, Rejected, Scratch, Share, Whose};
 use crate::code::Codes;
 use crate::configured::Configured;
 use crate::definition::{Definition, Definitions};
@@ -25,9 +25,12 @@ use crate::draft::Draft;
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Kind};
 use crate::host::{Shared, Surroundings};
+use crate::identify::Authenticator;
 use crate::plugin::Plugin;
-use crate::samples::Samples;
+use crate::route::Router;
+use crate::samples::{Sample, Samples};
 use crate::source::{self, Fetch, Source, Trust};
+use crate::worlds::World;
 
 /// Plugins that were built with this program, by name.
 pub type Bundled = &'static [(&'static str, &'static [u8])];
@@ -194,11 +197,7 @@ impl Registry {
         }
         let entries = self.entries.load();
         let link = |of: &Attachment<'_>| {
-            let missing = || {
-                let what = format!("plugin {} is in the chain and does not run", of.plugin);
-                Error::new(Kind::Unavailable, what)
-            };
-            let entry = entries.get(of.plugin).ok_or_else(missing)?;
+            let entry = running(&entries, of.plugin, &[World::SpanProcessor, World::HeadSampler])?;
             Ok(Link {
                 configured: Arc::clone(&entry.configured),
                 on_failure: of.on_failure.unwrap_or(entry.definition.on_failure),
@@ -208,6 +207,27 @@ impl Registry {
         };
         let links: Result<Vec<Link>, Error> = attachments.iter().map(link).collect();
         Ok(Chain::new(links?, Arc::clone(&self.failures)))
+    }
+
+    /// The router of this name, as it runs now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn router(&self, name: &str) -> Result<Router, Error> {
+        let entries = self.entries.load();
+        let Entry { configured, definition, .. } = running(&entries, name, &[World::Router])?;
+        let failures = Arc::clone(&self.failures);
+        Ok(Router::new(Arc::clone(configured), definition.on_failure, failures))
+    }
+
+    /// The authenticator of this name, as it runs now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn authenticator(&self, name: &str) -> Result<Authenticator, Error> {
+        let entries = self.entries.load();
+        let entry = running(&entries, name, &[World::Authenticator])?;
+        Ok(Authenticator::new(Arc::clone(&entry.configured)))
     }
 
     /// Whether [`Self::apply`] would do anything: something is not as it is defined, or a file has changed. Looks at files,
@@ -315,19 +335,11 @@ impl Registry {
 
     /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it.
     fn try_out(&self, configured: &Arc<Configured>) -> Result<(), Error> {
-        let link = Link {
-            configured: Arc::clone(configured),
-            on_failure: OnFailure::Reject,
-            canary: None,
-            is_shadow: false,
-        };
-        let chain = Chain::new(vec![link], Arc::default());
+        let tried = Tried::new(configured);
+        let Some(tried) = tried else { return Ok(()) };
         let mut scratch = Scratch::default();
         for sample in self.samples.latest() {
-            let Some(mut draft) = Draft::of(&sample.body, chain.wants()) else { continue };
-            let whose = Whose { tenant: &sample.tenant, peer: None };
-            let tried = chain.run(&mut draft, whose, &mut scratch);
-            if let Err(rejected) = tried
+            if let Err(rejected) = tried.run(&sample, &mut scratch)
                 && let Some(failure) = rejected.failure
             {
                 let what = format!(
@@ -360,6 +372,62 @@ impl Registry {
         let now = self.parts.surroundings.clock.monotonic();
         for entry in self.entries.load().values() {
             entry.configured.sweep(now);
+        }
+    }
+}
+
+/// What runs by a name, if it is one of these worlds.
+fn running<'a>(entries: &'a Entries, name: &str, worlds: &[World]) -> Result<&'a Entry, Error> {
+    let missing = || {
+        let what = format!("plugin {name} is attached and does not run");
+        Error::new(Kind::Unavailable, what)
+    };
+    let entry = entries.get(name).ok_or_else(missing)?;
+    let world = entry.configured.plugin().world();
+    if worlds.contains(&world) {
+        return Ok(entry);
+    }
+    let expected = worlds.iter().map(|world| world.interface()).collect::<Vec<_>>().join(" or ");
+    let what = format!(
+        "plugin {name} is attached as {expected}, and is none: it is of the interface {}",
+        world.interface()
+    );
+    Err(Error::new(Kind::Unavailable, what))
+}
+
+/// A plugin that is tried on requests that came lately.
+enum Tried {
+    Chain(Chain),
+    Router(Router),
+}
+
+impl Tried {
+    /// Nothing for one that is not called with what requests bring.
+    fn new(configured: &Arc<Configured>) -> Option<Self> {
+        let configured = Arc::clone(configured);
+        match configured.plugin().world() {
+            World::SpanProcessor | World::HeadSampler | World::TailSampler => {
+                let on_failure = OnFailure::Reject;
+                let link = Link { configured, on_failure, canary: None, is_shadow: false };
+                Some(Self::Chain(Chain::new(vec![link], Arc::default())))
+            }
+            World::Router => {
+                Some(Self::Router(Router::new(configured, OnFailure::Reject, Arc::default())))
+            }
+            World::Authenticator | World::TableRefresher => None,
+        }
+    }
+
+    fn run(&self, sample: &Sample, scratch: &mut Scratch) -> Result<(), Rejected> {
+        let wants = match self {
+            Self::Chain(chain) => chain.wants(),
+            Self::Router(router) => router.wants(),
+        };
+        let Some(mut draft) = Draft::of(&sample.body, wants) else { return Ok(()) };
+        let whose = Whose { tenant: &sample.tenant, peer: None };
+        match self {
+            Self::Chain(chain) => chain.run(&mut draft, whose, scratch),
+            Self::Router(router) => router.run(&draft, whose, scratch).map(drop),
         }
     }
 }

@@ -9,7 +9,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from harness.limits import Overrides, metric, reloads
+from harness.limits import metric
+from harness.plugins import Operator
 from harness.wait import until
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -37,37 +38,6 @@ PLUGINS = {
     "most": sampler(1.0),
     "none": sampler(0.0),
 }
-
-
-class Operator:
-    """Writes the files of a gateway, and asks its administration port."""
-
-    def __init__(self, directory, new_gateway, plugins, chain):
-        self.file, self.overrides = directory / "plugins.yaml", Overrides(directory)
-        self.define(plugins)
-        self.overrides.write(defaults={"ingestion": {"plugins": chain}})
-        self.gateway = new_gateway(plugins__file=self.file, overrides__file=self.overrides.file).start()
-
-    def define(self, plugins):
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(json.dumps({"plugins": plugins}))
-        fresh.rename(self.file)
-
-    def attach(self, chain):
-        assert reloads(self.gateway, lambda: self.overrides.write(defaults={"ingestion": {"plugins": chain}}))
-
-    def ask(self, method, path):
-        request = urllib.request.Request(self.gateway.url("admin", path), method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def plugin(self, name):
-        status, page = self.ask("GET", "/status/plugins")
-        assert status == 200, page
-        return next((of for of in json.loads(page)["plugins"] if of["name"] == name), None)
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ pub(super) async fn handle(
 /// Reads a call.
 async fn ask(api: &Api, request: Request<Incoming>, peer: &Peer) -> Result<Ask, Fault> {
     let (head, body) = request.into_parts();
-    let caller = api.parts.auth.identify(&head.headers, peer).await?;
+    let caller = api.parts.auth.identify(&head, peer).await?;
     let tenants = caller.principal().require(Scope::TracesRead).and_then(|()| caller.reads());
     let tenants = tenants.inspect_err(|denied| api.parts.auth.note(denied, peer))?;
     let wanted = head.headers.get("grpc-timeout").and_then(|text| timeout(text.as_bytes()));

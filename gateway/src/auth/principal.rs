@@ -105,11 +105,14 @@ pub enum Proof {
     Jwt,
     /// By a token of ours.
     Token,
+    /// By what a plugin says.
+    Plugin,
 }
 
 impl Proof {
     /// All of them, in their order.
-    pub const ALL: [Self; 4] = [Self::None, Self::Certificate, Self::Jwt, Self::Token];
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::Certificate, Self::Jwt, Self::Token, Self::Plugin];
 
     /// In logs and metrics.
     #[must_use]
@@ -119,6 +122,7 @@ impl Proof {
             Self::Certificate => "certificate",
             Self::Jwt => "jwt",
             Self::Token => "token",
+            Self::Plugin => "plugin",
         }
     }
 }

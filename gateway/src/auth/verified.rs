@@ -1,56 +1,58 @@
-//! Tokens that held a moment ago: a signature costs as much to check as receiving a request.
+//! What somebody showed a moment ago, and what it came to: a signature costs as much to check as receiving a request.
 //!
-//! They are known by their hash (SHA-256), for a minute at most, and forgotten when an issuer's keys change.
+//! It is known by its hash (SHA-256), and forgotten when an issuer's keys, or a plugin, change.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use model::Nanos;
 
-use super::principal::Principal;
-
-/// How long a token is believed without a look.
-const HOLDS: Nanos = Nanos::from_secs(60);
 /// Parts that are locked by themselves.
 const SHARDS: usize = 16;
-/// The most tokens of a part: 64 k in all.
+/// The most of a part: 64 k in all.
 const SHARD_MAX: usize = 4 << 10;
 
 type Hash = [u8; 32];
 
 /// See the module.
-#[derive(Debug, Default)]
-pub(super) struct Verified {
-    shards: [Mutex<HashMap<Hash, Entry>>; SHARDS],
+#[derive(Debug)]
+pub(super) struct Verified<T> {
+    shards: [Mutex<HashMap<Hash, Entry<T>>>; SHARDS],
+}
+
+impl<T> Default for Verified<T> {
+    fn default() -> Self {
+        Self { shards: Default::default() }
+    }
 }
 
 #[derive(Debug)]
-struct Entry {
-    principal: Arc<Principal>,
+struct Entry<T> {
+    told: T,
     until: Nanos,
     generation: u64,
 }
 
-impl Verified {
-    /// Whose a token is, if it held a moment ago, by keys of this generation.
-    pub(super) fn find(&self, token: &str, now: Nanos, generation: u64) -> Option<Arc<Principal>> {
-        let hash = hash(token);
+impl<T: Clone> Verified<T> {
+    /// What it came to, if it was shown a moment ago, by keys of this generation.
+    pub(super) fn find(&self, shown: &[u8], now: Nanos, generation: u64) -> Option<T> {
+        let hash = hash(shown);
         let shard = self.shard(&hash)?.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = shard.get(&hash)?;
         let holds = entry.generation == generation && now < entry.until;
-        holds.then(|| Arc::clone(&entry.principal))
+        holds.then(|| entry.told.clone())
     }
 
-    /// Keeps one that holds.
+    /// Keeps what it came to, until it does not hold any more.
     pub(super) fn keep(
         &self,
-        token: &str,
-        principal: &Arc<Principal>,
-        now: Nanos,
+        shown: &[u8],
+        told: &T,
+        (now, until): (Nanos, Nanos),
         generation: u64,
     ) {
-        let hash = hash(token);
+        let hash = hash(shown);
         let Some(shard) = self.shard(&hash) else { return };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if shard.len() >= SHARD_MAX {
@@ -59,18 +61,16 @@ impl Verified {
         if shard.len() >= SHARD_MAX {
             shard.clear();
         }
-        let until = now.plus(HOLDS).min(principal.expires_at);
-        let principal = Arc::clone(principal);
-        shard.insert(hash, Entry { principal, until, generation });
+        shard.insert(hash, Entry { told: told.clone(), until, generation });
     }
 
-    fn shard(&self, hash: &Hash) -> Option<&Mutex<HashMap<Hash, Entry>>> {
+    fn shard(&self, hash: &Hash) -> Option<&Mutex<HashMap<Hash, Entry<T>>>> {
         self.shards.get(usize::from(hash[0]) % SHARDS)
     }
 }
 
-fn hash(token: &str) -> Hash {
+fn hash(shown: &[u8]) -> Hash {
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    hash.copy_from_slice(digest(&SHA256, shown).as_ref());
     hash
 }

@@ -106,10 +106,19 @@ impl File {
         let tenants = self.tenants.values();
         let tenants = tenants.flat_map(|tenant| tenant.clusters.values().chain([&tenant.own]));
         let layers = self.classes.values().chain([&self.defaults]).chain(tenants);
-        let chains = layers.filter_map(|layer| layer.get("ingestion")?.get("plugins")).cloned();
+        let layers = layers.filter_map(|layer| layer.get("ingestion"));
         // All of it was tried when it was read.
-        let chains = chains.filter_map(|chain| serde_json::from_value::<Vec<Attached>>(chain).ok());
-        chains.flatten().map(|of| of.plugin).collect()
+        let chain = |layer: &Value| {
+            let chain = serde_json::from_value::<Vec<Attached>>(layer.get("plugins")?.clone());
+            chain.ok()
+        };
+        let names = |layer: &Value| {
+            let router =
+                layer.get("router").and_then(Value::as_str).filter(|name| !name.is_empty());
+            let chain = chain(layer).unwrap_or_default().into_iter().map(|of| of.plugin);
+            chain.chain(router.map(str::to_owned)).collect::<Vec<_>>()
+        };
+        layers.flat_map(names).collect()
     }
 
     fn check(&self, defaults: &Limits, faults: &mut Faults) {

@@ -121,3 +121,23 @@ fn a_changed_file_holds_and_a_wrong_one_changes_nothing() {
     assert_eq!((spans(), overrides.generation(), overrides.stats().failed.get()), (101, 2, 2));
     assert!(Overrides::open(&config).is_err());
 }
+
+#[test]
+fn every_plugin_that_some_layer_names_is_known() {
+    let file = "
+defaults: {ingestion: {plugins: [cards]}}
+classes: {gold: {ingestion: {router: by-class}}}
+tenants:
+  shop:
+    ingestion: {plugins: [{plugin: team, canary: 5%}], router: ''}
+    clusters: {eu-1: {ingestion: {router: by-cluster}}}
+";
+    let file = File::parse(file.as_bytes(), "overrides.yaml", &Limits::default()).unwrap();
+    let mut named = file.attached();
+    named.sort();
+    assert_eq!(named, ["by-class", "by-cluster", "cards", "team"]);
+    let mut limits = Limits::default();
+    limits.ingestion.router = "by".to_owned();
+    assert!(limits.ingestion.has_plugins());
+    assert_eq!(Overrides::of(limits).attached(), BTreeSet::from(["by".to_owned()]));
+}

@@ -65,6 +65,9 @@ pub struct Ingestion {
     pub long_attributes: LongAttributes,
     /// The plugins that spans pass, in their order; head samplers go first. Default none.
     pub plugins: Vec<Attached>,
+    /// The plugin that says whose the resources of its requests are: a router. What it sends to others passes their
+    /// limits and plugins instead of these. Empty, the default: all is of whom it is sent for.
+    pub router: String,
     /// Most traces at a time of which spans came in the last 15 to 30 seconds. Default 0, which is without
     /// end.
     pub live_traces_max: u64,
@@ -119,6 +122,7 @@ impl Default for Ingestion {
             attribute_bytes_max: ByteSize(0),
             long_attributes: LongAttributes::Refuse,
             plugins: Vec::new(),
+            router: String::new(),
             live_traces_max: 0,
             trace_bytes_max: ByteSize(0),
         }
@@ -197,6 +201,12 @@ impl Ingestion {
     #[must_use]
     pub fn spans(&self) -> Option<Rate> {
         rate(self.rate_spans, self.burst_spans)
+    }
+
+    /// Whether plugins see what comes.
+    #[must_use]
+    pub const fn has_plugins(&self) -> bool {
+        !self.plugins.is_empty() || !self.router.is_empty()
     }
 
     /// What a span may have in it.

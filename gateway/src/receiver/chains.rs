@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use model::otlp::{Checked, Outline};
+use model::otlp::{self, Checked, Open, Outline, Rules};
 use model::{Nanos, TenantId};
-use plugins::{Chain, Draft, Rejected, Scratch, Whose};
+use plugins::{Chain, Draft, Rejected, Router, Scratch, Whose};
 
 use super::buffers::Buffers;
+use super::ingest::Sender;
 use super::reply::{Fault, Kind};
+use super::routed::{self, Split};
 use crate::attach::Plugins;
 use crate::limits::Source;
 
@@ -39,6 +41,38 @@ impl Chains {
         self.plugins
             .chain(attached)
             .map_err(|error| Fault::new(Kind::Unavailable, error.to_string()))
+    }
+
+    /// The router that says whose the resources of requests from there are; none as a rule.
+    pub(super) fn router(&self, source: &Source) -> Result<Option<Router>, Fault> {
+        let holding = source.holding();
+        let name = holding.limits.ingestion.router.as_str();
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let router = self.plugins.router(name);
+        router.map(Some).map_err(|error| Fault::new(Kind::Unavailable, error.to_string()))
+    }
+
+    /// Puts a request apart as a router says.
+    pub(super) fn split(
+        &self,
+        router: &Router,
+        sender: &Sender,
+        body: &Bytes,
+    ) -> Result<Split, Fault> {
+        let looked = otlp::outline_with(body, &Rules::NONE, &mut Open, router.wants());
+        let (checked, outline) =
+            looked.map_err(|fault| Fault::new(Kind::Invalid, fault.to_string()))?;
+        let draft = Draft::new(body.clone(), checked, outline);
+        let mut scratch = self.take();
+        let whose = Whose { tenant: &sender.tenant, peer: sender.peer() };
+        let routes = router.run(&draft, whose, &mut scratch);
+        self.give(scratch);
+        let routes = routes.map_err(|rejected| fault(&rejected))?;
+        self.sample(&sender.tenant, body, self.plugins.registry().surroundings().clock.monotonic());
+        let who = (&*sender.principal, &sender.tenant);
+        Ok(routed::split((body, draft.outline()), (&routes, router.routes()), who))
     }
 
     /// Runs a chain over a request; what is to be stored of it.

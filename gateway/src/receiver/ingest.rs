@@ -16,9 +16,10 @@ use super::buffers::Buffers;
 use super::chains::Chains;
 use super::decode::{self, Coding, Room};
 use super::reply::{Fault, Format, Kind};
+use super::routed::{self, Part, Split};
 use super::sample::SpanLog;
 use super::stats::{Outcome, Protocol, Stats};
-use crate::auth::Auth;
+use crate::auth::{Auth, Principal};
 use crate::compute::{Compute, Lane, Weight};
 use crate::limits::account::Unit;
 use crate::limits::{Accounts, Exceeded, Held, Source};
@@ -55,8 +56,8 @@ impl Sink for Store {
 /// Whose spans they are, and where from.
 pub(super) struct Sender {
     pub(super) tenant: TenantId,
-    /// The cluster that whoever sends stands for.
-    pub(super) cluster: Option<Arc<str>>,
+    /// Who sends them.
+    pub(super) principal: Arc<Principal>,
     /// What it may send.
     pub(super) source: Source,
     /// The address that it sends from.
@@ -64,15 +65,20 @@ pub(super) struct Sender {
     /// Bytes that are taken from its rate. A request that comes to nothing gives them back: it will
     /// come again.
     charged: u64,
+    /// Bytes of the request, decompressed.
+    bytes: u64,
 }
 
 impl Sender {
     pub(super) fn new(
         tenant: TenantId,
-        cluster: Option<Arc<str>>,
-        (source, peer): (Source, Option<IpAddr>),
+        principal: Arc<Principal>,
+        accounts: &Accounts,
+        peer: Option<IpAddr>,
     ) -> Self {
-        Self { tenant, cluster, source, peer, charged: 0 }
+        let Principal { class, cluster, .. } = &*principal;
+        let source = accounts.source(&tenant, class.as_ref(), cluster.as_ref());
+        Self { tenant, principal, source, peer, charged: 0, bytes: 0 }
     }
 
     /// Lets a body through before it is read; its length may not be known yet. Nor how many spans it has: where
@@ -82,6 +88,11 @@ impl Sender {
         self.source.admit(Unit::Bytes, bytes)?;
         self.charged = bytes;
         Ok(())
+    }
+
+    /// The address that it sends from.
+    pub(super) const fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// So many bytes it is by now.
@@ -178,6 +189,33 @@ impl Inbound {
     }
 }
 
+/// What is on its way to the disk, of one request.
+#[derive(Default)]
+struct Promised {
+    acks: Vec<(Source, Part, Ack)>,
+    refused: Accepted,
+    /// Bytes that are counted for others than whoever sent them.
+    routed_bytes: u64,
+}
+
+impl Promised {
+    fn add(&mut self, sender: &Sender, part: Part, ack: Option<Ack>) {
+        self.acks.extend(ack.map(|ack| (sender.source.clone(), part, ack)));
+    }
+
+    /// Waits until all of it is durable, and counts it for whom it is.
+    async fn kept(self) -> Result<Accepted, Fault> {
+        let mut all = self.refused;
+        for (Source { account, cluster }, part, ack) in self.acks {
+            let accepted = ack.await?;
+            cluster.usage.spans.add(accepted.spans);
+            account.refuse_spans(&accepted.reasons);
+            routed::add(&mut all, part.told(accepted));
+        }
+        Ok(all)
+    }
+}
+
 impl Intake {
     /// Stores the request and waits until it is durable.
     ///
@@ -194,24 +232,23 @@ impl Intake {
         let intake = Arc::clone(self);
         // A large request in the head would hold the network up through a small one.
         // Nor does a plugin run where the network is served: it may take its time.
-        let has_plugins = !inbound.sender.source.holding().limits.ingestion.plugins.is_empty();
+        let has_plugins = inbound.sender.source.holding().limits.ingestion.has_plugins();
         let is_busy = has_plugins || self.sink.is_busy();
         let weight = if is_busy { Weight::Heavy } else { inbound.weight() };
         // What is held covers the body until the ack.
         let lane = Lane::of(inbound.sender.source.account.id);
-        let (ack, _held) = compute.run(weight, lane, move || intake.work(inbound)).await??;
-        match ack {
-            Some(ack) => Ok(ack.await?),
-            None => Ok(Accepted::default()),
-        }
+        let (promised, _held) = compute.run(weight, lane, move || intake.work(inbound)).await??;
+        promised.kept().await
     }
 
-    /// The part that computes. No ack where there is nothing to store.
-    fn work(&self, inbound: Inbound) -> Result<(Option<Ack>, Held), Fault> {
+    /// The part that computes.
+    fn work(&self, inbound: Inbound) -> Result<(Promised, Held), Fault> {
         let Inbound { mut sender, received_at, format, coding, body, mut held, prepaid } = inbound;
         let how = (format, coding, prepaid);
         let outcome = self.unpacked(&mut sender, how, body, &mut held);
-        let outcome = outcome.and_then(|body| self.append(&sender, received_at, body));
+        let outcome = outcome.and_then(|body| self.take(&sender, received_at, body, &mut held));
+        let routed = outcome.as_ref().map_or(0, |promised| promised.routed_bytes);
+        sender.source.cluster.usage.bytes.add(sender.bytes.saturating_sub(routed));
         if !outcome.as_ref().is_err_and(Fault::passes) {
             sender.keep();
         }
@@ -236,12 +273,12 @@ impl Intake {
         }
         sender.charge(body.len());
         self.stats.body_bytes.add(body.len() as u64);
-        sender.source.cluster.usage.bytes.add(body.len() as u64);
+        sender.bytes = body.len() as u64;
         if format == Format::Json {
             room.take(body.len())?;
             body = transcode(&body)?;
         }
-        if let Some(cluster) = sender.cluster.as_ref().filter(|_| !body.is_empty()) {
+        if let Some(cluster) = sender.principal.cluster.as_ref().filter(|_| !body.is_empty()) {
             room.take(body.len())?;
             body = self.stamped(&body, cluster)?;
         }
@@ -251,6 +288,65 @@ impl Intake {
             body = cut(body, limits.rules().attribute_bytes_max)?;
         }
         Ok(body)
+    }
+
+    /// Takes a request in, for the tenant that it was sent for, or for whom a router says.
+    fn take(
+        &self,
+        sender: &Sender,
+        received_at: Nanos,
+        body: Bytes,
+        held: &mut Held,
+    ) -> Result<Promised, Fault> {
+        let mut promised = Promised::default();
+        let Some(router) = self.chains.router(&sender.source)?.filter(|_| !body.is_empty()) else {
+            let ack = self.append(sender, received_at, body)?;
+            promised.add(sender, Part::whole(Bytes::new()), ack);
+            return Ok(promised);
+        };
+        // What has to be copied, at most.
+        held.try_grow(body.len())?;
+        let Split { parts, refused } = self.chains.split(&router, sender, &body)?;
+        promised.refused = refused;
+        // One tenant's limits are no reason to lose what is another's: each part is tried.
+        let mut faults = Vec::new();
+        for part in parts {
+            if let Err(fault) = self.take_part(sender, received_at, part, &mut promised) {
+                faults.push(fault);
+            }
+        }
+        // What passes comes again as a whole: what is stored of it twice is seen once.
+        let worst = faults.iter().position(Fault::passes).unwrap_or(0);
+        if worst < faults.len() { Err(faults.swap_remove(worst)) } else { Ok(promised) }
+    }
+
+    fn take_part(
+        &self,
+        sender: &Sender,
+        received_at: Nanos,
+        mut part: Part,
+        promised: &mut Promised,
+    ) -> Result<(), Fault> {
+        let body = std::mem::take(&mut part.body);
+        let Some(tenant) = part.tenant.clone() else {
+            let ack = self.append(sender, received_at, body)?;
+            promised.add(sender, part, ack);
+            return Ok(());
+        };
+        let principal = Arc::clone(&sender.principal);
+        let mut other = Sender::new(tenant, principal, &self.accounts, sender.peer);
+        other.admit(body.len() as u64)?;
+        let bytes = body.len() as u64;
+        let outcome = self.append(&other, received_at, body);
+        if !outcome.as_ref().is_err_and(Fault::passes) {
+            other.keep();
+        }
+        let ack = outcome?;
+        other.source.cluster.usage.requests.inc();
+        other.source.cluster.usage.bytes.add(bytes);
+        promised.routed_bytes += bytes;
+        promised.add(&other, part, ack);
+        Ok(())
     }
 
     /// Looks a request through and hands it to the store. No ack where there is nothing in it.
@@ -408,11 +504,7 @@ impl Tally {
         }
         let Some(Source { account, cluster }) = &self.source else { return };
         match result {
-            Ok(accepted) => {
-                cluster.usage.requests.inc();
-                cluster.usage.spans.add(accepted.spans);
-                account.refuse_spans(&accepted.reasons);
-            }
+            Ok(_) => cluster.usage.requests.inc(),
             Err(fault) => {
                 if let Some(reason) = fault.reason() {
                     account.refuse(reason);

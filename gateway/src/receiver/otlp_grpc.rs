@@ -98,7 +98,7 @@ async fn store(
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
     let (head, body) = request.into_parts();
-    let mut sender = receiver.sender(&head.headers, peer).await?;
+    let mut sender = receiver.sender(&head, peer).await?;
     tally.of(&sender.source);
     let coding = head.headers.get("grpc-encoding").map_or(b"".as_slice(), |name| name.as_bytes());
     let mut coding = Coding::parse(coding)?;
@@ -131,10 +131,11 @@ async fn refuse(
     request: Request<Incoming>,
     peer: &Peer,
 ) -> Result<Accepted, Fault> {
-    receiver.sender(request.headers(), peer).await?;
+    let (head, body) = request.into_parts();
+    receiver.sender(&head, peer).await?;
     match receiver.other(signal) {
         OtherSignals::Discard => {
-            let mut feed = Feed::new(request.into_body(), &receiver.config.body);
+            let mut feed = Feed::new(body, &receiver.config.body);
             while feed.next().await?.is_some() {}
             Ok(Accepted::default())
         }

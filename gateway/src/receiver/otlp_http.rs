@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use store::Accepted;
@@ -61,10 +62,8 @@ async fn answer(
             None => reply::unsupported_type(),
             Some(format) => {
                 let result = match signal {
-                    Signal::Traces => {
-                        traces(receiver, format, (&head.headers, peer), &mut feed).await
-                    }
-                    other => refuse(receiver, other, (&head.headers, peer), &mut feed).await,
+                    Signal::Traces => traces(receiver, format, (&head, peer), &mut feed).await,
+                    other => refuse(receiver, other, (&head, peer), &mut feed).await,
                 };
                 match result {
                     Ok(accepted) => reply::http_accepted(format, &accepted),
@@ -83,7 +82,7 @@ async fn answer(
 async fn traces(
     receiver: &Arc<Receiver>,
     format: Format,
-    from: (&HeaderMap, &Peer),
+    from: (&Parts, &Peer),
     feed: &mut Feed,
 ) -> Result<Accepted, Fault> {
     let protocol = match format {
@@ -99,13 +98,14 @@ async fn traces(
 async fn store(
     receiver: &Receiver,
     format: Format,
-    (headers, peer): (&HeaderMap, &Peer),
+    (head, peer): (&Parts, &Peer),
     feed: &mut Feed,
     tally: &mut Tally,
 ) -> Result<Accepted, Fault> {
     let received_at = receiver.intake.clock.now();
-    let mut sender = receiver.sender(headers, peer).await?;
+    let mut sender = receiver.sender(head, peer).await?;
     tally.of(&sender.source);
+    let headers = &head.headers;
     let coding = headers.get(CONTENT_ENCODING).map_or(b"".as_slice(), |name| name.as_bytes());
     let coding = Coding::parse(coding)?;
     tally.coding = coding;
@@ -125,10 +125,10 @@ async fn store(
 async fn refuse(
     receiver: &Receiver,
     signal: Signal,
-    (headers, peer): (&HeaderMap, &Peer),
+    (head, peer): (&Parts, &Peer),
     feed: &mut Feed,
 ) -> Result<Accepted, Fault> {
-    receiver.sender(headers, peer).await?;
+    receiver.sender(head, peer).await?;
     match receiver.other(signal) {
         OtherSignals::Discard => {
             while feed.next().await?.is_some() {}

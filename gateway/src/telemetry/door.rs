@@ -64,6 +64,27 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.auth.stats().remembered.get()),
     },
     Metric {
+        name: "traceweir_auth_plugins_asked_total",
+        kind: Kind::Counter,
+        help: "Times that a plugin was asked who sends a request.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.auth.asked().asked.get()),
+    },
+    Metric {
+        name: "traceweir_auth_plugins_remembered_total",
+        kind: Kind::Counter,
+        help: "Times that a plugin had told before who sends a request.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.auth.asked().remembered.get()),
+    },
+    Metric {
+        name: "traceweir_auth_plugins_failed_total",
+        kind: Kind::Counter,
+        help: "Times that no plugin could say who sends a request: it failed, or too many were asking.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.auth.asked().failed.get()),
+    },
+    Metric {
         name: "traceweir_auth_keys",
         kind: Kind::Gauge,
         help: "Keys of an issuer of tokens.",
