@@ -300,7 +300,7 @@ impl App {
         let files = self.tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn Reload>);
         let overrides = Arc::clone(self.accounts.overrides()) as Arc<dyn Reload>;
         let plugins = Arc::new(Looks(Arc::clone(&self.plugins))) as Arc<dyn Reload>;
-        let files = files.chain(self.auth.files()).chain([overrides, plugins]).collect();
+        let files = files.chain(self.auth.files()).chain([plugins, overrides]).collect();
         self.tasks.spawn("watch files", watch_files(files, drain.clone()));
         for issuer in self.auth.issuers() {
             let (issuer, drain) = (Arc::clone(issuer), drain.clone());

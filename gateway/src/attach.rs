@@ -107,6 +107,8 @@ pub struct Plugins {
     definitions: Mutex<Definitions>,
     /// Those that somebody needs beside chains.
     needed: OnceLock<BTreeSet<String>>,
+    /// What is wrong with the file, as it was told.
+    told: Mutex<String>,
     is_loading: AtomicBool,
     stats: Stats,
 }
@@ -134,6 +136,14 @@ impl Plugins {
         };
         let codes = Codes::in_dir(code_dir);
         let plugins = Self::new(config, overrides, watched, (surroundings, fetch, codes));
+        if let Some(name) =
+            plugins.overrides.attached().iter().find(|name| !file.plugins.contains_key(*name))
+        {
+            return Err(format!(
+                "{name}: a chain of the overrides names it, and plugins.file does not define it"
+            ));
+        }
+        plugins.overrides.define(file.plugins.keys().cloned().collect());
         *plugins.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
         let faults = plugins.apply();
         let wrong = faults.iter().find(|(_, error)| error.kind() != Kind::Unavailable);
@@ -169,6 +179,7 @@ impl Plugins {
             watched,
             definitions: Mutex::default(),
             needed: OnceLock::new(),
+            told: Mutex::default(),
             is_loading: AtomicBool::new(false),
             stats: Stats::default(),
         }
@@ -248,9 +259,22 @@ impl Plugins {
             missing.map_or(Ok(file), |name| Err(fault(name)))
         });
         let file = file.inspect_err(|fault| {
-            self.stats.failed.inc();
-            warn!(path = self.path, fault, "the file of plugins is wrong; what was before stays");
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if *told != *fault {
+                self.stats.failed.inc();
+                warn!(
+                    path = self.path,
+                    fault, "the file of plugins is wrong; what was before stays"
+                );
+                told.clone_from(fault);
+            }
+            // What names a plugin now may not do so any more after the next look.
+            if let Some(watched) = &self.watched {
+                watched.again();
+            }
         })?;
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.overrides.define(file.plugins.keys().cloned().collect());
         info!(path = self.path, plugins = file.plugins.len(), "the file of plugins is taken over");
         *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
         self.stats.reloads.inc();

@@ -24,10 +24,10 @@ pub mod values;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use model::metric::Counter;
 use model::{Faults, TenantId};
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,10 @@ pub struct Overrides {
     config: Config,
     file: ArcSwap<File>,
     watched: Option<Watched>,
+    /// Plugins that there are; nothing until it is told.
+    plugins: ArcSwapOption<BTreeSet<String>>,
+    /// What a file waits for, as it was told.
+    waits: Mutex<String>,
     generation: AtomicU64,
     stats: Stats,
 }
@@ -131,25 +135,37 @@ impl Overrides {
                 (Some(watched), file)
             }
         };
-        Ok(Arc::new(Self {
-            config: config.clone(),
-            file: ArcSwap::from_pointee(file),
-            watched,
-            generation: AtomicU64::new(1),
-            stats: Stats::default(),
-        }))
+        Ok(Arc::new(Self::new(config.clone(), file, watched)))
     }
 
     /// These limits for everybody.
     #[must_use]
     pub fn of(defaults: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            config: Config { defaults, file: String::new() },
-            file: ArcSwap::default(),
-            watched: None,
+        let config = Config { defaults, file: String::new() };
+        Arc::new(Self::new(config, File::default(), None))
+    }
+
+    fn new(config: Config, file: File, watched: Option<Watched>) -> Self {
+        Self {
+            config,
+            file: ArcSwap::from_pointee(file),
+            watched,
+            plugins: ArcSwapOption::empty(),
+            waits: Mutex::default(),
             generation: AtomicU64::new(1),
             stats: Stats::default(),
-        })
+        }
+    }
+
+    /// Tells which plugins there are: a file that names others is not taken over before there are these, too.
+    pub fn define(&self, plugins: BTreeSet<String>) {
+        self.plugins.store(Some(Arc::new(plugins)));
+    }
+
+    /// A plugin that a file names, and that there is none of.
+    fn unknown(&self, file: &File) -> Option<String> {
+        let known = self.plugins.load_full()?;
+        file.attached().into_iter().find(|name| !known.contains(name))
     }
 
     /// Goes up with every change.
@@ -207,7 +223,21 @@ impl Reload for Overrides {
             }
         };
         match file {
+            Ok(file) if let Some(name) = self.unknown(&file) => {
+                watched.again();
+                let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+                if *waits != name {
+                    self.stats.failed.inc();
+                    warn!(
+                        path,
+                        plugin = name,
+                        "overrides attach a plugin that is not defined; those before stay"
+                    );
+                    *waits = name;
+                }
+            }
             Ok(file) => {
+                self.waits.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 let tenants = file.tenants();
                 self.file.store(Arc::new(file));
                 self.generation.fetch_add(1, Ordering::AcqRel);

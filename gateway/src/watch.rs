@@ -38,6 +38,12 @@ impl Watched {
         Ok((Self { paths, hash: Mutex::new(hash(&contents)) }, contents))
     }
 
+    /// Has [`Self::changed`] tell what they have in them once more: it may be of use later.
+    pub fn again(&self) {
+        let mut before = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
+        *before = !*before;
+    }
+
     /// What they have in them, if that is something else than last time.
     ///
     /// # Errors
@@ -91,6 +97,9 @@ mod tests {
         assert_eq!(contents, [b"a", b"a"]);
         assert_eq!(watched.changed().unwrap(), None);
         std::fs::write(&one, "b").unwrap();
+        assert!(watched.changed().unwrap().is_some());
+        assert_eq!(watched.changed().unwrap(), None);
+        watched.again();
         assert!(watched.changed().unwrap().is_some());
         assert_eq!(watched.changed().unwrap(), None);
         // As Kubernetes swaps secrets.

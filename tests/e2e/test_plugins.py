@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from harness.limits import metric
+from harness.limits import metric, reloads
 from harness.plugins import Operator
 from harness.wait import until
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -179,19 +179,27 @@ def test_a_plugin_that_chains_name_stays_defined(operator):
     assert operator.ask("POST", "/plugins/reload")[0] == 200
 
 
-def test_who_names_a_plugin_that_there_is_none_of_is_told_to_come_back(operator):
+def test_overrides_that_name_a_plugin_that_there_is_none_of_wait_for_it(operator):
     gateway = operator.gateway
-    operator.attach(["redact", "nowhere"])
-    try:
-        request = ExportTraceServiceRequest()
-        span = request.resource_spans.add().scope_spans.add().spans.add(name="a", trace_id=b"1" * 16, span_id=b"2" * 8)
-        span.start_time_unix_nano = 1
-        with pytest.raises(urllib.error.HTTPError) as told:
-            gateway.post("otlp_http", "/v1/traces", request.SerializeToString())
-        assert told.value.code == 503 and told.value.headers["retry-after"]
-        assert b"nowhere" in told.value.read()
-    finally:
-        operator.attach(["redact", "team", "most"])
+
+    def attach(chain):
+        return reloads(gateway, lambda: operator.overrides.write(defaults={"ingestion": {"plugins": chain}}))
+
+    assert not attach(["redact", "later"]), "what was before stays"
+    [trace_id] = send(gateway, [f"pay with {CARD}"])
+    assert CARD not in json.dumps(trace(gateway, trace_id))
+    operator.define({**PLUGINS, "later": resource("later", "yes")})
+
+    def marked():
+        [trace_id] = send(gateway, ["work"])
+        return attributes(trace(gateway, trace_id)["resource"]).get("later") == "yes"
+
+    until("the plugin that was waited for", TAKEN_SECONDS, marked)
+    # Both go: whichever is seen first, in the end neither is there.
+    operator.define(PLUGINS)
+    operator.overrides.write(defaults={"ingestion": {"plugins": ["redact", "team", "most"]}})
+    until("the end of it", TAKEN_SECONDS, lambda: operator.plugin("later") is None)
+    assert operator.ask("POST", "/plugins/reload")[0] == 200
 
 
 def test_a_start_with_a_wrong_plugin_says_what_is_wrong(new_gateway, tmp_path):

@@ -2,6 +2,12 @@
 //!
 //! The long form is `./dev prove plugins`: `TRACEWEIR_PROVE_PLUGINS` is for how many seconds.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it measures how long real requests take, and tells it"
+)]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Mutex;
@@ -77,7 +83,8 @@ fn compare(dir: &Path, time: Duration) -> f64 {
     // What is made once is made.
     measured(&gateway, &without, time / 4);
     // One after the other and once more, so that what changes meanwhile does so for both.
-    let rounds = [&without, &with, &without, &with].map(|others| measured(&gateway, others, time / 2));
+    let rounds =
+        [&without, &with, &without, &with].map(|others| measured(&gateway, others, time / 2));
     let [quiet, loud, quiet_again, loud_again] = rounds.map(|(wait, _)| wait.as_secs_f64() * 1e3);
     let asked = rounds.iter().map(|(_, asked)| asked).sum::<usize>();
     let ratio = (loud + loud_again) / (quiet + quiet_again);
