@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tracing::warn;
 use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Failure, Kind};
 
 /// How often the epoch goes up; time limits are multiples of it.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
@@ -26,6 +27,10 @@ const FIBER_BYTES: usize = 1 << 20;
 const CORES_PER_COMPONENT: u32 = 64;
 /// Entries of one table: what compilers emit has one per function that is called indirectly.
 pub(crate) const TABLE_ENTRIES_MAX: usize = 20_000;
+/// How long compiling may take: JavaScript's runtime takes 10 s of a processor, Python's 30.
+const COMPILE_MAX: Duration = Duration::from_secs(180);
+/// Compilations that nobody waits for any more, as they took too long; with so many there are no new ones.
+const ABANDONED_MAX: usize = 2;
 /// Most memory that any guest may be given.
 pub const MEMORY_BYTES_MAX: u64 = 512 << 20;
 
@@ -40,12 +45,15 @@ pub struct Settings {
     pub parallel: bool,
     /// Counts instructions instead of time: the same everywhere, for tests of plugins.
     pub fuel: bool,
+    /// How long compiling one may take.
+    pub compile_max: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (instances_max, memory_bytes_max) = (1_000, MEMORY_BYTES_MAX);
-        Self { instances_max, memory_bytes_max, parallel: false, fuel: false }
+        let compile_max = COMPILE_MAX;
+        Self { instances_max, memory_bytes_max, parallel: false, fuel: false, compile_max }
     }
 }
 
@@ -54,6 +62,9 @@ impl Default for Settings {
 pub struct Engine {
     pub(crate) wasm: wasmtime::Engine,
     pub(crate) fuel: bool,
+    compile_max: Duration,
+    /// Compilations that nobody waits for.
+    abandoned: Arc<AtomicUsize>,
     ticker: Arc<Ticker>,
 }
 
@@ -148,16 +159,47 @@ impl Engine {
         });
         let wasm = wasm.map_err(|fault| failed(&fault))?;
         let ticker = Ticker::start(&wasm).map_err(|fault| failed(&fault))?;
-        Ok(Self { wasm, fuel: settings.fuel, ticker: Arc::new(ticker) })
+        let (fuel, compile_max) = (settings.fuel, settings.compile_max);
+        let (abandoned, ticker) = (Arc::default(), Arc::new(ticker));
+        Ok(Self { wasm, fuel, compile_max, abandoned, ticker })
     }
 
-    /// Compiles a component: seconds for large ones.
+    /// Compiles a component: seconds for large ones. On a thread of its own, which cannot be stopped where it takes too
+    /// long, but is not waited for.
     ///
     /// # Errors
-    /// [`Kind::NotOurs`] where it is none, or wants what is switched off.
+    /// [`Kind::NotOurs`] where it is none, or wants what is switched off; [`Kind::Failed`] where it takes too long.
     pub fn compile(&self, component: &[u8]) -> Result<Component, Error> {
-        Component::from_binary(&self.wasm, component)
-            .map_err(|fault| Error::new(Kind::NotOurs, format!("compile: {fault:#}")))
+        if self.abandoned.load(Ordering::Relaxed) >= ABANDONED_MAX {
+            let what = format!("compile: {ABANDONED_MAX} others take too long, and go on");
+            return Err(Error::new(Kind::Host, what));
+        }
+        let (wasm, component) = (self.wasm.clone(), component.to_vec());
+        // Whoever sends waits: either it is taken, or nobody is there any more.
+        let (send, receive) = mpsc::sync_channel(0);
+        let abandoned = Arc::clone(&self.abandoned);
+        let compile = move || {
+            let compiled = Component::from_binary(&wasm, &component);
+            if send.send(compiled).is_err() {
+                abandoned.fetch_sub(1, Ordering::Relaxed);
+            }
+        };
+        let thread = std::thread::Builder::new().name("compile".to_owned()).spawn(compile);
+        thread.map_err(|fault| Error::new(Kind::Host, format!("compile: {fault}")))?;
+        match receive.recv_timeout(self.compile_max) {
+            Ok(Ok(component)) => Ok(component),
+            Ok(Err(fault)) => Err(Error::new(Kind::NotOurs, format!("compile: {fault:#}"))),
+            Err(RecvTimeoutError::Timeout) => {
+                self.abandoned.fetch_add(1, Ordering::Relaxed);
+                drop(receive);
+                let what =
+                    format!("compile: more than {} s, the limit", self.compile_max.as_secs());
+                Err(Error::new(Kind::Failed(Failure::Timeout), what))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::new(Kind::Failed(Failure::Panic), "compile: the compiler gave up"))
+            }
+        }
     }
 
     /// Lets time pass for as long as the guard lives.
@@ -220,4 +262,26 @@ fn pool(settings: &Settings) -> PoolingAllocationConfig {
         .table_keep_resident(16 << 10)
         .max_unused_warm_slots(8);
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guests::Guest;
+
+    #[test]
+    fn what_compiles_for_too_long_is_not_waited_for() {
+        let settings = Settings { compile_max: Duration::ZERO, ..Settings::default() };
+        let engine = Engine::start(&settings).unwrap();
+        let module = Guest::default().module();
+        let component = crate::wrap::component_of(&module).unwrap();
+        let fault = engine.compile(&component).map(drop).unwrap_err();
+        assert_eq!(fault.kind(), Kind::Failed(Failure::Timeout), "{fault}");
+        // It ends some time, and others may be compiled.
+        while engine.abandoned.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+        let patient = Engine::start(&Settings::default()).unwrap();
+        patient.compile(&component).map(drop).unwrap();
+    }
 }
