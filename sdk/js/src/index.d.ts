@@ -14,7 +14,7 @@ export type Rows = ArrayLike<number>;
  * lives on. Throw one of the three below; anything else that is thrown becomes `Internal`.
  */
 export class PluginError extends Error {
-  private constructor();
+  protected constructor();
 }
 /** The buffer is malformed, or a column that was asked for is not there. */
 export class BadInput extends PluginError {
@@ -79,6 +79,25 @@ export const Intrinsic: {
   readonly PEER_ADDRESS: 22;
 };
 export type Intrinsic = (typeof Intrinsic)[keyof typeof Intrinsic];
+
+/** Of which kind a span is, in `Batch.kinds`. */
+export const SpanKind: {
+  readonly UNSPECIFIED: 0;
+  readonly INTERNAL: 1;
+  readonly SERVER: 2;
+  readonly CLIENT: 3;
+  readonly PRODUCER: 4;
+  readonly CONSUMER: 5;
+};
+export type SpanKind = (typeof SpanKind)[keyof typeof SpanKind];
+
+/** How a span ended, in `Batch.statusCodes`. */
+export const Status: {
+  readonly UNSET: 0;
+  readonly OK: 1;
+  readonly ERROR: 2;
+};
+export type Status = (typeof Status)[keyof typeof Status];
 
 /** Whose attribute it is. */
 export const Owner: {
@@ -299,7 +318,7 @@ export class Ids {
  * without a value is `undefined`.
  */
 declare class Dictionary<T> {
-  private constructor();
+  protected constructor();
   /** Entries. */
   readonly length: number;
   /** How many values there are. */
@@ -421,13 +440,13 @@ export class Batch {
   readonly traceStates: Texts;
   readonly traceFlags: Uint32Array;
   readonly names: Texts;
-  /** As OTLP numbers them: 2 server, 3 client. */
+  /** Each a `SpanKind`. */
   readonly kinds: Uint8Array;
   /** Nanoseconds since 1970. */
   readonly startTimes: U64s;
   /** Nanoseconds. */
   readonly durations: U64s;
-  /** As OTLP numbers them: 0 unset, 1 ok, 2 error. */
+  /** Each a `Status`. */
   readonly statusCodes: Uint8Array;
   readonly statusMessages: Texts;
   /** One per scope. */

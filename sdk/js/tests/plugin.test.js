@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import {
   Authenticator, BadInput, ConfigError, DROP, Decisions, Denied, EMPTY, FetchError, Instance, Internal, NotReady, Owner,
-  Processor, Projection, Refresher, Router, TailSampler, attribute, cache, clock, exportsOf, fetch, log, metrics, random,
+  Processor, Projection, Refresher, Router, TailSampler, attribute, attributes, cache, clock, exportsOf, fetch, log, metrics, random,
   tables,
 } from '@traceweir/plugin';
 import { encode as encodeBatch, host, resetHost, run } from '@traceweir/plugin/kit';
@@ -97,6 +97,16 @@ test('nothing to say is an answer without sections', () => {
 
 test('no batch before a configuration', () => {
   assert.throws(() => new Instance(new Everything()).answer(new Uint8Array()), NotReady);
+});
+
+test('what the projection reads is there, and of whom it says', () => {
+  const { team: Team } = PLUGINS;
+  const instance = new Instance(new Team());
+  instance.configure('{}');
+  const data = { spans: [{}], resources: [{}, {}] };
+  for (const reads of [[], [attribute(Owner.SPAN, 'k8s.namespace.name')], [attributes(Owner.RESOURCE, '')]]) {
+    assert.throws(() => instance.answer(encodeBatch(data, new Projection({ reads }))), BadInput);
+  }
 });
 
 class Tail extends TailSampler {

@@ -9,6 +9,7 @@ from traceweir_plugin import (
     DROP,
     EMPTY,
     Attribute,
+    Attributes,
     BadInput,
     Batch,
     Config,
@@ -31,7 +32,7 @@ from traceweir_plugin import (
 )
 from traceweir_plugin.plugin import Instance
 
-from .examples import KeepInteresting
+from .examples import PLUGINS, KeepInteresting
 
 
 class Configurations(unittest.TestCase):
@@ -104,6 +105,21 @@ class Everything(Processor):
             case "trap":
                 raise MemoryError
         return None
+
+
+class Held(unittest.TestCase):
+    def test_what_the_projection_reads_is_there_and_of_whom_it_says(self) -> None:
+        instance = Instance(PLUGINS["team"]())
+        instance.configure("{}")
+        data = kit.Data([kit.Span()], [kit.Resource(), kit.Resource()])
+        namespace = "k8s.namespace.name"
+        for reads in (
+            [],
+            [Attribute(Owner.SPAN, namespace)],
+            [Attributes(Owner.RESOURCE, "")],
+        ):
+            with self.assertRaises(BadInput):
+                instance.answer(kit.encode(data, Projection(reads=reads)))
 
 
 class Errors(unittest.TestCase):

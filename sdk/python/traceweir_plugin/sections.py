@@ -16,7 +16,7 @@ from .codes import (
     LAYOUT_TEXT,
     LAYOUT_U8,
     LAYOUT_U64,
-    MAGIC_ANSWER,
+    ANSWER_MAGIC,
     NONE,
     TAG_ABSENT,
     TAG_ARRAY,
@@ -50,7 +50,7 @@ class Sections:
     ) -> None:
         self._rows.append((kind, layout, domain, argument, data))
 
-    def finish(self, counts: Counts, magic: int = MAGIC_ANSWER) -> bytes:
+    def finish(self, counts: Counts, magic: int = ANSWER_MAGIC) -> bytes:
         """The whole buffer; an answer repeats the numbers of its batch."""
         buffer = bytearray(HEADER.pack(magic, VERSION, 0, *counts, len(self._rows)))
         offset = HEADER_BYTES + ENTRY_BYTES * len(self._rows)
