@@ -1,16 +1,18 @@
 // @ts-check
 // Drops the spans of health checks.
 
-import { Edits, Intrinsic, Processor, Projection } from '@traceweir/plugin';
+import { Edits, Owner, Processor, Projection, attribute } from '@traceweir/plugin';
 
 const SCHEMA = JSON.stringify({
   type: 'object',
-  properties: { names: { type: 'array', items: { type: 'string' } } },
+  properties: { paths: { type: 'array', items: { type: 'string' } } },
 });
 
 export default class MyPlugin extends Processor {
-  /** @type {Set<string>} */
-  names = new Set();
+  /** @type {Set<string>} Those that are asked for by health checks. */
+  paths = new Set();
+  /** Where it is among what is read. */
+  path = 0;
 
   describe() {
     return {
@@ -23,16 +25,18 @@ export default class MyPlugin extends Processor {
 
   /** @param {import('@traceweir/plugin').Config} config */
   configure(config) {
-    this.names = new Set(config.texts('names', ['GET /healthz']));
-    // What is not named here is not sent.
-    return new Projection({ reads: [Intrinsic.NAME] });
+    this.paths = new Set(config.texts('paths', ['/healthz']));
+    // What is not read is not sent.
+    const projection = new Projection();
+    this.path = projection.read(attribute(Owner.SPAN, 'url.path'));
+    return projection;
   }
 
   /** @param {import('@traceweir/plugin').Batch} batch */
   process(batch) {
     const edits = new Edits(batch);
-    // `map` asks once for each name, however many spans have it.
-    const unwanted = batch.names.map((name) => this.names.has(name));
+    // `map` asks once for each path, however many spans have it.
+    const unwanted = batch.column(this.path).map((path) => this.paths.has(path));
     for (let row = unwanted.indexOf(true); row >= 0; row = unwanted.indexOf(true, row + 1)) {
       edits.drop(row, 'health check');
     }

@@ -18,7 +18,7 @@ test('the template passes its test', () => {
     symlinkSync(SDK, join(plugin, 'node_modules/@traceweir/plugin'));
     // The runner tells what it runs that it is not alone.
     const { NODE_TEST_CONTEXT, ...env } = process.env;
-    const { status, stdout } = spawnSync(process.execPath, ['--test'], { cwd: plugin, env, encoding: 'utf8' });
+    const { status, stdout } = spawnSync('npm', ['test'], { cwd: plugin, env, encoding: 'utf8' });
     assert.equal(status, 0, stdout);
     assert.match(stdout, /^# pass 3$/m);
   } finally {
