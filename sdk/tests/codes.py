@@ -1,9 +1,9 @@
-"""Holds the codes of every SDK, and the WIT, against the tables of `docs/reference/plugin-buffer.md`.
+"""Holds the codes of every SDK, and the WIT, against `docs/reference/plugin-buffer.md`.
 
     python3 sdk/tests/codes.py
 
-Each language has its codes in one file of constants; how they are read is in `LANGUAGES`. A group of codes is named as in
-those files: layout, domain, tag, batch, answer, verdict, kind, status, owner; `` has what stands alone.
+Each language has its codes in one file of constants; how they are read is in `LANGUAGES`. A group
+of codes is named as in those files, and the one without a name has what stands alone.
 """
 
 import re
@@ -23,7 +23,7 @@ OPTIONAL = {"rust": {"kind", "status", "owner"}}
 
 
 def plain(name: str) -> str:
-    """A name without what languages write differently: `TraceID`, `TRACE_ID` and `trace-id` are one."""
+    """A name in the one form that `TraceID`, `TRACE_ID` and `trace-id` have in common."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
@@ -31,7 +31,7 @@ def plain(name: str) -> str:
 
 
 def tables(heading: str) -> list[dict[str, int]]:
-    """The tables `| code | name |` below a heading of the page; a row without a name is named as its code."""
+    """The tables `| code | name |` below a heading; a row without a name is named as its code."""
     parts = re.split(rf"^## {heading}$", page(), flags=re.M)
     assert len(parts) == 2, f"{DOC}: one heading {heading}"
     section = re.split(r"^## ", parts[1], maxsplit=1, flags=re.M)[0]
@@ -86,7 +86,9 @@ def flat(pattern: str) -> Callable[[str], Codes]:
         codes: Codes = {"": {}}
         for name, value in re.findall(pattern, text, flags=re.M):
             name = plain(name)
-            group = next((g for g in GROUPS if name.startswith(g) and not name.endswith("magic")), "")
+            group = next(
+                (g for g in GROUPS if name.startswith(g) and not name.endswith("magic")), ""
+            )
             codes.setdefault(group, {})[name.removeprefix(group)] = number(value)
         return codes
 
@@ -152,9 +154,8 @@ def faults() -> list[str]:
 
 
 def differences(path: str, group: str, wanted: dict[str, int], codes: dict[str, int]) -> list[str]:
-    prefix = f"{group} " if group else ""
     return [
-        f"{path}: {prefix}{name} is {codes.get(name, 'not there')}, the page has {wanted.get(name, 'none')}"
+        f"{path}: {group} {name} is {codes.get(name)}, the page has {wanted.get(name)}"
         for name in sorted(wanted.keys() | codes.keys())
         if wanted.get(name) != codes.get(name)
     ]

@@ -1,10 +1,10 @@
-"""Plugins of the worlds that no example has, as components, beside a host that stands in for the gateway.
+"""Plugins of the worlds that no example has, as components, beside a stand-in for the host.
 
     PYTHON sdk/tests/worlds.py DIRECTORY
 
-The directory has `LANGUAGE/PLUGIN.wasm` of the sources in `sdk/LANGUAGE/tests/worlds`: the same four plugins in each language that
-makes components by itself. PYTHON is one that has wasmtime: `$(sdk/python/tools/install wasmtime)/bin/python`;
-`tests/prove/sdks` does all of it.
+The directory has `LANGUAGE/PLUGIN.wasm` of the sources in `sdk/LANGUAGE/tests/worlds`: the same
+four plugins in each language that makes components by itself. PYTHON is one that has wasmtime:
+`$(sdk/python/tools/install wasmtime)/bin/python`; `tests/prove/sdks` does all of it.
 """
 
 import sys
@@ -18,7 +18,7 @@ from wasmtime import Config, Engine, Store
 from wasmtime.component import Component, Linker, Record, Variant
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
-from traceweir_plugin import Attribute, Budget, Intrinsic, Owner, Projection, kit  # noqa: E402
+from traceweir_plugin import Attribute, Budget, Intrinsic, Owner, Projection, kit
 
 PACKAGE = "traceweir:plugin"
 VERSION = "0.1.0"
@@ -148,21 +148,29 @@ class Worlds(unittest.TestCase):
         guest = self.guest("tail", ["log", "metrics", "tables"])
         projection = guest.configure()
         self.assertEqual(projection.reads[0].payload, "name")
-        self.assertEqual([rule.key for rule in projection.__dict__["match-resource"]], ["service.name"])
+        self.assertEqual(
+            [rule.key for rule in projection.__dict__["match-resource"]], ["service.name"]
+        )
         (budget,) = projection.budgets
-        self.assertEqual((budget.limit, budget.__dict__["window-ms"], budget.per.key), (10, 1000, "service.name"))
+        self.assertEqual(
+            (budget.limit, budget.__dict__["window-ms"], budget.per.key), (10, 1000, "service.name")
+        )
         self.assertEqual(projection.__dict__["max-batch-rows"], 100)
         self.assertEqual(guest.call("tail-sampler", "level"), "projected-spans")
         service = Attribute(Owner.RESOURCE, "service.name")
         wanted = Projection(reads=[Intrinsic.NAME], budgets=[Budget("each", 10, 1000, service)])
         spans = [kit.Span(b"\1" * 16, status_code=2), kit.Span(b"\2" * 16)]
-        data = kit.Data(spans, [kit.Resource({"service.name": "shop"})], budgets=[{"shop": (10, 0)}])
+        data = kit.Data(
+            spans, [kit.Resource({"service.name": "shop"})], budgets=[{"shop": (10, 0)}]
+        )
         answer = ok(guest.call("tail-sampler", "decide", kit.encode(data, wanted, by_trace=True)))
         outcome = kit.decode_answer(bytes(answer))
         self.assertEqual((outcome.verdicts, outcome.reasons), ([1, 0], [None, "dull"]))
         self.assertEqual(outcome.counts, {0: 2})
         self.assertEqual(guest.host.metrics, [("seen", "Traces."), ("sizes", "Spans.", [1, 10])])
-        self.assertEqual((guest.host.raised, guest.host.lines), ([(0, 2), (1, 2.5)], [("info", "2 traces")]))
+        self.assertEqual(
+            (guest.host.raised, guest.host.lines), ([(0, 2), (1, 2.5)], [("info", "2 traces")])
+        )
         self.assertEqual(error(guest.call("tail-sampler", "decide", b"")).tag, "bad-input")
 
     def test_a_router(self) -> None:

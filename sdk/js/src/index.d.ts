@@ -198,6 +198,8 @@ export class Config {
   mapping(key: string, fallback?: Map<string, string>): Map<string, string>;
   /** An object in this one; empty where it is not there. */
   object(key: string): Config;
+  /** A list of objects; empty where it is not there. */
+  objects(key: string): Config[];
 }
 
 // What a plugin is.

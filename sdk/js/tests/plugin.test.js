@@ -28,6 +28,7 @@ class Everything extends Processor {
       config.texts('list', []),
       config.mapping('map', new Map()),
       config.object('inner').boolean('flag', false),
+      config.objects('rules').map((rule) => rule.text('key')),
     ];
     return new Projection();
   }
@@ -41,8 +42,8 @@ class Everything extends Processor {
 
 test('values of a configuration are read', () => {
   const plugin = new Everything();
-  new Instance(plugin).configure('{"text": "x", "inner": {"flag": true}, "number": 1, "list": ["a"], "map": {"k": "v"}}');
-  assert.deepEqual(plugin.rest, [3, 1, ['a'], new Map([['k', 'v']]), true]);
+  new Instance(plugin).configure('{"text": "x", "inner": {"flag": true}, "number": 1, "list": ["a"], "map": {"k": "v"}, "rules": [{"key": "a"}, {"key": "b"}]}');
+  assert.deepEqual(plugin.rest, [3, 1, ['a'], new Map([['k', 'v']]), true, ['a', 'b']]);
 });
 
 test('faults of a configuration are named by their path', () => {
@@ -61,6 +62,10 @@ test('faults of a configuration are named by their path', () => {
     [{ text: 'x', map: { a: 1 } }, '$.map.a'],
     [{ text: 'x', inner: 1 }, '$.inner'],
     [{ text: 'x', inner: { flag: 1 } }, '$.inner.flag'],
+    [{ text: 'x', rules: {} }, '$.rules'],
+    [{ text: 'x', rules: [{ key: 'a' }, 1] }, '$.rules[1]'],
+    [{ text: 'x', rules: [{ key: 'a' }, {}] }, '$.rules[1].key'],
+    [{ text: 'x', rules: [{ key: 'a', foo: 1 }] }, '$.rules[0].foo'],
     [{ text: 'x', foo: 1 }, '$.foo'],
     [{ text: 'x', inner: { foo: 1 } }, '$.inner.foo'],
   ]) {

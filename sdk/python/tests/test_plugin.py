@@ -49,9 +49,10 @@ class Configurations(unittest.TestCase):
             "number": 1,
             "list": ["a"],
             "map": {"k": "v"},
+            "rules": [{"key": "a"}, {"key": "b"}],
         }
         Instance(plugin).configure(json.dumps(config))
-        self.assertEqual(plugin.read, ("x", 3, 1.0, ["a"], {"k": "v"}, True))
+        self.assertEqual(plugin.read, ("x", 3, 1.0, ["a"], {"k": "v"}, True, ["a", "b"]))
 
     def test_faults_are_named_by_their_path(self) -> None:
         self.refuse([], "$")
@@ -59,6 +60,10 @@ class Configurations(unittest.TestCase):
         good = {"text": "x"}
         self.refuse({"text": 1}, "$.text")
         self.refuse(good | {"integer": 10}, "$.integer")
+        self.refuse(good | {"rules": {}}, "$.rules")
+        self.refuse(good | {"rules": [{"key": "a"}, 1]}, "$.rules[1]")
+        self.refuse(good | {"rules": [{"key": "a"}, {}]}, "$.rules[1].key")
+        self.refuse(good | {"rules": [{"key": "a", "foo": 1}]}, "$.rules[0].foo")
         self.refuse(good | {"integer": True}, "$.integer")
         self.refuse(good | {"integer": 1.5}, "$.integer")
         self.refuse(good | {"number": "1"}, "$.number")
@@ -93,6 +98,7 @@ class Everything(Processor):
             config.texts("list", []),
             config.mapping("map", {}),
             config.object("inner").boolean("flag", False),
+            [rule.text("key") for rule in config.objects("rules")],
         )
         return Projection()
 

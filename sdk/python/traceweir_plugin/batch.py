@@ -189,7 +189,8 @@ class Batch:
                     raise BadInput("a trace ends before it begins")
 
     def hold(self, projection: Projection) -> None:
-        """Raises `BadInput` where something is not there that the projection reads, or is of others than it says."""
+        """Raises `BadInput` where something is not there that the projection reads, or is of others
+        than it says."""
         for place, field in enumerate(projection.reads):
             if isinstance(field, Intrinsic):
                 self._view(field, 0, object)

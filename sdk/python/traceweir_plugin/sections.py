@@ -9,6 +9,7 @@ from typing import TypeVar
 from .any_value import Write, encode, tag_of, word_of
 from .batch import ENTRY, HEADER, Counts
 from .codes import (
+    ANSWER_MAGIC,
     DOMAIN_NONE,
     ENTRY_BYTES,
     HEADER_BYTES,
@@ -16,7 +17,6 @@ from .codes import (
     LAYOUT_TEXT,
     LAYOUT_U8,
     LAYOUT_U64,
-    ANSWER_MAGIC,
     NONE,
     TAG_ABSENT,
     TAG_ARRAY,
