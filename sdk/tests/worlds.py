@@ -111,14 +111,17 @@ def without_store(work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def ok(result: Any) -> Any:
-    """The value of a result, which only has a tag where its cases look alike."""
-    assert getattr(result, "tag", "ok") == "ok", result
-    return result.payload if hasattr(result, "tag") else result
+    """The value of a result, which has the tag only where its two cases look alike."""
+    tag = getattr(result, "tag", None)
+    assert tag in ("ok", None), result
+    return result.payload if tag else result
 
 
 def error(result: Any) -> Any:
-    assert getattr(result, "tag", "err") == "err", result
-    return result.payload if hasattr(result, "tag") else result
+    """What it says instead."""
+    tag = getattr(result, "tag", None)
+    assert tag != "ok", result
+    return result.payload if tag == "err" else result
 
 
 class Worlds(unittest.TestCase):
