@@ -9,7 +9,10 @@ import { test } from 'node:test';
 
 import { SDK } from './examples.js';
 
-test('the template passes its test', () => {
+const { TRACEWEIR_TSC: tsc } = process.env;
+const TYPES = ['--allowJs', '--checkJs', '--strict', '--noEmit', '--target', 'es2024', '--module', 'nodenext'];
+
+test('the template passes its test, and its types fit', () => {
   const plugin = mkdtempSync(join(tmpdir(), 'traceweir-template-'));
   try {
     cpSync(join(SDK, 'template'), plugin, { recursive: true });
@@ -21,6 +24,10 @@ test('the template passes its test', () => {
     const { status, stdout } = spawnSync('npm', ['test'], { cwd: plugin, env, encoding: 'utf8' });
     assert.equal(status, 0, stdout);
     assert.match(stdout, /^# pass 3$/m);
+    if (tsc) {
+      const types = spawnSync(tsc, [...TYPES, 'my-plugin.js'], { cwd: plugin, encoding: 'utf8' });
+      assert.equal(types.status, 0, types.stdout);
+    }
   } finally {
     rmSync(plugin, { recursive: true });
   }
