@@ -48,7 +48,7 @@ class Host:
     def fetch(self, request: Any) -> Any:
         self.requests.append(request)
         if request.url != "https://teams.example/":
-            return Variant("err", Variant("network", "no route"))
+            return Variant("network", "no route")
         headers = [("content-type", "text/plain")]
         return record(status=200, headers=headers, body=b"shop=checkout\npay=money\n")
 
