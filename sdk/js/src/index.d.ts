@@ -282,7 +282,7 @@ export class Instance {
   answer(bytes: Uint8Array): Uint8Array;
 }
 /** The interfaces that a component exports. `build-plugin` calls it; so does who makes a component in another way. */
-export function exportsOf(type: new () => Plugin, imports: object): Record<string, object>;
+export function exportsOf(type: new () => Plugin, imports: object, wanted: string): Record<string, object>;
 
 // What a plugin is given.
 

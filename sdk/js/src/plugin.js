@@ -69,10 +69,24 @@ function answerOf(plugin, batch) {
   throw new Internal('this plugin takes no batches');
 }
 
-/** The interfaces that a component exports, by their names in JavaScript. `imports` is what its world has. */
-export function exportsOf(Type, imports) {
+/** What makes a plugin of each interface. */
+const BASES = {
+  spanProcessor: Processor,
+  headSampler: HeadSampler,
+  tailSampler: TailSampler,
+  router: Router,
+  authenticator: Authenticator,
+  refresher: Refresher,
+};
+
+/**
+ * The interfaces that a component exports, by their names in JavaScript. `imports` is what its world has, `wanted` the
+ * interface that it has beside `lifecycle`.
+ */
+export function exportsOf(Type, imports, wanted) {
   use(imports);
   const plugin = new Type();
+  if (!(plugin instanceof BASES[wanted])) throw new Error(`${Type.name} is no ${BASES[wanted].name}, as its world wants`);
   const instance = new Instance(plugin);
   const answer = (bytes) => instance.answer(bytes);
   return {

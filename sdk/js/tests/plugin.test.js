@@ -177,7 +177,7 @@ class Fetcher extends Refresher {
 }
 
 test('exports have the form of the WIT', () => {
-  const { authenticator } = exportsOf(Door, host.imports);
+  const { authenticator } = exportsOf(Door, host.imports, 'authenticator');
   const request = (token) => ({ method: 'GET', path: '/', peerIp: '', headers: [['authorization', new TextEncoder().encode(token)]] });
   const identity = { tenants: ['a'], permissions: ['ingest'], rateClass: '', cluster: '', ttlSeconds: 60 };
   assert.deepEqual(authenticator.authenticate(request('Bearer sesame')), identity);
@@ -185,13 +185,17 @@ test('exports have the form of the WIT', () => {
   // Not to know somebody is to deny them.
   assert.throws(() => authenticator.authenticate(request('Bearer bug')), (error) => error.payload.status === 401);
 
-  const { refresher } = exportsOf(Fetcher, host.imports);
+  const { refresher } = exportsOf(Fetcher, host.imports, 'refresher');
   assert.deepEqual(refresher.refresh(), [{ name: 'teams', entries: [['shop', 'checkout']] }]);
 
-  const { lifecycle, spanProcessor } = exportsOf(Everything, host.imports);
+  const { lifecycle, spanProcessor } = exportsOf(Everything, host.imports, 'spanProcessor');
   assert.deepEqual(lifecycle.describe(), { name: 'everything', version: '0', description: '', configSchema: '', stateless: true });
   assert.throws(() => lifecycle.configure('{}'), (error) => error.payload.path === '$.text');
   assert.throws(() => spanProcessor.process(new Uint8Array()), (error) => error.payload.tag === 'not-ready');
+});
+
+test('a plugin is what its world wants', () => {
+  assert.throws(() => exportsOf(Door, host.imports, 'router'), /Door is no Router, as its world wants/);
 });
 
 test('fields and budgets have the form of the WIT, each once', () => {
