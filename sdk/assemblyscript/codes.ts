@@ -111,3 +111,23 @@ export const ANSWER_COUNT: u16 = 12;
 export const VERDICT_DROP: u8 = 0;
 export const VERDICT_KEEP: u8 = 1;
 export const VERDICT_PROBABILITY: u8 = 2;
+
+// Of which kind a span is, as OTLP numbers them.
+export const KIND_UNSPECIFIED: u8 = 0;
+export const KIND_INTERNAL: u8 = 1;
+export const KIND_SERVER: u8 = 2;
+export const KIND_CLIENT: u8 = 3;
+export const KIND_PRODUCER: u8 = 4;
+export const KIND_CONSUMER: u8 = 5;
+
+// How a span ended, as OTLP numbers them.
+export const STATUS_UNSET: u8 = 0;
+export const STATUS_OK: u8 = 1;
+export const STATUS_ERROR: u8 = 2;
+
+// Whose attribute it is, in arguments of renames and deletions.
+export const OWNER_SPAN: u8 = 0;
+export const OWNER_RESOURCE: u8 = 1;
+export const OWNER_SCOPE: u8 = 2;
+export const OWNER_EVENT: u8 = 3;
+export const OWNER_LINK: u8 = 4;

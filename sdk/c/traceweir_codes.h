@@ -114,4 +114,24 @@
 #define TW_VERDICT_KEEP 1
 #define TW_VERDICT_PROBABILITY 2
 
+// Of which kind a span is, as OTLP numbers them.
+#define TW_KIND_UNSPECIFIED 0
+#define TW_KIND_INTERNAL 1
+#define TW_KIND_SERVER 2
+#define TW_KIND_CLIENT 3
+#define TW_KIND_PRODUCER 4
+#define TW_KIND_CONSUMER 5
+
+// How a span ended, as OTLP numbers them.
+#define TW_STATUS_UNSET 0
+#define TW_STATUS_OK 1
+#define TW_STATUS_ERROR 2
+
+// Whose attribute it is, in arguments of renames and deletions.
+#define TW_OWNER_SPAN 0
+#define TW_OWNER_RESOURCE 1
+#define TW_OWNER_SCOPE 2
+#define TW_OWNER_EVENT 3
+#define TW_OWNER_LINK 4
+
 #endif

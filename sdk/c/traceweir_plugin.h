@@ -84,7 +84,13 @@ typedef struct {
 } tw_error;
 
 // Whose attribute it is, numbered as in the WIT.
-typedef enum { TW_SPAN, TW_RESOURCE, TW_SCOPE, TW_EVENT, TW_LINK } tw_owner;
+typedef enum {
+  TW_SPAN = TW_OWNER_SPAN,
+  TW_RESOURCE = TW_OWNER_RESOURCE,
+  TW_SCOPE = TW_OWNER_SCOPE,
+  TW_EVENT = TW_OWNER_EVENT,
+  TW_LINK = TW_OWNER_LINK,
+} tw_owner;
 
 // What is read or written.
 typedef struct {

@@ -23,11 +23,11 @@ type Info struct {
 type Owner uint8
 
 const (
-	Span Owner = iota
-	Resource
-	Scope
-	Event
-	Link
+	Span     Owner = codes.OwnerSpan
+	Resource Owner = codes.OwnerResource
+	Scope    Owner = codes.OwnerScope
+	Event    Owner = codes.OwnerEvent
+	Link     Owner = codes.OwnerLink
 )
 
 var domainOf = [...]uint8{

@@ -46,6 +46,10 @@ try {
   const { component } = await componentize(options);
   await mkdir(dirname(resolve(out)), { recursive: true });
   await writeFile(out, component);
+} catch (error) {
+  // What is wrong with the plugin, and not where this script was.
+  console.error(`${file}: ${error.message}`);
+  process.exitCode = 1;
 } finally {
   await rm(directory, { recursive: true });
 }
@@ -62,7 +66,7 @@ function entryOf([name, imports]) {
     ...lines,
     `import { exportsOf } from '@traceweir/plugin';`,
     `import Plugin from ${JSON.stringify(resolve(file))};`,
-    `export const { lifecycle, ${name} } = exportsOf(Plugin, { ${imports.join(', ')} });`,
+    `export const { lifecycle, ${name} } = exportsOf(Plugin, { ${imports.join(', ')} }, '${name}');`,
     '',
   ].join('\n');
 }

@@ -7,8 +7,6 @@ import { Config } from "../config";
 
 export { cabi_realloc, configureRead, describeRead, sampleRead } from "../traceweir";
 
-const STATUS_ERROR: u8 = 2;
-
 let slowNano: u64 = 0;
 let ratio: f64 = 0;
 
@@ -61,7 +59,7 @@ export function sample(at: usize, len: usize): usize {
   const whys = new StaticArray<u8>(traces.count);
   for (let row: u32 = 0; row < batch.rows; row++) {
     let why = BY_RATIO;
-    if (load<u8>(statuses + row) == STATUS_ERROR) why = FAILED;
+    if (load<u8>(statuses + row) == codes.STATUS_ERROR) why = FAILED;
     else if (load<u64>(durations + 8 * row) >= slowNano) why = SLOW;
     const trace = traces.of[row];
     if (whys[trace] < why) whys[trace] = why;

@@ -3,8 +3,6 @@
 #include "../traceweir_plugin.h"
 #include "../tw_json.h"
 
-#define STATUS_ERROR 2
-
 static uint64_t slow_nano;
 static double ratio;
 
@@ -53,7 +51,7 @@ tw_answer *tw_sample(const tw_batch *batch, tw_error *error) {
   tw_u8s statuses = tw_status_codes(batch);
   uint8_t *whys = tw_alloc(traces.count);
   for (uint32_t row = 0; row < batch->rows; row++) {
-    enum why why = tw_u8_at(statuses, row) == STATUS_ERROR  ? FAILED
+    enum why why = tw_u8_at(statuses, row) == TW_STATUS_ERROR ? FAILED
                    : tw_u64_at(durations, row) >= slow_nano ? SLOW
                                                             : RATIO;
     if (whys[traces.of[row]] < why) whys[traces.of[row]] = (uint8_t)why;

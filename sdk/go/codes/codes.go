@@ -127,3 +127,29 @@ const (
 	VerdictKeep        = 1
 	VerdictProbability = 2
 )
+
+// Of which kind a span is, as OTLP numbers them.
+const (
+	KindUnspecified = 0
+	KindInternal    = 1
+	KindServer      = 2
+	KindClient      = 3
+	KindProducer    = 4
+	KindConsumer    = 5
+)
+
+// How a span ended, as OTLP numbers them.
+const (
+	StatusUnset = 0
+	StatusOK    = 1
+	StatusError = 2
+)
+
+// Whose attribute it is, in arguments of renames and deletions.
+const (
+	OwnerSpan     = 0
+	OwnerResource = 1
+	OwnerScope    = 2
+	OwnerEvent    = 3
+	OwnerLink     = 4
+)

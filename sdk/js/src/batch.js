@@ -82,7 +82,7 @@ export class Batch {
   constructor(bytes) {
     if (bytes.length < codes.HEADER_BYTES) throw new BadInput('no header');
     const head = numbers(Uint32Array, bytes, 0, codes.HEADER_BYTES / 4);
-    if (head[0] !== codes.MAGIC_BATCH) throw new BadInput('another magic');
+    if (head[0] !== codes.BATCH_MAGIC) throw new BadInput('another magic');
     if ((head[1] & 0xffff) !== codes.VERSION) throw new BadInput('another version');
     this.bytes = bytes;
     this.rows = head[2];
@@ -96,6 +96,8 @@ export class Batch {
     this.parts = new Map();
     this.columns = new Map();
     this.tables = new Map();
+    // Whose an attribute is, by the same key.
+    this.domains = new Map();
     // Indices and ends, which are held against other sections when all are read.
     this.leads = [];
 
@@ -182,6 +184,7 @@ export class Batch {
       if (kind !== codes.BATCH_ATTRIBUTE) return;
       const column = new Column(this.bytes, sections, this.entriesOf(domain));
       this.columns.set(argument, column);
+      this.domains.set(keyOf(kind, argument), domain);
       if (domain === codes.DOMAIN_LINKS) this.links = Math.max(this.links, column.length);
     });
   }
@@ -192,6 +195,7 @@ export class Batch {
       case codes.BATCH_PAIRS_END: {
         const keys = this.views.get(keyOf(codes.BATCH_PAIRS_KEY, argument));
         const values = this.parts.get(keyOf(codes.BATCH_PAIRS, argument));
+        this.domains.set(keyOf(kind, argument), domain);
         this.tables.set(argument, new Pairs(this.bytes, argument, view, keys, values?.sections));
         if (domain === codes.DOMAIN_LINKS) this.links = Math.max(this.links, view.length);
         break;
@@ -212,6 +216,17 @@ export class Batch {
         check(view, this.rows + 1);
         if (!rises(view)) throw new BadInput('a trace ends before it begins');
         break;
+    }
+  }
+
+  /** Refuses a batch in which something is not there that is read, or is of others: `wanted` of the projection. */
+  hold(wanted) {
+    for (let i = 0; i < wanted.length; i++) {
+      const { kind, place, domain } = wanted[i];
+      if (domain === undefined) this.view(kind, place);
+      else if (this.domains.get(keyOf(kind, place)) !== domain) {
+        throw new BadInput(`the batch has no section ${kind} of ${place} and domain ${domain}`);
+      }
     }
   }
 

@@ -5,10 +5,10 @@
  */
 
 // The first four bytes of a batch: `TWB1`.
-export const MAGIC_BATCH = 0x31425754;
+export const BATCH_MAGIC = 0x31425754;
 
 // The first four bytes of an answer: `TWA1`.
-export const MAGIC_ANSWER = 0x31415754;
+export const ANSWER_MAGIC = 0x31415754;
 
 // The version of both.
 export const VERSION = 1;
@@ -127,3 +127,16 @@ export const OWNER_RESOURCE = 1;
 export const OWNER_SCOPE = 2;
 export const OWNER_EVENT = 3;
 export const OWNER_LINK = 4;
+
+// Of which kind a span is, as OTLP numbers them.
+export const KIND_UNSPECIFIED = 0;
+export const KIND_INTERNAL = 1;
+export const KIND_SERVER = 2;
+export const KIND_CLIENT = 3;
+export const KIND_PRODUCER = 4;
+export const KIND_CONSUMER = 5;
+
+// How a span ended, as OTLP numbers them.
+export const STATUS_UNSET = 0;
+export const STATUS_OK = 1;
+export const STATUS_ERROR = 2;

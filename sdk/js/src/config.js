@@ -10,7 +10,7 @@ export class Config {
     this.members = members;
     this.path = path;
     this.asked = new Set();
-    this.objects = [];
+    this.objectsRead = [];
   }
 
   static parse(text) {
@@ -66,7 +66,18 @@ export class Config {
 
   object(key) {
     const inner = new Config(this.value(key, {}, 'an object', isObject), `${this.path}.${key}`);
-    this.objects.push(inner);
+    this.objectsRead.push(inner);
+    return inner;
+  }
+
+  objects(key) {
+    const list = this.value(key, [], 'a list of objects', Array.isArray);
+    const inner = list.map((item, i) => {
+      const path = `${this.path}.${key}[${i}]`;
+      if (!isObject(item)) throw new ConfigError(path, 'must be an object');
+      return new Config(item, path);
+    });
+    this.objectsRead.push(...inner);
     return inner;
   }
 
@@ -74,7 +85,7 @@ export class Config {
     Object.keys(this.members).forEach((key) => {
       if (!this.asked.has(key)) this.fail(key, 'unknown');
     });
-    this.objects.forEach((inner) => inner.refuseUnknown());
+    this.objectsRead.forEach((inner) => inner.refuseUnknown());
   }
 
   value(key, fallback, what, fits) {

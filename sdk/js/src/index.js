@@ -13,7 +13,7 @@ export { FetchError, cache, clock, fetch, log, metrics, random, tables } from '.
 export {
   Authenticator, HeadSampler, Instance, Plugin, Processor, Refresher, Router, TailSampler, exportsOf,
 } from './plugin.js';
-export { Intrinsic, Owner, Projection, attribute, attributes } from './projection.js';
+export { Intrinsic, Owner, Projection, SpanKind, Status, attribute, attributes } from './projection.js';
 export { Values } from './sections.js';
 export { EMPTY, REMOVE, UNREAD } from './values.js';
 export { Blobs, Ids, Texts, U64s, rowsAtLeast, rowsEqual } from './views.js';

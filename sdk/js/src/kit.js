@@ -12,7 +12,7 @@ import * as codes from './codes.js';
 import { Column } from './columns.js';
 import { StandIn, use } from './host.js';
 import { Instance, TailSampler } from './plugin.js';
-import { Intrinsic, OWNERS, domainOf } from './projection.js';
+import { CODES, OWNERS, domainOf } from './projection.js';
 import { Sections, Values, texts } from './sections.js';
 import { REMOVE } from './values.js';
 import { Texts } from './views.js';
@@ -93,10 +93,6 @@ const INTRINSICS = {
   'peer-address': ({ resources }) => [LAYOUT_TEXT, DOMAIN_RESOURCES, texts(resources.map((one) => one.peerAddress))],
 };
 
-const CODES = Object.fromEntries(
-  Object.entries(Intrinsic).map(([name, code]) => [name.toLowerCase().replaceAll('_', '-'), code]),
-);
-
 export function encode(data, projection, { byTrace = false } = {}) {
   const all = complete(data);
   const traces = new Map();
@@ -110,7 +106,7 @@ export function encode(data, projection, { byTrace = false } = {}) {
     else if (tag === 'attributes') addPairs(sections, place, val, all);
     else {
       const [layout, domain, content] = INTRINSICS[val](all);
-      sections.add(CODES[val], layout, content, domain);
+      sections.add(CODES.get(val), layout, content, domain);
     }
   });
   projection.budgets.forEach(({ per }, place) => addBudget(sections, place, per, all, traces));
@@ -122,7 +118,7 @@ export function encode(data, projection, { byTrace = false } = {}) {
     events: all.events.length,
     traceCount: traces.size,
   };
-  return sections.finish(counts, codes.MAGIC_BATCH);
+  return sections.finish(counts, codes.BATCH_MAGIC);
 }
 
 function addColumn(sections, place, { owner, key, complex }, all) {

@@ -8,6 +8,7 @@ import { Batch } from './batch.js';
 import { Config } from './config.js';
 import { ConfigError, Denied, Internal, NotReady, PluginError, words } from './errors.js';
 import { use } from './host.js';
+import { wanted } from './projection.js';
 
 export class Plugin {}
 export class Processor extends Plugin {}
@@ -26,7 +27,8 @@ const STAY = 0xffff;
 export class Instance {
   constructor(plugin) {
     this.plugin = plugin;
-    this.configured = false;
+    /** What a batch has to have; `null` until there is a configuration. */
+    this.wanted = null;
   }
 
   configure(json) {
@@ -34,7 +36,7 @@ export class Instance {
       const config = Config.parse(json);
       const projection = this.plugin.configure(config);
       config.refuseUnknown();
-      this.configured = true;
+      this.wanted = wanted(projection);
       return projection;
     } catch (error) {
       throw error instanceof ConfigError ? error : new ConfigError('$', words(error));
@@ -42,9 +44,11 @@ export class Instance {
   }
 
   answer(bytes) {
-    if (!this.configured) throw new NotReady('it is not configured');
+    if (this.wanted === null) throw new NotReady('it is not configured');
     try {
-      return answerOf(this.plugin, new Batch(bytes));
+      const batch = new Batch(bytes);
+      batch.hold(this.wanted);
+      return answerOf(this.plugin, batch);
     } catch (error) {
       throw error instanceof PluginError ? error : new Internal(words(error));
     }
@@ -65,10 +69,24 @@ function answerOf(plugin, batch) {
   throw new Internal('this plugin takes no batches');
 }
 
-/** The interfaces that a component exports, by their names in JavaScript. `imports` is what its world has. */
-export function exportsOf(Type, imports) {
+/** What makes a plugin of each interface. */
+const BASES = {
+  spanProcessor: Processor,
+  headSampler: HeadSampler,
+  tailSampler: TailSampler,
+  router: Router,
+  authenticator: Authenticator,
+  refresher: Refresher,
+};
+
+/**
+ * The interfaces that a component exports, by their names in JavaScript. `imports` is what its world has, `wanted` the
+ * interface that it has beside `lifecycle`.
+ */
+export function exportsOf(Type, imports, wanted) {
   use(imports);
   const plugin = new Type();
+  if (!(plugin instanceof BASES[wanted])) throw new Error(`${Type.name} is no ${BASES[wanted].name}, as its world wants`);
   const instance = new Instance(plugin);
   const answer = (bytes) => instance.answer(bytes);
   return {

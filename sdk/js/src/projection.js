@@ -31,6 +31,23 @@ export const Intrinsic = Object.freeze({
   PEER_ADDRESS: codes.BATCH_PEER_ADDRESS,
 });
 
+/** Of which kind a span is. */
+export const SpanKind = Object.freeze({
+  UNSPECIFIED: codes.KIND_UNSPECIFIED,
+  INTERNAL: codes.KIND_INTERNAL,
+  SERVER: codes.KIND_SERVER,
+  CLIENT: codes.KIND_CLIENT,
+  PRODUCER: codes.KIND_PRODUCER,
+  CONSUMER: codes.KIND_CONSUMER,
+});
+
+/** How a span ended. */
+export const Status = Object.freeze({
+  UNSET: codes.STATUS_UNSET,
+  OK: codes.STATUS_OK,
+  ERROR: codes.STATUS_ERROR,
+});
+
 export const Owner = Object.freeze({
   SPAN: codes.OWNER_SPAN,
   RESOURCE: codes.OWNER_RESOURCE,
@@ -58,6 +75,8 @@ export function attributes(owner, prefix, { complex = false } = {}) {
 }
 
 const NAMES = new Map(Object.entries(Intrinsic).map(([name, code]) => [code, name.toLowerCase().replaceAll('_', '-')]));
+/** The other way round. */
+export const CODES = new Map(Array.from(NAMES, ([code, name]) => [name, code]));
 
 /** A field as the WIT has it. */
 function fieldOf(field) {
@@ -87,6 +106,17 @@ export class Projection {
   budget({ name, limit, windowMs, per }) {
     return placeOf(this.budgets, { name, per: per?.val, limit: BigInt(limit), windowMs });
   }
+}
+
+/** The sections that a batch has for a projection: kind, place and, of attributes, the domain. */
+export function wanted({ reads, budgets }) {
+  const fields = reads.map(({ tag, val }, place) => {
+    if (tag === 'intrinsic') return { kind: CODES.get(val), place: 0 };
+    const kind = tag === 'attribute' ? codes.BATCH_ATTRIBUTE : codes.BATCH_PAIRS_END;
+    return { kind, place, domain: domainOf(OWNERS.indexOf(val.owner)) };
+  });
+  const kinds = [codes.BATCH_BUDGET_KEY, codes.BATCH_BUDGET_LIMIT, codes.BATCH_BUDGET_USED, codes.BATCH_BUDGET_INDEX];
+  return [...fields, ...budgets.flatMap((_, place) => kinds.map((kind) => ({ kind, place })))];
 }
 
 /** Where `item` stands, which is put there first if it is nowhere. */

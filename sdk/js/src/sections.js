@@ -7,6 +7,7 @@
 import * as codes from './codes.js';
 import { Internal } from './errors.js';
 import { REMOVE, encode, tagOf, utf8, wordOf } from './values.js';
+import { ARGUMENTS_MAX } from './views.js';
 
 /** The sections of an answer, which are added in the order in which they are to stand. */
 export class Sections {
@@ -23,7 +24,7 @@ export class Sections {
   }
 
   /** The whole buffer; an answer repeats the numbers of its batch. */
-  finish(batch, magic = codes.MAGIC_ANSWER) {
+  finish(batch, magic = codes.ANSWER_MAGIC) {
     const { list } = this;
     const start = codes.HEADER_BYTES + codes.ENTRY_BYTES * list.length;
     const buffer = new Uint8Array(start + this.size);
@@ -74,8 +75,17 @@ export function texts(entries) {
 
 /** A section of blobs, as of texts. */
 export function blobs(entries) {
-  // One character for each byte: what can be looked up.
-  return interned(entries, (blob) => String.fromCharCode.apply(null, blob), (blob) => blob);
+  return interned(entries, latin1, (blob) => blob);
+}
+
+/** One character for each byte: what can be looked up. */
+function latin1(bytes) {
+  if (bytes.length <= ARGUMENTS_MAX) return String.fromCharCode.apply(null, bytes);
+  let text = '';
+  for (let at = 0; at < bytes.length; at += ARGUMENTS_MAX) {
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + ARGUMENTS_MAX));
+  }
+  return text;
 }
 
 function interned(entries, keyOf, bytesOf) {

@@ -19,7 +19,7 @@ export function numbers(Type, bytes, offset, length) {
 }
 
 /** How many arguments a function is given at once. */
-const ARGUMENTS_MAX = 4096;
+export const ARGUMENTS_MAX = 4096;
 
 /** The largest of numbers, of which `NaN` is larger than any; `-Infinity` of none. */
 export function largest(array) {

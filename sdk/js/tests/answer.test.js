@@ -58,7 +58,7 @@ test('an answer that says nothing has no sections', () => {
   const edits = new Edits(batch());
   edits.set(0, Owner.SPAN).put(1, undefined);
   edits.count(3, 0);
-  assert.equal(hex(edits.encode()), hex(u32s(codes.MAGIC_ANSWER, 1, 3, 2, 1, 0, 0, 0)));
+  assert.equal(hex(edits.encode()), hex(u32s(codes.ANSWER_MAGIC, 1, 3, 2, 1, 0, 0, 0)));
 });
 
 test('sections stand in their order', () => {
@@ -135,6 +135,17 @@ test('equal blobs stand once', () => {
   values.put(1, []);
   const blobs = [Buffer.from('3a01ff', 'hex'), Buffer.from('2a00', 'hex')];
   check(edits, [8, 1, 1, 0, u8s(5, 6, 5)], [8, 7, 1, 0, text([0, 1, 0], ...blobs)]);
+});
+
+test('blobs may be long', () => {
+  const edits = new Edits(batch());
+  const long = new Uint8Array(1 << 20).fill(200);
+  const other = long.slice();
+  other[70_000] = 1;
+  const values = edits.set(0, Owner.SPAN);
+  [long, other, long.slice()].forEach((value, i) => values.put(i, value));
+  const [{ values: read }] = decodeAnswer(edits.encode()).sets;
+  assert.deepEqual(read.map((value) => Buffer.compare(value, long)), [0, -1, 0]);
 });
 
 test('bits fill whole words', () => {

@@ -118,7 +118,7 @@ function batchOf(rows, ...sections) {
   for (const [kind, layout, content, domain = codes.DOMAIN_SPANS, argument = 0] of sections) {
     all.add(kind, layout, content, domain, argument);
   }
-  return all.finish({ rows, resources: 1, scopes: 0, events: 0, traceCount: 0 }, codes.MAGIC_BATCH);
+  return all.finish({ rows, resources: 1, scopes: 0, events: 0, traceCount: 0 }, codes.BATCH_MAGIC);
 }
 
 const u32s = (...numbers) => new Uint8Array(Uint32Array.from(numbers).buffer);

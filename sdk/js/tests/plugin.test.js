@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import {
   Authenticator, BadInput, ConfigError, DROP, Decisions, Denied, EMPTY, FetchError, Instance, Internal, NotReady, Owner,
-  Processor, Projection, Refresher, Router, TailSampler, attribute, cache, clock, exportsOf, fetch, log, metrics, random,
+  Processor, Projection, Refresher, Router, TailSampler, attribute, attributes, cache, clock, exportsOf, fetch, log, metrics, random,
   tables,
 } from '@traceweir/plugin';
 import { encode as encodeBatch, host, resetHost, run } from '@traceweir/plugin/kit';
@@ -28,6 +28,7 @@ class Everything extends Processor {
       config.texts('list', []),
       config.mapping('map', new Map()),
       config.object('inner').boolean('flag', false),
+      config.objects('rules').map((rule) => rule.text('key')),
     ];
     return new Projection();
   }
@@ -41,8 +42,8 @@ class Everything extends Processor {
 
 test('values of a configuration are read', () => {
   const plugin = new Everything();
-  new Instance(plugin).configure('{"text": "x", "inner": {"flag": true}, "number": 1, "list": ["a"], "map": {"k": "v"}}');
-  assert.deepEqual(plugin.rest, [3, 1, ['a'], new Map([['k', 'v']]), true]);
+  new Instance(plugin).configure('{"text": "x", "inner": {"flag": true}, "number": 1, "list": ["a"], "map": {"k": "v"}, "rules": [{"key": "a"}, {"key": "b"}]}');
+  assert.deepEqual(plugin.rest, [3, 1, ['a'], new Map([['k', 'v']]), true, ['a', 'b']]);
 });
 
 test('faults of a configuration are named by their path', () => {
@@ -61,6 +62,10 @@ test('faults of a configuration are named by their path', () => {
     [{ text: 'x', map: { a: 1 } }, '$.map.a'],
     [{ text: 'x', inner: 1 }, '$.inner'],
     [{ text: 'x', inner: { flag: 1 } }, '$.inner.flag'],
+    [{ text: 'x', rules: {} }, '$.rules'],
+    [{ text: 'x', rules: [{ key: 'a' }, 1] }, '$.rules[1]'],
+    [{ text: 'x', rules: [{ key: 'a' }, {}] }, '$.rules[1].key'],
+    [{ text: 'x', rules: [{ key: 'a', foo: 1 }] }, '$.rules[0].foo'],
     [{ text: 'x', foo: 1 }, '$.foo'],
     [{ text: 'x', inner: { foo: 1 } }, '$.inner.foo'],
   ]) {
@@ -97,6 +102,16 @@ test('nothing to say is an answer without sections', () => {
 
 test('no batch before a configuration', () => {
   assert.throws(() => new Instance(new Everything()).answer(new Uint8Array()), NotReady);
+});
+
+test('what the projection reads is there, and of whom it says', () => {
+  const { team: Team } = PLUGINS;
+  const instance = new Instance(new Team());
+  instance.configure('{}');
+  const data = { spans: [{}], resources: [{}, {}] };
+  for (const reads of [[], [attribute(Owner.SPAN, 'k8s.namespace.name')], [attributes(Owner.RESOURCE, '')]]) {
+    assert.throws(() => instance.answer(encodeBatch(data, new Projection({ reads }))), BadInput);
+  }
 });
 
 class Tail extends TailSampler {
@@ -162,7 +177,7 @@ class Fetcher extends Refresher {
 }
 
 test('exports have the form of the WIT', () => {
-  const { authenticator } = exportsOf(Door, host.imports);
+  const { authenticator } = exportsOf(Door, host.imports, 'authenticator');
   const request = (token) => ({ method: 'GET', path: '/', peerIp: '', headers: [['authorization', new TextEncoder().encode(token)]] });
   const identity = { tenants: ['a'], permissions: ['ingest'], rateClass: '', cluster: '', ttlSeconds: 60 };
   assert.deepEqual(authenticator.authenticate(request('Bearer sesame')), identity);
@@ -170,13 +185,17 @@ test('exports have the form of the WIT', () => {
   // Not to know somebody is to deny them.
   assert.throws(() => authenticator.authenticate(request('Bearer bug')), (error) => error.payload.status === 401);
 
-  const { refresher } = exportsOf(Fetcher, host.imports);
+  const { refresher } = exportsOf(Fetcher, host.imports, 'refresher');
   assert.deepEqual(refresher.refresh(), [{ name: 'teams', entries: [['shop', 'checkout']] }]);
 
-  const { lifecycle, spanProcessor } = exportsOf(Everything, host.imports);
+  const { lifecycle, spanProcessor } = exportsOf(Everything, host.imports, 'spanProcessor');
   assert.deepEqual(lifecycle.describe(), { name: 'everything', version: '0', description: '', configSchema: '', stateless: true });
   assert.throws(() => lifecycle.configure('{}'), (error) => error.payload.path === '$.text');
   assert.throws(() => spanProcessor.process(new Uint8Array()), (error) => error.payload.tag === 'not-ready');
+});
+
+test('a plugin is what its world wants', () => {
+  assert.throws(() => exportsOf(Door, host.imports, 'router'), /Door is no Router, as its world wants/);
 });
 
 test('fields and budgets have the form of the WIT, each once', () => {

@@ -1,11 +1,12 @@
 """Drops the spans of health checks."""
 
 from traceweir_plugin import (
+    Attribute,
     Batch,
     Config,
     Edits,
     Info,
-    Intrinsic,
+    Owner,
     Processor,
     Projection,
     export,
@@ -13,7 +14,7 @@ from traceweir_plugin import (
 
 SCHEMA = """{
   "type": "object",
-  "properties": { "names": { "type": "array", "items": { "type": "string" } } }
+  "properties": { "paths": { "type": "array", "items": { "type": "string" } } }
 }"""
 
 
@@ -27,14 +28,16 @@ class MyPlugin(Processor):
         )
 
     def configure(self, config: Config) -> Projection:
-        self.names = set(config.texts("names", ["GET /healthz"]))
-        # What is not named here is not sent.
-        return Projection(reads=[Intrinsic.NAME])
+        self.paths = set(config.texts("paths", ["/healthz"]))
+        # What is not read is not sent.
+        projection = Projection()
+        self.path = projection.read(Attribute(Owner.SPAN, "url.path"))
+        return projection
 
     def process(self, batch: Batch) -> Edits:
         edits = Edits(batch)
-        # `map` asks once for each name, however many spans have it.
-        for row, unwanted in enumerate(batch.names.map(self.names.__contains__)):
+        # `map` asks once for each path, however many spans have it.
+        for row, unwanted in enumerate(batch.column(self.path).map(self.paths.__contains__)):
             if unwanted:
                 edits.drop(row, "health check")
         return edits

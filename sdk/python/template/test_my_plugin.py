@@ -7,21 +7,24 @@ from my_plugin import MyPlugin
 from traceweir_plugin import ConfigError, kit
 
 
+def to(path: str) -> kit.Span:
+    return kit.Span(attributes={"url.path": path})
+
+
 class MyPluginTest(unittest.TestCase):
     def test_health_checks_are_dropped(self) -> None:
-        spans = [kit.Span(name="GET /healthz"), kit.Span(name="GET /cart")]
-        outcome = kit.run(MyPlugin(), {}, spans)
-        self.assertEqual(outcome.kept, [False, True])
-        self.assertEqual(outcome.reasons, ["health check", None])
+        outcome = kit.run(MyPlugin(), {}, [to("/healthz"), to("/cart"), kit.Span()])
+        self.assertEqual(outcome.kept, [False, True, True])
+        self.assertEqual(outcome.reasons, ["health check", None, None])
 
-    def test_other_names_can_be_configured(self) -> None:
-        outcome = kit.run(MyPlugin(), {"names": ["ping"]}, [kit.Span(name="ping")])
+    def test_other_paths_can_be_configured(self) -> None:
+        outcome = kit.run(MyPlugin(), {"paths": ["/ping"]}, [to("/ping")])
         self.assertEqual(outcome.kept, [False])
 
     def test_a_key_that_there_is_not_is_refused(self) -> None:
         with self.assertRaises(ConfigError) as raised:
-            kit.run(MyPlugin(), {"name": []})
-        self.assertEqual(raised.exception.path, "$.name")
+            kit.run(MyPlugin(), {"path": []})
+        self.assertEqual(raised.exception.path, "$.path")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class Answers(unittest.TestCase):
         edits.set(0, Owner.SPAN).put(1, None)
         edits.count(3, 0)
         answer = edits.encode()
-        self.assertEqual(answer, HEADER.pack(codes.MAGIC_ANSWER, 1, 0, 3, 2, 1, 0, 0, 0))
+        self.assertEqual(answer, HEADER.pack(codes.ANSWER_MAGIC, 1, 0, 3, 2, 1, 0, 0, 0))
 
     def test_sections_stand_in_their_order(self) -> None:
         of = batch()

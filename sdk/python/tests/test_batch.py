@@ -177,7 +177,7 @@ def section(
     """A batch of one section."""
     sections = Sections()
     sections.add(kind, layout, content, domain, argument)
-    return sections.finish(kit.Counts(rows, 1, 0, 0, 0), codes.MAGIC_BATCH)
+    return sections.finish(kit.Counts(rows, 1, 0, 0, 0), codes.BATCH_MAGIC)
 
 
 def texts(values: int, index: list[int], ends: list[int], heap: bytes) -> bytes:
@@ -242,7 +242,7 @@ class Malformed(unittest.TestCase):
             sections = Sections()
             for layout, content in parts:
                 sections.add(codes.BATCH_ATTRIBUTE, layout, content, codes.DOMAIN_SPANS, 3)
-            return sections.finish(kit.Counts(2, 0, 0, 0, 0), codes.MAGIC_BATCH)
+            return sections.finish(kit.Counts(2, 0, 0, 0, 0), codes.BATCH_MAGIC)
 
         tags, words, text, blob = (
             codes.LAYOUT_U8,

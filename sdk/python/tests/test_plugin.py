@@ -9,6 +9,7 @@ from traceweir_plugin import (
     DROP,
     EMPTY,
     Attribute,
+    Attributes,
     BadInput,
     Batch,
     Config,
@@ -31,7 +32,7 @@ from traceweir_plugin import (
 )
 from traceweir_plugin.plugin import Instance
 
-from .examples import KeepInteresting
+from .examples import PLUGINS, KeepInteresting
 
 
 class Configurations(unittest.TestCase):
@@ -48,9 +49,10 @@ class Configurations(unittest.TestCase):
             "number": 1,
             "list": ["a"],
             "map": {"k": "v"},
+            "rules": [{"key": "a"}, {"key": "b"}],
         }
         Instance(plugin).configure(json.dumps(config))
-        self.assertEqual(plugin.read, ("x", 3, 1.0, ["a"], {"k": "v"}, True))
+        self.assertEqual(plugin.read, ("x", 3, 1.0, ["a"], {"k": "v"}, True, ["a", "b"]))
 
     def test_faults_are_named_by_their_path(self) -> None:
         self.refuse([], "$")
@@ -58,6 +60,10 @@ class Configurations(unittest.TestCase):
         good = {"text": "x"}
         self.refuse({"text": 1}, "$.text")
         self.refuse(good | {"integer": 10}, "$.integer")
+        self.refuse(good | {"rules": {}}, "$.rules")
+        self.refuse(good | {"rules": [{"key": "a"}, 1]}, "$.rules[1]")
+        self.refuse(good | {"rules": [{"key": "a"}, {}]}, "$.rules[1].key")
+        self.refuse(good | {"rules": [{"key": "a", "foo": 1}]}, "$.rules[0].foo")
         self.refuse(good | {"integer": True}, "$.integer")
         self.refuse(good | {"integer": 1.5}, "$.integer")
         self.refuse(good | {"number": "1"}, "$.number")
@@ -92,6 +98,7 @@ class Everything(Processor):
             config.texts("list", []),
             config.mapping("map", {}),
             config.object("inner").boolean("flag", False),
+            [rule.text("key") for rule in config.objects("rules")],
         )
         return Projection()
 
@@ -104,6 +111,21 @@ class Everything(Processor):
             case "trap":
                 raise MemoryError
         return None
+
+
+class Held(unittest.TestCase):
+    def test_what_the_projection_reads_is_there_and_of_whom_it_says(self) -> None:
+        instance = Instance(PLUGINS["team"]())
+        instance.configure("{}")
+        data = kit.Data([kit.Span()], [kit.Resource(), kit.Resource()])
+        namespace = "k8s.namespace.name"
+        for reads in (
+            [],
+            [Attribute(Owner.SPAN, namespace)],
+            [Attributes(Owner.RESOURCE, "")],
+        ):
+            with self.assertRaises(BadInput):
+                instance.answer(kit.encode(data, Projection(reads=reads)))
 
 
 class Errors(unittest.TestCase):

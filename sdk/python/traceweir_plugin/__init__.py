@@ -35,6 +35,8 @@ from .projection import (
     MatchRule,
     Owner,
     Projection,
+    SpanKind,
+    Status,
 )
 from .sections import Values
 from .views import Blobs, Ids, Texts, rows_at_least, rows_equal
@@ -80,6 +82,8 @@ __all__ = [
     "Refresher",
     "Request",
     "Router",
+    "SpanKind",
+    "Status",
     "TailSampler",
     "Texts",
     "Traces",

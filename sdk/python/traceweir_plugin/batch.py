@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 from . import codes
 from .columns import Budget, Column, Pairs, Traces
 from .errors import BadInput
+from .projection import Attribute, Intrinsic, Projection
 from .views import ENTRY_SIZES, Ids, Texts, numbers
 
 HEADER = Struct("<IHHIIIIII")
@@ -96,7 +97,7 @@ class Batch:
         if len(data) < codes.HEADER_BYTES:
             raise BadInput("no header")
         magic, version, _flags, *counts, sections = HEADER.unpack_from(data)
-        if magic != codes.MAGIC_BATCH:
+        if magic != codes.BATCH_MAGIC:
             raise BadInput("another magic")
         if version != codes.VERSION:
             raise BadInput("another version")
@@ -187,6 +188,21 @@ class Batch:
                 if sorted(ends) != ends.tolist():
                     raise BadInput("a trace ends before it begins")
 
+    def hold(self, projection: Projection) -> None:
+        """Raises `BadInput` where something is not there that the projection reads, or is of others
+        than it says."""
+        for place, field in enumerate(projection.reads):
+            if isinstance(field, Intrinsic):
+                self._view(field, 0, object)
+                continue
+            single = isinstance(field, Attribute)
+            self.column(place) if single else self.pairs(place)
+            kind = codes.BATCH_ATTRIBUTE if single else codes.BATCH_PAIRS_END
+            if self._domains[kind, place] != field.owner.domain:
+                raise BadInput(f"section {kind} of {place} is of another domain")
+        for place in range(len(projection.budgets)):
+            self.budget(place)
+
     def _view(self, kind: int, argument: int, of: type[V]) -> V:
         view = self._views.get((kind, argument))
         if view is None:
@@ -259,7 +275,7 @@ class Batch:
 
     @property
     def kinds(self) -> memoryview:
-        """As OTLP numbers them: 2 server, 3 client."""
+        """Each a `SpanKind`."""
         return self._view(codes.BATCH_KIND, 0, memoryview)
 
     @property
@@ -274,7 +290,7 @@ class Batch:
 
     @property
     def status_codes(self) -> memoryview:
-        """As OTLP numbers them: 0 unset, 1 ok, 2 error."""
+        """Each a `Status`."""
         return self._view(codes.BATCH_STATUS_CODE, 0, memoryview)
 
     @property

@@ -2,10 +2,10 @@
 one table, a test holds these against it."""
 
 # The first four bytes of a batch: `TWB1`.
-MAGIC_BATCH = 0x31425754
+BATCH_MAGIC = 0x31425754
 
 # The first four bytes of an answer: `TWA1`.
-MAGIC_ANSWER = 0x31415754
+ANSWER_MAGIC = 0x31415754
 
 # The version of both.
 VERSION = 1
@@ -124,3 +124,16 @@ OWNER_RESOURCE = 1
 OWNER_SCOPE = 2
 OWNER_EVENT = 3
 OWNER_LINK = 4
+
+# Of which kind a span is, as OTLP numbers them.
+KIND_UNSPECIFIED = 0
+KIND_INTERNAL = 1
+KIND_SERVER = 2
+KIND_CLIENT = 3
+KIND_PRODUCER = 4
+KIND_CONSUMER = 5
+
+# How a span ended, as OTLP numbers them.
+STATUS_UNSET = 0
+STATUS_OK = 1
+STATUS_ERROR = 2

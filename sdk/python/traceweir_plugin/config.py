@@ -92,6 +92,20 @@ class Config:
         self._objects.append(Config(members, f"{self._path}.{key}"))
         return self._objects[-1]
 
+    def objects(self, key: str) -> "list[Config]":
+        """A list of objects; empty where it is not there."""
+        items: list[Any] = self._value(
+            key, [], "a list of objects", lambda it: isinstance(it, list)
+        )
+        inner = []
+        for i, item in enumerate(items):
+            path = f"{self._path}.{key}[{i}]"
+            if not isinstance(item, dict):
+                raise ConfigError(path, "must be an object")
+            inner.append(Config(item, path))
+        self._objects += inner
+        return inner
+
     def refuse_unknown(self) -> None:
         """Refuses what was never asked for."""
         for key in self._members:

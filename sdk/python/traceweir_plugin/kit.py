@@ -126,7 +126,7 @@ def encode(data: Data, projection: Projection, *, by_trace: bool = False) -> byt
     counts = Counts(
         len(data.spans), len(data.resources), len(data.scopes), len(data.events), len(traces)
     )
-    return sections.finish(counts, codes.MAGIC_BATCH)
+    return sections.finish(counts, codes.BATCH_MAGIC)
 
 
 def _u32(values: Iterable[int]) -> bytes:

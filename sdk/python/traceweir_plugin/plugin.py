@@ -180,7 +180,7 @@ class Instance(Generic[P]):
 
     def __init__(self, plugin: P) -> None:
         self.plugin = plugin
-        self.configured = False
+        self.projection: Projection | None = None
 
     def configure(self, config_json: str) -> Projection:
         """Raises `ConfigError`."""
@@ -192,15 +192,17 @@ class Instance(Generic[P]):
             raise
         except Exception as error:
             raise ConfigError("$", _words(error)) from error
-        self.configured = True
+        self.projection = projection
         return projection
 
     def answer(self, data: bytes) -> bytes:
         """The answer to a batch. Raises `PluginError`."""
-        if not self.configured:
+        if self.projection is None:
             raise NotReady("it is not configured")
         try:
-            return _answer(self.plugin, Batch(data))
+            batch = Batch(data)
+            batch.hold(self.projection)
+            return _answer(self.plugin, batch)
         except PluginError:
             raise
         except MemoryError:

@@ -36,6 +36,25 @@ class Intrinsic(IntEnum):
     PEER_ADDRESS = codes.BATCH_PEER_ADDRESS
 
 
+class SpanKind(IntEnum):
+    """Of which kind a span is, in `Batch.kinds`."""
+
+    UNSPECIFIED = codes.KIND_UNSPECIFIED
+    INTERNAL = codes.KIND_INTERNAL
+    SERVER = codes.KIND_SERVER
+    CLIENT = codes.KIND_CLIENT
+    PRODUCER = codes.KIND_PRODUCER
+    CONSUMER = codes.KIND_CONSUMER
+
+
+class Status(IntEnum):
+    """How a span ended, in `Batch.status_codes`."""
+
+    UNSET = codes.STATUS_UNSET
+    OK = codes.STATUS_OK
+    ERROR = codes.STATUS_ERROR
+
+
 class Owner(IntEnum):
     """Whose attribute it is, numbered as in the WIT."""
 

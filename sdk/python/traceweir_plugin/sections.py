@@ -9,6 +9,7 @@ from typing import TypeVar
 from .any_value import Write, encode, tag_of, word_of
 from .batch import ENTRY, HEADER, Counts
 from .codes import (
+    ANSWER_MAGIC,
     DOMAIN_NONE,
     ENTRY_BYTES,
     HEADER_BYTES,
@@ -16,7 +17,6 @@ from .codes import (
     LAYOUT_TEXT,
     LAYOUT_U8,
     LAYOUT_U64,
-    MAGIC_ANSWER,
     NONE,
     TAG_ABSENT,
     TAG_ARRAY,
@@ -50,7 +50,7 @@ class Sections:
     ) -> None:
         self._rows.append((kind, layout, domain, argument, data))
 
-    def finish(self, counts: Counts, magic: int = MAGIC_ANSWER) -> bytes:
+    def finish(self, counts: Counts, magic: int = ANSWER_MAGIC) -> bytes:
         """The whole buffer; an answer repeats the numbers of its batch."""
         buffer = bytearray(HEADER.pack(magic, VERSION, 0, *counts, len(self._rows)))
         offset = HEADER_BYTES + ENTRY_BYTES * len(self._rows)

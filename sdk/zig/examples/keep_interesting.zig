@@ -3,8 +3,6 @@
 
 const tw = @import("traceweir");
 
-const status_error = 2;
-
 var slow_nano: u64 = 0;
 var ratio: f64 = 0;
 
@@ -59,7 +57,7 @@ export fn tw_sample(batch: *const tw.tw_batch, _: *tw.tw_error) ?*tw.tw_answer {
     const whys: [*]Why = @ptrCast(tw.tw_alloc(traces.count).?);
     for (0..batch.rows) |i| {
         const row: u32 = @intCast(i);
-        const why: Why = if (tw.tw_u8_at(statuses, row) == status_error)
+        const why: Why = if (tw.tw_u8_at(statuses, row) == tw.TW_STATUS_ERROR)
             .failed
         else if (tw.tw_u64_at(durations, row) >= slow_nano)
             .slow

@@ -4,11 +4,10 @@ package main
 
 import (
 	traceweir "github.com/traceweir/traceweir/sdk/go"
+	"github.com/traceweir/traceweir/sdk/go/codes"
 	"github.com/traceweir/traceweir/sdk/go/config"
 	"github.com/traceweir/traceweir/sdk/go/headsampler"
 )
-
-const statusError = 2
 
 func init() {
 	headsampler.Register(traceweir.Info{
@@ -68,7 +67,7 @@ func (k keepInteresting) Sample(batch *traceweir.Batch) (*traceweir.Answer, erro
 	reasons := make([]why, traces)
 	for row, trace := range groups {
 		switch {
-		case statuses[row] == statusError:
+		case statuses[row] == codes.StatusError:
 			reasons[trace] = failed
 		case durations[row] >= uint64(k.SlowMS)*1_000_000:
 			reasons[trace] = max(reasons[trace], slow)

@@ -2,7 +2,7 @@
 // their fate.
 
 import {
-  Decisions, HeadSampler, Intrinsic, KEEP, Projection, probability, rowsAtLeast, rowsEqual,
+  Decisions, HeadSampler, Intrinsic, KEEP, Projection, Status, probability, rowsAtLeast, rowsEqual,
 } from '@traceweir/plugin';
 
 const SCHEMA = JSON.stringify({
@@ -12,8 +12,6 @@ const SCHEMA = JSON.stringify({
     ratio: { type: 'number', minimum: 0, maximum: 1 },
   },
 });
-
-const ERROR = 2;
 
 export default class KeepInteresting extends HeadSampler {
   describe() {
@@ -34,7 +32,7 @@ export default class KeepInteresting extends HeadSampler {
   sample(batch) {
     const traces = batch.traceIds;
     const slow = rowsAtLeast(batch.durations, this.slowNano);
-    const failed = rowsEqual(batch.statusCodes, ERROR);
+    const failed = rowsEqual(batch.statusCodes, Status.ERROR);
     const decisions = new Decisions(batch);
     decisions.decideAll(this.ratio, 'ratio');
     decisions.decideRows(traces.rowsLike(slow), KEEP, 'slow');

@@ -10,6 +10,7 @@ from traceweir_plugin import (
     Info,
     Intrinsic,
     Projection,
+    Status,
     export,
     probability,
     rows_at_least,
@@ -23,8 +24,6 @@ SCHEMA = """{
     "ratio": { "type": "number", "minimum": 0, "maximum": 1 }
   }
 }"""
-
-ERROR = 2
 
 
 class KeepInteresting(HeadSampler):
@@ -44,7 +43,7 @@ class KeepInteresting(HeadSampler):
     def sample(self, batch: Batch) -> Decisions:
         traces = batch.trace_ids
         slow = rows_at_least(batch.durations, self.slow_nano)
-        failed = rows_equal(batch.status_codes, ERROR)
+        failed = rows_equal(batch.status_codes, Status.ERROR)
         decisions = Decisions(batch)
         decisions.decide_all(self.ratio, "ratio")
         decisions.decide_rows(traces.rows_like(slow), KEEP, "slow")
