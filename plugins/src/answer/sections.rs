@@ -42,11 +42,10 @@ pub(super) fn sections<'a>(answer: &'a [u8], shape: &Shape) -> Result<Vec<Sectio
             number(0)?
         )));
     }
-    if number(4)? != u32::from(VERSION) {
-        return Err(header(format!(
-            "version and flags are {:#010x}, expected {VERSION}",
-            number(4)?
-        )));
+    // The upper half is flags, of which none is known.
+    let version = number(4)? & 0xffff;
+    if version != u32::from(VERSION) {
+        return Err(header(format!("version is {version}, expected {VERSION}")));
     }
     let of = |owner: Owner| u32::try_from(shape.shown(owner)).unwrap_or(NONE);
     let traces = u32::try_from(shape.traces.len()).unwrap_or(NONE);
