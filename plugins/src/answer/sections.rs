@@ -152,12 +152,13 @@ impl<'a> Texts<'a> {
     /// The text of an entry, if it has one.
     #[inline]
     pub(super) fn get(&self, entry: usize) -> Option<&'a [u8]> {
-        let value = if self.index.is_empty() { entry } else { self.value_of(entry)? };
+        let value = if self.index.is_empty() { entry } else { self.number(entry)? };
         self.value(value)
     }
 
-    /// The number of the value of an entry.
-    fn value_of(&self, entry: usize) -> Option<usize> {
+    /// The number of the value of an entry, if it has one by an index: entries of the same number have the same.
+    #[inline]
+    pub(super) fn number(&self, entry: usize) -> Option<usize> {
         u32_at(self.index, 4 * entry).filter(|value| *value != NONE).map(|value| value as usize)
     }
 
