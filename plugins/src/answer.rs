@@ -110,6 +110,13 @@ struct Set<'a> {
     values: Values<'a>,
 }
 
+impl Set<'_> {
+    /// Entries that have the same number have the same value; none where that is not known.
+    fn number(&self, entry: usize) -> Option<usize> {
+        if self.by_resource { Some(entry) } else { self.values.number(entry) }
+    }
+}
+
 /// New attributes.
 #[derive(Debug)]
 struct Additions<'a> {
