@@ -25,6 +25,7 @@ use crate::draft::Draft;
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Kind};
 use crate::host::{Shared, Surroundings};
+use crate::order::Orders;
 use crate::plugin::Plugin;
 use crate::samples::Samples;
 use crate::source::{self, Fetch, Source, Trust};
@@ -122,6 +123,7 @@ pub struct Registry {
     /// What was loaded, for whoever configures the same again.
     failures: Arc<Failures>,
     samples: Samples,
+    orders: Orders,
     changes: Changes,
 }
 
@@ -137,6 +139,7 @@ impl Registry {
             changing: Mutex::default(),
             failures: Arc::default(),
             samples: Samples::default(),
+            orders: Orders::default(),
             changes: Changes::default(),
         }
     }
@@ -164,6 +167,12 @@ impl Registry {
     #[must_use]
     pub const fn samples(&self) -> &Samples {
         &self.samples
+    }
+
+    /// Requests that somebody wants to see.
+    #[must_use]
+    pub const fn orders(&self) -> &Orders {
+        &self.orders
     }
 
     /// Times that plugins changed.
@@ -358,6 +367,7 @@ impl Registry {
     /// Drops instances that nobody needed for a while.
     pub fn sweep(&self) {
         let now = self.parts.surroundings.clock.monotonic();
+        self.orders.sweep(now);
         for entry in self.entries.load().values() {
             entry.configured.sweep(now);
         }
