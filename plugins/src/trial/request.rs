@@ -149,8 +149,8 @@ impl Request {
 ///
 /// # Errors
 /// As [`Request::of`], for what is 4 GiB or more.
-pub fn joined(requests: impl IntoIterator<Item = &Request>) -> Result<Request, String> {
-    let bodies: Vec<&[u8]> = requests.into_iter().map(|request| &*request.body).collect();
+pub fn joined(requests: &[&Request]) -> Result<Request, String> {
+    let bodies: Vec<&[u8]> = requests.iter().map(|request| &*request.body).collect();
     // Lists of messages are joined by joining their bytes.
     Request::of(bodies.concat().into())
 }

@@ -297,9 +297,9 @@ fn a_request_is_read_as_json_and_as_protobuf_and_what_is_wrong_is_named() {
 fn picked_spans_are_those_that_were_picked() {
     let request = request();
     let picked = request.picked(&[5, 0, 2, 4]).unwrap();
-    let names: Vec<&str> = picked.rows().iter().map(super::request::Row::name).collect();
+    let names: Vec<&str> = picked.rows().iter().map(request::Row::name).collect();
     assert_eq!(names, ["six", "one", "three", "five"]);
-    let service = |row: &super::request::Row| row.resource.1.to_string();
+    let service = |row: &request::Row| row.resource.1.to_string();
     assert!(
         service(&picked.rows()[0]).contains("stock") && service(&picked.rows()[1]).contains("shop")
     );
