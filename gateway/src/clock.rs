@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use model::{Clock, Nanos};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -45,6 +46,14 @@ impl Clock for SystemClock {
 #[must_use]
 pub fn nanos(length: Duration) -> Nanos {
     Nanos(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// The processor's time that this thread has used.
+#[must_use]
+pub fn thread() -> Nanos {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let of = |part: i64| u64::try_from(part).unwrap_or_default();
+    Nanos::from_secs(of(time.tv_sec)).plus(Nanos(of(time.tv_nsec)))
 }
 
 /// Waits. Zero yields once.

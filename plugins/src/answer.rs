@@ -5,6 +5,7 @@ mod apply;
 mod decode;
 mod sampling;
 mod sections;
+mod told;
 mod values;
 mod verdicts;
 
@@ -13,6 +14,7 @@ use std::fmt;
 use traceweir_plugin::codes::answer;
 
 pub use apply::{Kept, Outcome, Reason};
+pub(crate) use told::Said;
 
 use crate::projection::Owner;
 use sections::Texts;

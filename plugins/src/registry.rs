@@ -26,6 +26,7 @@ use crate::engine::{Engine, Settings};
 use crate::error::{Error, Kind};
 use crate::host::{Shared, Surroundings};
 use crate::identify::Authenticator;
+use crate::order::Orders;
 use crate::plugin::Plugin;
 use crate::route::Router;
 use crate::samples::{Sample, Samples};
@@ -125,6 +126,7 @@ pub struct Registry {
     /// What was loaded, for whoever configures the same again.
     failures: Arc<Failures>,
     samples: Samples,
+    orders: Orders,
     changes: Changes,
 }
 
@@ -140,6 +142,7 @@ impl Registry {
             changing: Mutex::default(),
             failures: Arc::default(),
             samples: Samples::default(),
+            orders: Orders::default(),
             changes: Changes::default(),
         }
     }
@@ -167,6 +170,12 @@ impl Registry {
     #[must_use]
     pub const fn samples(&self) -> &Samples {
         &self.samples
+    }
+
+    /// Requests that somebody wants to see.
+    #[must_use]
+    pub const fn orders(&self) -> &Orders {
+        &self.orders
     }
 
     /// Times that plugins changed.
@@ -370,6 +379,7 @@ impl Registry {
     /// Drops instances that nobody needed for a while.
     pub fn sweep(&self) {
         let now = self.parts.surroundings.clock.monotonic();
+        self.orders.sweep(now);
         for entry in self.entries.load().values() {
             entry.configured.sweep(now);
         }

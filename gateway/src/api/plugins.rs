@@ -1,5 +1,7 @@
 //! What plugins do, for operators; and what they have failed on, to find out why.
 
+pub(super) mod order;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use plugins::registry::Entry;

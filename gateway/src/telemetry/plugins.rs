@@ -44,6 +44,13 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.plugins.stats().missing.get()),
     },
     Metric {
+        name: "traceweir_plugin_captured_total",
+        kind: Kind::Counter,
+        help: "Requests that were kept, masked, because somebody had asked for some.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.plugins.registry().orders().taken.get()),
+    },
+    Metric {
         name: "traceweir_plugin_compiled_total",
         kind: Kind::Counter,
         help: "Plugins that had to be compiled.",
