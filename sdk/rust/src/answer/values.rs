@@ -18,13 +18,21 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let value = self.values.intern(bytes);
+        let value = self.value(bytes);
         self.index.push(value);
     }
 
     pub(crate) fn put(&mut self, i: usize, bytes: &[u8]) {
-        let value = self.values.intern(bytes);
+        let value = self.value(bytes);
         self.put_value(i, value);
+    }
+
+    /// The number of a value, which is often the same as before: reasons are, and keys.
+    fn value(&mut self, bytes: &[u8]) -> u32 {
+        match self.index.last() {
+            Some(last) if *last != NONE && self.values.get(*last) == bytes => *last,
+            _ => self.values.intern(bytes),
+        }
     }
 
     fn put_value(&mut self, i: usize, value: u32) {
