@@ -2,11 +2,11 @@
 
 use traceql::ast::{self, Intrinsic as Ql, Key, Scope, Static, Status, Whose};
 use traceweir_plugin::{
-    Batch, Column, Field, Intrinsic, Numbers, Owner, PluginError, Projection, Read, Texts,
+    Batch, Column, Field, Intrinsic, Numbers, Owner, PluginError, Projection, Read, Texts, Value,
 };
 
 use crate::truth::Truth;
-use crate::value::{Test, of_value};
+use crate::value::{Test, of_value, one_of};
 
 /// A field, by what it is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,8 +309,10 @@ impl<'a, 't> Entries<'a, 't> {
         if let Some(text) = self.column.index(entry) {
             return *self.texts.get(text)?;
         }
+        let value = self.column.value(entry);
+        let Value::Array(_) = value else { return self.test.meets(&one_of(value)?) };
         let mut values = Vec::new();
-        of_value(self.column.value(entry), &mut values);
+        of_value(value, &mut values);
         let met = values.iter().filter_map(|value| self.test.meets(value));
         met.reduce(|a, b| a || b)
     }

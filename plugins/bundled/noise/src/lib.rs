@@ -36,11 +36,13 @@ enum What {
 
 /// Where it stands: by the names of the semantic conventions, new and old.
 const SOURCES: &[(What, &[&str])] = &[
-    (What::Path, &["url.path", "http.target", "url.full", "http.url", "http.route"]),
+    (What::Path, &["http.route"]),
     (What::Agent, &["user_agent.original", "http.user_agent"]),
     (What::Service, &["rpc.service", "rpc.method"]),
     (What::Synthetic, &["user_agent.synthetic.type"]),
 ];
+/// Where the path itself stands; the first counts, as the others say the same.
+const URLS: [&str; 4] = ["url.path", "http.target", "url.full", "http.url"];
 const METHODS: [&str; 2] = ["http.request.method", "http.method"];
 const STATUSES: [&str; 2] = ["http.response.status_code", "http.status_code"];
 
@@ -63,6 +65,7 @@ enum Method {
 pub struct Noise {
     rules: Rules,
     keeps_errors: bool,
+    urls: [Read; 4],
     sources: Vec<(What, Read)>,
     methods: [Read; 2],
     statuses: [Read; 2],
@@ -102,6 +105,7 @@ impl Plugin for Noise {
             SOURCES.iter().flat_map(|(what, keys)| keys.iter().map(move |key| (*what, *key)));
         let sources = sources.filter(|(what, _)| *what != What::Synthetic || rules.bots);
         let sources = sources.map(|(what, key)| (what, read(key))).collect();
+        let urls = URLS.map(&mut read);
         let (methods, statuses) = (METHODS.map(&mut read), STATUSES.map(&mut read));
         let mark = match config.action {
             Action::Drop => None,
@@ -114,6 +118,7 @@ impl Plugin for Noise {
         let plugin = Self {
             rules,
             keeps_errors: config.keep_errors,
+            urls,
             sources,
             methods,
             statuses,
@@ -197,8 +202,16 @@ impl Noise {
                 What::Agent | What::Synthetic => is_asked && methods.of(row) != Method::Writes,
             }
         };
-        let mut hold = |reasons: Vec<Option<(What, Reason)>>,
-                        text: &dyn Fn(usize) -> Option<usize>| {
+        let urls = self.urls.iter().map(|read| batch.column(*read));
+        let mut urls = urls.map(|column| column.map(Judged::new)).collect::<Result<Vec<_>, _>>()?;
+        for row in 0..rows {
+            let mut texts = urls.iter_mut();
+            let reason = texts.find_map(|urls| urls.of(row, |url| self.reason(What::Path, url)));
+            if let Some((_, reason)) = reason.flatten().filter(|(what, _)| counts(row, *what)) {
+                note(row, reason);
+            }
+        }
+        let mut hold = |reasons: Vec<Judgement>, text: &dyn Fn(usize) -> Option<usize>| {
             if reasons.iter().all(Option::is_none) {
                 return;
             }
@@ -227,7 +240,7 @@ impl Noise {
     }
 
     /// Why a text is noise, and what it is: a path may be that of a service.
-    fn reason(&self, what: What, text: &str) -> Option<(What, Reason)> {
+    fn reason(&self, what: What, text: &str) -> Judgement {
         let reason = match what {
             What::Path => {
                 let path = Url::new(text).path;
@@ -244,7 +257,7 @@ impl Noise {
     }
 
     /// What a span's name says: `GET /healthz`, or `grpc.health.v1.Health/Check`.
-    fn name(&self, name: &str) -> Option<(What, Reason)> {
+    fn name(&self, name: &str) -> Judgement {
         let word = name.rsplit(' ').next().unwrap_or(name);
         self.reason(if word.starts_with('/') { What::Path } else { What::Service }, word)
     }
@@ -275,6 +288,28 @@ impl Noise {
             }
         }
         Ok(failed)
+    }
+}
+
+/// What is noise, and why.
+type Judgement = Option<(What, Reason)>;
+
+/// What the texts of a column are, each asked for once, when it is first needed.
+struct Judged<'a> {
+    column: Column<'a>,
+    known: Vec<Option<Judgement>>,
+}
+
+impl<'a> Judged<'a> {
+    fn new(column: Column<'a>) -> Self {
+        Self { column, known: vec![None; column.texts().value_count()] }
+    }
+
+    /// What the text of a row is; `None` where it has none.
+    fn of(&mut self, row: usize, ask: impl Fn(&'a str) -> Judgement) -> Option<Judgement> {
+        let at = self.column.index(row)?;
+        let text = || self.column.texts().value(at).and_then(ask);
+        Some(*self.known.get_mut(at)?.get_or_insert_with(text))
     }
 }
 

@@ -175,7 +175,9 @@ impl Values {
         writer.section(kind, layout::U8, domain, argument, &self.tags);
         if self.tags.iter().any(|tag| matches!(*tag, tag::INT | tag::DOUBLE | tag::BOOL)) {
             let mut words = Vec::with_capacity(entries * 8);
-            words.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
+            for word in &self.words {
+                words.extend_from_slice(&word.to_le_bytes());
+            }
             words.resize(entries * 8, 0);
             writer.section(kind, layout::U64, domain, argument, &words);
         }
