@@ -166,19 +166,25 @@ pub(crate) enum Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(batch: &Batch<'a>, owner: Owner) -> Result<Self, PluginError> {
-        let ends = |counts: Numbers<'_, u32>| {
+        // Whoever has counted too many would have us look for them, one by one.
+        let ends = |counts: Numbers<'_, u32>, most: usize| {
             let ends = counts.iter().scan(0, |end: &mut usize, count| {
                 *end = end.saturating_add(count as usize);
                 Some(*end)
             });
-            Self::Several(ends.collect())
+            let ends: Vec<usize> = ends.collect();
+            if ends.last().is_some_and(|end| *end > most) {
+                let why = "spans have more events or links than there are";
+                return Err(PluginError::bad_input(why));
+            }
+            Ok(Self::Several(ends))
         };
         Ok(match owner {
             Owner::Span => Self::Own,
             Owner::Resource => Self::Of(batch.resource_indices()?),
             Owner::Scope => Self::Of(batch.scope_indices()?),
-            Owner::Event => ends(batch.event_counts()?),
-            Owner::Link => ends(batch.link_counts()?),
+            Owner::Event => ends(batch.event_counts()?, batch.counts().events as usize)?,
+            Owner::Link => ends(batch.link_counts()?, batch.links())?,
         })
     }
 

@@ -98,7 +98,7 @@ fn every_plugin_is_here() {
     let mut there = Vec::new();
     for entry in fs::read_dir(root).unwrap() {
         let entry = entry.unwrap();
-        if fs::exists(entry.path().join("schema.json")).unwrap() {
+        if fs::metadata(entry.path().join("schema.json")).is_ok() {
             there.push(entry.file_name().into_string().unwrap());
         }
     }

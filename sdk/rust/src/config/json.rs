@@ -41,7 +41,7 @@ struct Reader<'t> {
 /// What was expected where something else stands.
 type Read<T> = Result<T, &'static str>;
 
-impl<'t> Reader<'t> {
+impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }

@@ -77,9 +77,10 @@ const fn letter(byte: u8) -> u32 {
 /// The first credential from `from` on. Of what tells what it is, only what begins a JWT or key goes with it.
 pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    // Without one of these no word is the name of a parameter.
-    let rest = bytes.get(from..)?.iter();
-    let has_parameters = rest.fold(false, |has, byte| has | (*byte == b'=') | (*byte == b'"'));
+    // Without one of these no word is the name of a parameter. A text is looked through for them once, not again behind
+    // each credential, which would take quadratic time.
+    let assigns = |has, byte: &u8| has | (*byte == b'=') | (*byte == b'"');
+    let has_parameters = from > 0 || bytes.iter().fold(false, assigns);
     let mut i = from;
     while i < bytes.len() {
         let first = at(bytes, i);
