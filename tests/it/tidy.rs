@@ -60,6 +60,7 @@ const GATEWAY: &[&str] = &[
     "clock",
     "health",
     "watch",
+    "web",
     "settings",
     "overrides",
     "attach",
