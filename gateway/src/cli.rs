@@ -82,7 +82,7 @@ enum Command {
     Redact(redact::Args),
     /// Look at files of spans: list, inspect, verify, print.
     Block(block::Args),
-    /// Make, build, test and measure plugins.
+    /// Make, build, test and measure plugins; push and pull them.
     Plugin(plugin::Args),
     /// Make API tokens.
     Token(token::Args),

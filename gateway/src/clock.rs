@@ -73,6 +73,14 @@ pub async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> 
     tokio::time::timeout(wait, future).await.ok()
 }
 
+/// Spreads consecutive numbers evenly over 0..1 (multiples of the golden ratio): what would make
+/// many clients come back in step gets this instead of chance.
+#[must_use]
+pub fn spread(number: u64) -> f64 {
+    let turned = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    f64::from(u32::try_from(turned >> 32).unwrap_or(u32::MAX)) / 4_294_967_296.0
+}
+
 /// The owner of a group of tasks: each has a name, and all are joined on drain.
 #[derive(Clone, Default)]
 pub struct Tasks {
@@ -218,6 +226,14 @@ mod tests {
         let first = clock.monotonic();
         assert!(clock.monotonic() >= first);
         assert!(clock.now() > Nanos::from_secs(1_700_000_000));
+    }
+
+    #[test]
+    fn spread_numbers_keep_apart() {
+        let mut numbers: Vec<f64> = (0..100).map(spread).collect();
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        numbers.sort_by(f64::total_cmp);
+        assert!(numbers.windows(2).all(|pair| pair[1] - pair[0] > 0.005));
     }
 
     #[tokio::test]

@@ -79,6 +79,7 @@ const GATEWAY: &[&str] = &[
     "clock",
     "health",
     "watch",
+    "web",
     "settings",
     "overrides",
     "attach",

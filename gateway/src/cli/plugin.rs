@@ -11,6 +11,9 @@ mod desk;
 mod inspect;
 mod manifest;
 mod new;
+mod pull;
+mod push;
+mod registry;
 mod replay;
 mod sdk;
 mod shown;
@@ -18,7 +21,7 @@ mod test;
 
 use super::{Exit, complain, print};
 
-/// Make, build, test and measure plugins.
+/// Make, build, test and measure plugins; push them to registries and pull them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,6 +58,10 @@ enum Command {
     Capture(capture::Args),
     /// Run a plugin over what was captured, and tell what is different from what was recorded.
     Replay(replay::Args),
+    /// Push a plugin to a registry.
+    Push(push::Args),
+    /// Pull a plugin from a registry.
+    Pull(pull::Args),
 }
 
 pub(super) fn run(args: &Args) -> Exit {
@@ -67,6 +74,8 @@ pub(super) fn run(args: &Args) -> Exit {
         Command::Bench(args) => bench::run(args),
         Command::Capture(args) => capture::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Push(args) => return push::run(args),
+        Command::Pull(args) => return pull::run(args),
     };
     done.unwrap_or_else(|stop| {
         complain(&stop.message);
