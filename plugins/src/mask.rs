@@ -171,7 +171,7 @@ mod tests {
         let pair = |key: &str, value: Json| json!({"key": key, "value": value});
         let attributes = json!([
             pair("user", json!({"stringValue": "Ada 17"})),
-            pair("age", json!({"intValue": "36"})),
+            pair("age", json!({"intValue": "9876"})),
             pair("ratio", json!({"doubleValue": 1.5})),
             pair("known", json!({"boolValue": true})),
             pair("blob", json!({"bytesValue": "c2VjcmV0"})),
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn nothing_that_a_request_says_is_left() {
         let text = masked(&[]).to_string();
-        for said in ["Ada", "17", "36", "1.5", "secret", "c2VjcmV0", "true", "GET"] {
+        for said in ["Ada", "17", "9876", "1.5", "secret", "c2VjcmV0", "true", "GET"] {
             assert!(!text.contains(said), "{said}: {text}");
         }
         for stays in [
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn what_is_to_be_kept_is() {
         let text = masked(&["name", "age", "service.name"]).to_string();
-        assert!(text.contains("GET /user/17") && text.contains("36"), "{text}");
+        assert!(text.contains("GET /user/17") && text.contains("9876"), "{text}");
         assert!(!text.contains("1.5") && text.contains("Xxx 00"), "{text}");
     }
 
