@@ -100,6 +100,15 @@ pub struct Scratch {
     pub(crate) rows: Vec<u32>,
 }
 
+impl Scratch {
+    /// Whoever sends does not know what collides.
+    fn seed_by(&mut self, configured: &Configured) {
+        if self.batch.seed() == 0 {
+            self.batch = Batch::new(configured.seed() | 1);
+        }
+    }
+}
+
 impl Chain {
     /// A chain; samplers go first, else as they are.
     #[must_use]
@@ -149,6 +158,7 @@ impl Call<'_> {
     fn run(&self, draft: &mut Draft, scratch: &mut Scratch) -> Result<(), Rejected> {
         let Link { configured, canary, .. } = self.link;
         let plan = configured.plan();
+        scratch.seed_by(configured);
         let mut rows = std::mem::take(&mut scratch.rows);
         draft.select(plan, &mut rows);
         if let Some(share) = canary {

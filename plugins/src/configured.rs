@@ -256,6 +256,13 @@ impl Configured {
         Nanos(u64::from(millis) * 1_000_000)
     }
 
+    /// A number by chance.
+    pub(crate) fn seed(&self) -> u64 {
+        let mut bytes = [0; 8];
+        (self.shared.world.chance)(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
     /// The time since 1970.
     pub(crate) fn wall(&self) -> Nanos {
         self.shared.world.clock.now()
