@@ -17,13 +17,13 @@ mod sink;
 mod url;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use model::{Clock, Faults, Nanos, Wait};
 use plugins::registry::Registry;
-use plugins::{TABLES_MAX, Tables};
+use plugins::{Entries, TABLES_MAX, Tables};
 use serde::{Deserialize, Serialize};
 
 use crate::watch::Watched;
@@ -34,7 +34,7 @@ use sink::{Fault, Sink};
 pub use sink::{Kind, State};
 
 /// The largest file or answer that a table is made of.
-const SOURCE_BYTES_MAX: usize = 64 << 20;
+pub const SOURCE_BYTES_MAX: usize = 64 << 20;
 
 /// What a table is made of: one of `file`, `url`, `kubernetes` and `plugin`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,9 +107,16 @@ impl Definition {
 
     fn format(&self) -> Format {
         let name = if self.file.is_empty() { &self.url } else { &self.file };
-        let is_csv = Path::new(name).extension().is_some_and(|of| of.eq_ignore_ascii_case("csv"));
-        self.format.unwrap_or(if is_csv { Format::Csv } else { Format::Json })
+        self.format.unwrap_or_else(|| Format::by_name(name))
     }
+}
+
+/// What a table has, of the bytes of a file by this name.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn entries_of(name: &str, bytes: &[u8]) -> Result<Entries, String> {
+    parse::entries(Format::by_name(name), bytes).map_err(|fault| fault.to_string())
 }
 
 /// Notes everything that is wrong with definitions; `key` is the dotted key of all of them.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use plugins::Entries;
@@ -23,6 +24,14 @@ pub enum Format {
     Json,
     /// Lines.
     Csv,
+}
+
+impl Format {
+    /// Lines where a name ends in `.csv`, else an object.
+    pub(super) fn by_name(name: &str) -> Self {
+        let is_csv = Path::new(name).extension().is_some_and(|of| of.eq_ignore_ascii_case("csv"));
+        if is_csv { Self::Csv } else { Self::Json }
+    }
 }
 
 /// Reads a table.

@@ -1,6 +1,5 @@
 //! What is laid out before a plugin is tried: its file, its configuration, tables, batches, an engine.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde_json::Value;
 
 use super::{Stop, cache};
+use crate::attach::tables::{SOURCE_BYTES_MAX, entries_of};
 
 /// The largest file of a plugin, and of a batch.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -34,7 +34,7 @@ pub(super) struct Which {
     /// Its configuration: a file in JSON or YAML, or JSON itself
     #[arg(long, value_name = "FILE|JSON")]
     config: Option<String>,
-    /// A table for it to look things up in: a file in JSON or YAML of keys and texts; may be repeated
+    /// A table for it to look things up in: a file as `plugins.tables` takes it, JSON or CSV; may be repeated
     #[arg(long, value_name = "NAME=FILE", value_parser = table)]
     table: Vec<(String, PathBuf)>,
     /// How long a call may take; on a gateway 50ms unless its definition says more
@@ -113,9 +113,10 @@ impl Which {
     fn tables(&self) -> Result<Arc<Tables>, Stop> {
         let tables = Tables::default();
         for (name, file) in &self.table {
-            let entries: HashMap<String, String> = serde_json::from_value(value(file)?)
-                .map_err(|fault| Stop::refused(format!("{}: {fault}", file.display())))?;
-            tables.replace(name, entries);
+            let named = |what: String| Stop::refused(format!("{}: {what}", file.display()));
+            let bytes = read(file, SOURCE_BYTES_MAX as u64)?;
+            let entries = entries_of(&file.to_string_lossy(), &bytes).map_err(named)?;
+            tables.replace(name, entries).map_err(|full| named(full.to_string()))?;
         }
         Ok(Arc::new(tables))
     }
