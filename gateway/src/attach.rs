@@ -33,7 +33,7 @@ use tracing::{info, warn};
 use crate::overrides::values::Attached;
 use crate::overrides::{Limits, Overrides};
 use crate::watch::{Reload, Watched};
-use crate::web::Courier;
+use crate::web::{Courier, Redirects, Web};
 use fetch::Fetcher;
 pub use file::File;
 use oci::credentials::AuthFile;
@@ -94,7 +94,9 @@ impl Config {
         faults.check_range(&of("poll"), self.poll, Wait::secs(1)..=Wait::secs(86_400));
         let bytes = ByteSize::mib(1)..=ByteSize::mib(16 << 10);
         faults.check_range(&of("tables_bytes_max"), self.tables_bytes_max, bytes);
-        if let Err(fault) = self.fetcher(Arc::default()) {
+        if !self.ca_file.is_empty()
+            && let Err(fault) = Web::new(&self.ca_file, Redirects::Followed)
+        {
             faults.push(&of("ca_file"), fault, "a PEM file with certificates");
         }
         if !self.registry_auth_file.is_empty()
@@ -117,10 +119,8 @@ impl Config {
     }
 
     /// Who fetches what comes over a network.
-    ///
-    /// # Errors
-    /// What is wrong with the file of roots.
-    pub fn fetcher(&self, courier: Arc<Courier>) -> Result<Fetcher, String> {
+    #[must_use]
+    pub fn fetcher(&self, courier: Arc<Courier>) -> Fetcher {
         let auth = AuthFile::new(&self.registry_auth_file);
         Fetcher::new(courier, &self.ca_file, auth, !self.keys.is_empty())
     }
@@ -171,7 +171,7 @@ impl Plugins {
         overrides: Arc<Overrides>,
         (surroundings, courier, code_dir): (Surroundings, Arc<Courier>, PathBuf),
     ) -> Result<Arc<Self>, String> {
-        let fetch = Arc::new(config.fetcher(Arc::clone(&courier))?);
+        let fetch = Arc::new(config.fetcher(Arc::clone(&courier)));
         let (watched, file) = match config.file.as_str() {
             "" => (None, File::default()),
             path => {

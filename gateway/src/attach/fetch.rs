@@ -1,6 +1,6 @@
 //! Fetches plugins over a network: from URLs here, from registries by [`oci`].
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -18,7 +18,9 @@ const SIGNATURE_BYTES_MAX: usize = 4 << 10;
 /// Fetches, and blocks meanwhile.
 #[derive(Debug)]
 pub struct Fetcher {
-    web: Web,
+    ca_file: String,
+    /// Made when it is first needed: a system without roots is one without plugins of a network, and nothing worse.
+    web: Mutex<Option<Arc<Web>>>,
     courier: Arc<Courier>,
     auth: AuthFile,
     wants_signature: bool,
@@ -27,17 +29,25 @@ pub struct Fetcher {
 impl Fetcher {
     /// Trusts the roots of a file, or of the system; shows registries what a file has for them. Signatures of what is at a
     /// URL are fetched where somebody wants to see them.
-    ///
-    /// # Errors
-    /// What is wrong with the file of roots.
+    #[must_use]
     pub fn new(
         courier: Arc<Courier>,
         ca_file: &str,
         auth: AuthFile,
         wants_signature: bool,
-    ) -> Result<Self, String> {
-        let web = Web::new(ca_file, Redirects::Followed)?;
-        Ok(Self { web, courier, auth, wants_signature })
+    ) -> Self {
+        let (ca_file, web) = (ca_file.to_owned(), Mutex::default());
+        Self { ca_file, web, courier, auth, wants_signature }
+    }
+
+    fn web(&self) -> Result<Arc<Web>, String> {
+        let mut web = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(web) = &*web {
+            return Ok(Arc::clone(web));
+        }
+        let made = Web::new(&self.ca_file, Redirects::Followed);
+        let made = made.map_err(|fault| format!("plugins.ca_file: {fault}"))?;
+        Ok(Arc::clone(web.insert(Arc::new(made))))
     }
 
     async fn https(&self, text: &str, known: Option<&str>) -> Result<Option<Fetched>, String> {
@@ -46,7 +56,7 @@ impl Fetcher {
         if let Some(tag) = known.filter(|known| known.contains('"')) {
             ask = ask.header(IF_NONE_MATCH, tag);
         }
-        let said = self.web.ask(ask).await.map_err(|fault| fault.to_string())?;
+        let said = self.web()?.ask(ask).await.map_err(|fault| fault.to_string())?;
         if known.is_some() && said.status == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
@@ -66,7 +76,8 @@ impl Fetcher {
     async fn signature(&self, mut url: web::Url) -> Result<Option<String>, String> {
         url.set_path(&format!("{}.sig", url.path()));
         let ask = Ask::get(&url, WAIT, SIGNATURE_BYTES_MAX);
-        let said = self.web.ask(ask).await.map_err(|fault| format!("its signature: {fault}"))?;
+        let said = self.web()?.ask(ask).await;
+        let said = said.map_err(|fault| format!("its signature: {fault}"))?;
         let is_there = said.status == StatusCode::OK;
         Ok(is_there.then(|| String::from_utf8_lossy(&said.body).into_owned()))
     }
@@ -76,7 +87,8 @@ impl Fetcher {
         reference: &plugins::Reference,
         known: Option<&str>,
     ) -> Result<Option<Fetched>, oci::Fault> {
-        let pulled = oci::pull(&self.web, &self.auth, reference, known).await?;
+        let web = self.web().map_err(oci::Fault::Unavailable)?;
+        let pulled = oci::pull(&web, &self.auth, reference, known).await?;
         Ok(pulled.map(|artifact| Fetched {
             bytes: artifact.bytes,
             signature: artifact.signature,

@@ -158,7 +158,7 @@ enum Work {
     /// A file; `None` until it could be read.
     File(Option<Watched>),
     /// A task, which ends when this goes; `None` where it cannot be started.
-    Task(#[expect(dead_code, reason = "that it is dropped is what it says")] Option<Running>),
+    Task(Option<Running>),
     /// A plugin.
     Plugin,
 }
@@ -214,7 +214,8 @@ impl Keeper {
             if kept.get(name).is_none_or(|kept| kept.definition != *definition) {
                 // What works on the one before ends first.
                 kept.remove(name);
-                kept.insert(name.clone(), self.start(name, definition));
+                let sink = Sink::new(name, Arc::clone(&self.tables), Arc::clone(&self.clock));
+                kept.insert(name.clone(), self.start(definition, sink));
             }
         }
         let told = |(name, kept): (&String, &Kept)| {
@@ -224,8 +225,7 @@ impl Keeper {
         self.told.store(Arc::new(kept.iter().map(told).collect()));
     }
 
-    fn start(&self, name: &str, definition: &Definition) -> Kept {
-        let sink = Sink::new(name, Arc::clone(&self.tables), Arc::clone(&self.clock));
+    fn start(&self, definition: &Definition, sink: Sink) -> Kept {
         let task = |started: Result<Running, String>| {
             Work::Task(started.map_err(|why| sink.failed(&Fault::unavailable(why))).ok())
         };
@@ -248,7 +248,13 @@ impl Keeper {
     /// Looks at files, and calls plugins that make tables when it is time; that goes on on threads of their own.
     pub fn look(&self, registry: &Registry) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.values_mut().for_each(Kept::look);
+        for kept in kept.values_mut() {
+            // Its roots, or its account, may come later.
+            if matches!(kept.work, Work::Task(None)) {
+                *kept = self.start(&kept.definition.clone(), kept.sink.clone());
+            }
+            kept.look();
+        }
         let mut made: BTreeMap<String, BTreeMap<String, Sink>> = BTreeMap::new();
         for (name, kept) in kept.iter().filter(|(_, kept)| matches!(kept.work, Work::Plugin)) {
             let plugin = made.entry(kept.definition.plugin.clone()).or_default();

@@ -5,7 +5,7 @@ use traceweir_plugin::testing::{Host, host, refusal};
 use traceweir_plugin::{Plugin as _, Refresher as _, Table};
 
 #[path = "../examples/rows.rs"]
-#[allow(dead_code, unreachable_pub, reason = "an example, which is a crate elsewhere")]
+#[expect(unreachable_pub, reason = "a library of its own, elsewhere")]
 mod rows;
 
 use rows::Rows;
@@ -18,7 +18,7 @@ fn refreshed(status: u16, body: &str) -> Result<Vec<Table>, String> {
     let mut service = Host::default();
     service.responses.insert(URL.to_owned(), response);
     service.install();
-    let (mut rows, _) = Rows::configure(CONFIG).unwrap();
+    let (mut rows, _) = Rows::configure(CONFIG).expect("it is as the schema says");
     assert_eq!(rows.interval_seconds(), 300);
     rows.refresh()
 }

@@ -229,7 +229,7 @@ struct Challenge {
 
 impl Challenge {
     fn parse(text: &str) -> Option<Self> {
-        let (scheme, mut rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        let (scheme, mut rest) = text.trim().split_once(' ').unwrap_or_else(|| (text.trim(), ""));
         let mut parameters = Vec::new();
         while let Some((name, value)) = rest.split_once('=') {
             let name = name.trim_matches([' ', ',', '\t']).to_ascii_lowercase();

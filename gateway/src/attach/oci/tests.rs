@@ -38,7 +38,7 @@ fn what_is_something_else_is_told() {
         ),
         (
             |of| {
-                of["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip".into()
+                of["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar+gzip".into();
             },
             "tar+gzip",
         ),

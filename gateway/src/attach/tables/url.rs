@@ -44,6 +44,7 @@ pub(super) fn start(
     courier.spawn("table from a URL", kept).map_err(|fault| fault.to_string())
 }
 
+#[expect(clippy::infinite_loop, reason = "it ends with its task")]
 async fn keep(mut place: Place, every: Duration, sink: Sink) {
     let mut failures = 0_u32;
     loop {

@@ -18,6 +18,7 @@ const DOUBLINGS_MAX: u32 = 6;
 const ENDED_WAIT: Duration = Duration::from_secs(1);
 
 /// Keeps up with all objects of a kind.
+#[expect(clippy::infinite_loop, reason = "it ends with its task")]
 pub(super) async fn follow(api: &Api, kind: Kind, shared: &Shared) {
     let (mut version, mut failures) = (None, 0_u32);
     loop {
