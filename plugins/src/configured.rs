@@ -49,6 +49,8 @@ pub struct Configured {
     projection: Projection,
     plan: Plan,
     idle: Mutex<Vec<Instance>>,
+    /// Of a refresher: how often it wants to be called.
+    pub(crate) interval_seconds: Option<u32>,
     pub(crate) breakers: Breakers,
     pub(crate) budgets: Budgets,
 }
@@ -88,6 +90,7 @@ impl Configured {
         };
         let plan = Plan::compile(&projection, role)
             .map_err(|fault| Error::new(Kind::NotOurs, format!("configure: {fault}")))?;
+        let interval_seconds = first.interval()?;
         stats.instances_made.inc();
         stats.instances.add(1);
         stats.memory_bytes.add(first.memory_bytes() as u64);
@@ -102,6 +105,7 @@ impl Configured {
             projection,
             plan,
             idle,
+            interval_seconds,
             breakers,
             budgets,
         }))
@@ -149,6 +153,23 @@ impl Configured {
 
     /// Calls an instance with a batch. Counters that the answer raises are applied by [`Self::count`].
     pub(crate) fn call(&self, tenant: &TenantId, batch: Arc<Vec<u8>>) -> Result<Called, Failed> {
+        let stats = self.stats();
+        let bytes = batch.len() as u64;
+        let (answer, metrics) = self.with_instance(|instance| {
+            stats.bytes_in.add(bytes);
+            let answer = instance.batch(tenant, batch)?;
+            Ok((answer, instance.metrics().to_vec()))
+        })?;
+        stats.bytes_out.add(answer.bytes.len() as u64);
+        stats.fuel.add(answer.fuel);
+        Ok(Called { answer, metrics })
+    }
+
+    /// Calls an instance that nobody else calls meanwhile, and counts that.
+    pub(crate) fn with_instance<T>(
+        &self,
+        call: impl FnOnce(&mut Instance) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
         let mut instance = self.take().map_err(|error| {
             let failure = match error.kind() {
                 Kind::Failed(failure) => failure,
@@ -159,17 +180,12 @@ impl Configured {
         let clock = &self.shared.world.clock;
         let (stats, begun) = (self.stats(), clock.monotonic());
         stats.calls.inc();
-        stats.bytes_in.add(batch.len() as u64);
-        let (memory, answer) = (instance.memory_bytes(), instance.batch(tenant, batch));
+        let (memory, told) = (instance.memory_bytes(), call(&mut instance));
         let now = clock.monotonic();
         stats.guest_nanos.add(now.minus(begun).0);
         stats.memory_bytes.add(instance.memory_bytes().saturating_sub(memory) as u64);
-        let metrics = instance.metrics().to_vec();
         self.give(instance, now);
-        let answer = answer?;
-        stats.bytes_out.add(answer.bytes.len() as u64);
-        stats.fuel.add(answer.fuel);
-        Ok(Called { answer, metrics })
+        told
     }
 
     /// Raises counters of the plugin's own.

@@ -112,11 +112,16 @@ impl Guest {
         };
         let info = [texts.as_flattened(), &[1]].concat();
         let result = [&[0][..], &answer].concat();
-        let level = if interface == "tail-sampler" {
-            format!("(func (export \"{}#level\") (result i32) (i32.const 1))", package(interface))
-        } else {
-            String::new()
+        let more = |name: &str, value: u32| {
+            let name = format!("{}#{name}", package(interface));
+            format!("(func (export \"{name}\") (result i32) (i32.const {value}))")
         };
+        let level = match interface {
+            "tail-sampler" => more("level", 1),
+            "refresher" => more("interval-seconds", 60),
+            _ => String::new(),
+        };
+        let batch = if interface == "refresher" { "" } else { "(param $at i32) (param $len i32)" };
         format!(
             r#"(module {imports}
             (memory (export "memory") 17)
@@ -138,7 +143,7 @@ impl Guest {
             (func (export "{lifecycle}#describe") (result i32) {describe} (i32.const {INFO_AT}))
             (func (export "{lifecycle}#configure") (param i32 i32) (result i32) {configure} (i32.const {CONFIGURED_AT}))
             {level}
-            (func (export "{role}#{function}") (param $at i32) (param $len i32) (result i32) {process})
+            (func (export "{role}#{function}") {batch} (result i32) {process})
             (func (export "cabi_post_{role}#{function}") (param i32) (global.set $top (i32.const {HEAP_AT})))
             )"#,
             imports = self.imports,

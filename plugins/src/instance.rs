@@ -8,10 +8,13 @@ use model::{Nanos, TenantId};
 use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
 use wasmtime::{Store, Trap};
 
-use crate::contract::{ConfigError, InputLevel, PluginError, PluginInfo, Projection, interface};
+use crate::contract::{
+    ConfigError, InputLevel, PluginError, PluginInfo, Projection, TableData, interface,
+};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, Kind};
 use crate::host::{Host, Phase, Shared};
+use crate::refresher::Reach;
 use crate::worlds::World;
 
 /// Bytes that a guest may hand to the host at once, beside its answer.
@@ -43,6 +46,8 @@ type Call<Output> = TypedFunc<(Arc<Vec<u8>>,), (Result<Output, PluginError>,)>;
 enum Work {
     /// `process`, `sample` and `decide` look alike, and `route`.
     Batch(Call<Vec<u8>>),
+    /// `interval-seconds` and `refresh`.
+    Tables(TypedFunc<(), (u32,)>, TypedFunc<(), (Result<Vec<TableData>, String>,)>),
     /// What is called elsewhere.
     Other,
 }
@@ -116,7 +121,11 @@ impl Instance {
                 level = Some(exports.function(world.interface(), "level")?);
             }
             World::Router => work = Work::Batch(exports.function(world.interface(), "route")?),
-            World::Authenticator | World::TableRefresher => {}
+            World::TableRefresher => {
+                let interval = exports.function(world.interface(), "interval-seconds")?;
+                work = Work::Tables(interval, exports.function(world.interface(), "refresh")?);
+            }
+            World::Authenticator => {}
         }
         let (calls, is_broken, used) = (0, false, Nanos(0));
         let engine = engine.clone();
@@ -181,6 +190,35 @@ impl Instance {
                 Err(Failed { failure: Failure::Reported, message })
             }
         }
+    }
+
+    /// How often a refresher wants to be called, in seconds; nothing of others.
+    pub(crate) fn interval(&mut self) -> Result<Option<u32>, Error> {
+        let Work::Tables(interval, _) = &self.work else { return Ok(None) };
+        let interval = *interval;
+        let told = self.call((Phase::Work, None, CONFIGURE_TIME), interval, ());
+        told.map(|(seconds,)| Some(seconds)).map_err(|failed| failed.into_error("interval-seconds"))
+    }
+
+    /// Has a refresher make its tables; it may ask a network meanwhile.
+    pub(crate) fn refresh(
+        &mut self,
+        reach: Reach,
+        time: Duration,
+    ) -> Result<Vec<TableData>, Failed> {
+        let Work::Tables(_, refresh) = &self.work else {
+            let message = "it makes no tables".to_owned();
+            return Err(Failed { failure: Failure::Denied, message });
+        };
+        let refresh = *refresh;
+        self.calls += 1;
+        self.store.data_mut().reach = Some(reach);
+        let told = self.call((Phase::Work, None, time), refresh, ());
+        self.store.data_mut().reach = None;
+        told?.0.map_err(|message| {
+            let message = message.chars().take(1_000).collect();
+            Failed { failure: Failure::Reported, message }
+        })
     }
 
     /// Whether it should not be used again: it has trapped, has grown, or has done its work.

@@ -10,6 +10,7 @@
 //! | `worlds`, `contract`, `wrap` | what a plugin is, and how a core module becomes one |
 //! | `engine`, `code`, `plugin`, `instance` | compiling it, loading it, running it |
 //! | `host`, `imports`, `tables`, `cache`, `custom` | what it may call |
+//! | `refresher` | who makes tables |
 //! | `projection`, `draft`, `batch`, `answer` | what it is shown, and what its answer changes |
 //! | `configured`, `breaker`, `budget`, `chain` | a plugin with its configuration, and several in a row |
 //! | `source`, `definition`, `registry` | where plugins come from, and how they are swapped |
@@ -38,6 +39,7 @@ mod imports;
 mod instance;
 mod plugin;
 mod projection;
+pub mod refresher;
 pub mod registry;
 mod samples;
 mod schema;
@@ -61,17 +63,17 @@ pub use engine::{Engine, MEMORY_BYTES_MAX, Settings};
 pub use error::{Error, Failure, Kind};
 pub use host::{Chance, Surroundings};
 pub use instance::Limits;
-pub use plugin::{Info, Plugin};
+pub use plugin::{COMPONENT_BYTES_MAX, Info, Plugin};
 pub use projection::{
     Attribute, Budget, Fault as ProjectionFault, Field, Intrinsic, Level, MatchRule, Owner, Plan,
     Projection, Role,
 };
 pub use samples::Sample;
-pub use source::{Fetch, Fetched, Nowhere, Reference, Source, Trust};
+pub use source::{Fetch, Fetched, Nowhere, Reference, Refused, Source, Trust};
 pub use stats::Stats;
-pub use tables::{ENTRIES_MAX, TABLES_MAX, Table, Tables};
+pub use tables::{ENTRIES_MAX, Entries, Full, Size, TABLE_BYTES_MAX, TABLES_MAX, Table, Tables};
 pub use worlds::World;
-pub use wrap::component_of;
+pub use wrap::{Interfaces, component_of, interfaces_of};
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 

@@ -16,7 +16,7 @@ use crate::instance::{Instance, Limits};
 use crate::worlds::World;
 
 /// The largest component, as it is distributed. Python's are 18 MB.
-pub(crate) const COMPONENT_BYTES_MAX: usize = 64 << 20;
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// The longest name, version, and description.
 const NAME_BYTES_MAX: usize = 100;
 const TEXT_BYTES_MAX: usize = 4 << 10;

@@ -54,6 +54,12 @@ impl World {
         }
     }
 
+    /// Whether spans pass it on their way in.
+    #[must_use]
+    pub const fn is_for_chains(self) -> bool {
+        matches!(self, Self::SpanProcessor | Self::HeadSampler)
+    }
+
     /// Interfaces that its world imports.
     #[must_use]
     pub const fn imports(self) -> &'static [&'static str] {
