@@ -259,7 +259,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: Method::GET,
         path: "/status/plugins",
-        doc: "What plugins run, where from, and what they do and fail at; for operators of every tenant.",
+        doc: "What plugins run, where from, and what they do and fail at, and the tables that they look things up in; for operators of every tenant.",
         listeners: ADMIN,
         access: OPERATE,
         body_bytes_max: 0,
