@@ -137,7 +137,9 @@ impl Configured {
         let until = self.now().plus(allowed.timeout.nanos());
         let called =
             self.with(|instance| instance.refresh(Reach { outside, until }, allowed.timeout.0));
-        let told = called.map(|(tables, _)| tables).inspect_err(|Failed { failure, .. }| self.stats().fail(*failure));
+        let told = called
+            .map(|(tables, _)| tables)
+            .inspect_err(|Failed { failure, .. }| self.stats().fail(*failure));
         let tables =
             told.map_err(|Failed { failure, message }| Error::new(Kind::Failed(failure), message))?;
         Ok(tables.into_iter().map(made).collect())

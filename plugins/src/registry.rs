@@ -459,18 +459,20 @@ impl Registry {
             }
         };
         loaded.0.insert(digest, Arc::clone(&plugin));
-        let configured = Configured::new(plugin, setup, surroundings.clone())?;
-        self.try_out(&configured)?;
-        Ok(Some(configured))
+        let new = || Configured::new(Arc::clone(&plugin), setup.clone(), surroundings.clone());
+        let configured = new()?;
+        // What was counted, remembered and registered on trial is not what it does at work.
+        let is_fresh = !self.try_out(&configured)?;
+        Ok(Some(if is_fresh { configured } else { new()? }))
     }
 
-    /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it.
-    fn try_out(&self, configured: &Arc<Configured>) -> Result<(), Error> {
-        let tried = Tried::new(configured);
-        let Some(tried) = tried else { return Ok(()) };
-        let mut scratch = Scratch::default();
-        for sample in self.samples.latest() {
-            if let Err(rejected) = tried.run(&sample, &mut scratch)
+    /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it. Whether there was
+    /// something to run it over.
+    fn try_out(&self, configured: &Arc<Configured>) -> Result<bool, Error> {
+        let Some(tried) = Tried::new(configured) else { return Ok(false) };
+        let (samples, mut scratch) = (self.samples.latest(), Scratch::default());
+        for sample in &samples {
+            if let Err(rejected) = tried.run(sample, &mut scratch)
                 && let Some(failure) = rejected.failure
             {
                 let what = format!(
@@ -481,7 +483,7 @@ impl Registry {
                 return Err(Error::new(Kind::Failed(failure), what));
             }
         }
-        Ok(())
+        Ok(!samples.is_empty())
     }
 
     fn engine(&self) -> Result<&Engine, Error> {

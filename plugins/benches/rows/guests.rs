@@ -129,8 +129,11 @@ fn elsewhere(examples: &[Guest]) -> Vec<Guest> {
     names.iter().filter_map(guest).collect()
 }
 
+/// A plugin that is part of the program: its name, its configuration, and how it is made natively.
+type Bundled = (&'static str, Value, fn(&str) -> Native);
+
 fn bundled() -> Vec<Guest> {
-    let all: [(&str, Value, fn(&str) -> Native); 9] = [
+    let all: [Bundled; 9] = [
         (
             "attributes",
             json!({ "actions": [

@@ -2,6 +2,7 @@
 //! the machine does only adds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::otlp::{Open, Rules, check_with, outline_with};
@@ -9,8 +10,8 @@ use model::{Clock, Nanos, TenantId};
 use plugins::definition::Definitions;
 use plugins::registry::{Attachment, Parts, Registry};
 use plugins::{
-    Around, Batch, Bounds, Chain, Codes, Configured, Draft, Edits, Nowhere, Plan, Role, Scratch,
-    Settings, Surroundings, Tables, Trust, Whose, World,
+    Around, Batch, Bounds, Chain, Codes, Configured, Draft, Edits, Entries, Nowhere, Plan, Role,
+    Scratch, Settings, Surroundings, Tables, Trust, Whose, World,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -115,7 +116,11 @@ pub(crate) struct Rig {
 impl Rig {
     pub(crate) fn new(guests: &[&Guest]) -> Self {
         let tables = Arc::new(Tables::default());
-        tables.replace("k8s", guests::pods());
+        let mut pods = Entries::default();
+        for (key, value) in guests::pods() {
+            pods.insert(&key, &Arc::from(value)).expect("a small table");
+        }
+        tables.replace("k8s", pods).expect("room for one");
         let surroundings =
             Surroundings { clock: Arc::new(Machine), chance: Arc::new(|of| of.fill(7)), tables };
         let registry = Registry::new(Parts {
@@ -124,6 +129,7 @@ impl Rig {
             surroundings,
             fetch: Arc::new(Nowhere),
             trust: Trust::default(),
+            poll: Duration::from_secs(60),
             bundled: plugins::BUNDLED,
         });
         let definitions: Definitions =

@@ -98,11 +98,11 @@ fn attributes(number: usize) -> Vec<KeyValue> {
         text("client.address", &format!("10.4.{}.{}", number % 7, number % 250)),
         text("enduser.id", &format!("user-{}", number * 7_919 % 5_000)),
         text("session.id", &format!("{:016x}", mixed(number / 5))),
-        int("thread.id", 40 + (number % 16) as i64),
+        int("thread.id", 40 + i64::try_from(number % 16).unwrap_or_default()),
         text("thread.name", &format!("http-nio-8080-exec-{}", number % 16)),
         text("code.function.name", "example.shop.OrderController.create"),
         text("db.system.name", "postgresql"),
-        int("http.request.body.size", 300 + (number % 900) as i64),
+        int("http.request.body.size", 300 + i64::try_from(number % 900).unwrap_or_default()),
         boolean("app.cart.empty", number.is_multiple_of(9)),
     ]
 }

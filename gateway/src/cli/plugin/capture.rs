@@ -1,5 +1,6 @@
 //! `traceweir plugin capture`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -200,7 +201,8 @@ fn encoded(name: &str) -> String {
         if plain(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Text takes all that is written to it.
+            write!(text, "%{byte:02X}").unwrap_or_default();
         }
         text
     })
