@@ -172,7 +172,7 @@ impl Guest {
             describe = self.describe,
             configure = self.configure,
             role = package(interface),
-            params = self.params,
+            params = if interface == "refresher" { "" } else { self.params },
             process = self.process,
         )
     }

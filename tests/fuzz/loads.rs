@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use model::{Clock, Nanos};
 use plugins::definition::Definition;
 use plugins::guests::Guest;
 use plugins::registry::{Parts, Registry};
 use plugins::{
-    Codes, Error, Fetch, Fetched, Kind, Settings, Source, Surroundings, Trust, component_of,
+    Codes, Fetch, Fetched, Kind, Refused, Settings, Source, Surroundings, Trust, component_of,
 };
 
 /// Larger ones take their time to compile, and are no other code.
@@ -26,9 +27,9 @@ impl fmt::Debug for Given {
 }
 
 impl Fetch for Given {
-    fn fetch(&self, _: &Source) -> Result<Fetched, Error> {
+    fn fetch(&self, _: &Source, _: Option<&str>) -> Result<Option<Fetched>, Refused> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Fetched { bytes, signature: None })
+        Ok(Some(Fetched { bytes, signature: None, revision: None }))
     }
 }
 
@@ -58,6 +59,7 @@ static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
         surroundings,
         fetch: Arc::<Given>::clone(&GIVEN),
         trust: Trust { unpinned: true, ..Trust::default() },
+        poll: Duration::from_secs(60),
         bundled: &[],
     }))
 });
@@ -81,6 +83,7 @@ pub(crate) fn plugin_load(bytes: &[u8]) {
     *GIVEN.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
     let source = "https://example.com/plugin.wasm".to_owned();
     let definition = Definition { source, ..Definition::default() };
+    registry.poll_now();
     let faults = registry.apply(&BTreeMap::from([("given".to_owned(), definition)]));
     for error in faults.values() {
         assert!(!error.to_string().is_empty());

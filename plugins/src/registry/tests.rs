@@ -217,5 +217,5 @@ fn only_what_takes_batches_is_in_a_chain() {
     assert_eq!(world.fault(), None);
     let attachment = Attachment { plugin: "a", on_failure: None, canary: None, is_shadow: false };
     let fault = world.registry.chain(&[attachment]).unwrap_err();
-    assert!(fault.to_string().contains("table-refresher-plugin"), "{fault}");
+    assert!(fault.to_string().contains("it is of the interface refresher"), "{fault}");
 }

@@ -1,3 +1,5 @@
+//! What a new directory has in it, in each language.
+
 use super::*;
 use crate::cli::plugin::manifest::{FILE, Manifest};
 
