@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use std::path::Path;
+
 use super::*;
 
 #[derive(Debug)]
