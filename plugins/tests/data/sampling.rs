@@ -60,7 +60,7 @@ fn request(chance: &mut Chance) -> ExportTraceServiceRequest {
 fn state(chance: &mut Chance) -> String {
     let hex = |chance: &mut Chance| {
         let digits = format!("{:014x}", chance.next() >> 8);
-        digits[..=chance.below(14)].to_owned()
+        digits.get(..=chance.below(14)).unwrap().to_owned()
     };
     match chance.below(8) {
         0 | 1 => String::new(),
@@ -107,12 +107,12 @@ fn marked(state: &str, threshold: u64, randomness: u64) -> String {
     let mut is_first = true;
     for entry in state.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         match entry.strip_prefix("ot=") {
-            None => others += &format!(",{entry}"),
+            None => others.extend([",", entry]),
             Some(members) if is_first => {
                 is_first = false;
                 for member in members.split(';').filter(|member| member.contains(':')) {
                     if !member.starts_with("th:") {
-                        ot += &format!(";{member}");
+                        ot.extend([";", member]);
                     }
                 }
             }
@@ -317,7 +317,7 @@ fn reasons(units: &[Vec<Path>], decided: &Decided, answer: &Answer) -> Vec<Reaso
     let all = answer.reasons.as_ref().unwrap_or(&none);
     for ((rows, decided), text) in units.iter().zip(decided).zip(all) {
         let text = text.clone().unwrap_or_default();
-        let text = &text[..text.floor_char_boundary(128)];
+        let text = text.get(..text.floor_char_boundary(128)).unwrap();
         if text.is_empty() {
             continue;
         }
