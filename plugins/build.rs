@@ -12,8 +12,14 @@ use std::process::Command;
 
 const TEXT: &str = "adapter/deny.wat";
 /// What the plugins are made of.
-const SOURCES: [&str; 5] =
-    ["bundled", "../sdk/rust/src", "../sdk/rust/Cargo.toml", "../wit", "../.ci/wasm-target"];
+const SOURCES: [&str; 6] = [
+    "bundled",
+    "../sdk/rust/src",
+    "../sdk/rust/Cargo.toml",
+    "../store/traceql/src",
+    "../wit",
+    "../.ci/wasm-target",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={TEXT}");

@@ -217,10 +217,10 @@ fn plugins(
         // The system's generator does not fail once it is seeded.
         aws_lc_rs::rand::fill(bytes).unwrap_or_default();
     });
-    let surroundings =
-        plugins::Surroundings { clock: Arc::clone(clock), chance, tables: Arc::default() };
-    let fetch = Arc::new(plugins::Nowhere);
-    let opened = Plugins::open(&config.plugins, overrides, (surroundings, fetch, code_dir));
+    let tables = Arc::new(plugins::Tables::new(config.plugins.tables_bytes_max.as_usize()));
+    let surroundings = plugins::Surroundings { clock: Arc::clone(clock), chance, tables };
+    let parts = (surroundings, Arc::default(), code_dir);
+    let opened = Plugins::open(&config.plugins, overrides, parts);
     opened.map_err(|fault| Error::failed(format!("plugins: {fault}")))
 }
 

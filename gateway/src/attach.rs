@@ -8,9 +8,14 @@
 //! plugins:
 //!   cards: {source: "bundled:redact", config: {patterns: [card]}, on_failure: drop}
 //!   team: {source: "file:/etc/traceweir/team.wasm", config: {teams: {shop: checkout}}}
+//! tables:
+//!   k8s: {kubernetes: {}}
 //! ```
 
+pub mod fetch;
 mod file;
+pub mod oci;
+pub mod tables;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::metric::Counter;
-use model::{Clock, Faults};
+use model::{ByteSize, Clock, Faults, Wait};
 use plugins::definition::Definitions;
 use plugins::registry::{Attachment, Parts, Registry};
 use plugins::{Chain, Codes, Error, Fetch, Kind, Router, Settings, Surroundings, Trust};
@@ -28,7 +33,11 @@ use tracing::{info, warn};
 use crate::overrides::values::Attached;
 use crate::overrides::{Limits, Overrides};
 use crate::watch::{Reload, Watched};
+use crate::web::{Courier, Redirects, Web};
+use fetch::Fetcher;
 pub use file::File;
+use oci::credentials::AuthFile;
+use tables::Keeper;
 
 /// Where plugins come from, and what they may use together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,12 +54,30 @@ pub struct Config {
     pub keys: Vec<String>,
     /// Whether what comes over a network need not be named with its digest. Default false.
     pub unpinned: bool,
+    /// How often it is asked whether what has no digest has changed. Default 1m.
+    pub poll: Wait,
+    /// A PEM file with the root of whoever plugins and tables are fetched from. Empty: the roots of the system.
+    pub ca_file: String,
+    /// A file with credentials for registries, as `docker login` writes it. Empty: `config.json` in `$DOCKER_CONFIG` or
+    /// `~/.docker`, if it is there.
+    pub registry_auth_file: String,
+    /// Most bytes of all tables. Default 256MiB.
+    pub tables_bytes_max: ByteSize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        let (file, code_dir) = (String::new(), String::new());
-        Self { file, code_dir, instances_max: 1_000, keys: Vec::new(), unpinned: false }
+        Self {
+            file: String::new(),
+            code_dir: String::new(),
+            instances_max: 1_000,
+            keys: Vec::new(),
+            unpinned: false,
+            poll: Wait::secs(60),
+            ca_file: String::new(),
+            registry_auth_file: String::new(),
+            tables_bytes_max: ByteSize::mib(256),
+        }
     }
 }
 
@@ -64,6 +91,19 @@ impl Config {
                 faults.push(&format!("{key}.keys[{place}]"), fault, "a public key");
             }
         }
+        faults.check_range(&of("poll"), self.poll, Wait::secs(1)..=Wait::secs(86_400));
+        let bytes = ByteSize::mib(1)..=ByteSize::mib(16 << 10);
+        faults.check_range(&of("tables_bytes_max"), self.tables_bytes_max, bytes);
+        if !self.ca_file.is_empty()
+            && let Err(fault) = Web::new(&self.ca_file, Redirects::Followed)
+        {
+            faults.push(&of("ca_file"), fault, "a PEM file with certificates");
+        }
+        if !self.registry_auth_file.is_empty()
+            && let Err(fault) = AuthFile::new(&self.registry_auth_file).of("")
+        {
+            faults.push(&of("registry_auth_file"), fault, "a file of credentials as Docker has it");
+        }
         if self.file.is_empty() {
             return;
         }
@@ -76,6 +116,13 @@ impl Config {
             }
             Err(fault) => faults.push(&of("file"), fault, "a file that can be read"),
         }
+    }
+
+    /// Who fetches what comes over a network.
+    #[must_use]
+    pub fn fetcher(&self, courier: Arc<Courier>) -> Fetcher {
+        let auth = AuthFile::new(&self.registry_auth_file);
+        Fetcher::new(courier, &self.ca_file, auth, !self.keys.is_empty())
     }
 
     /// What has to be true of plugins that are not bundled.
@@ -109,6 +156,7 @@ pub struct Plugins {
     needed: OnceLock<BTreeSet<String>>,
     /// What is wrong with the file, as it was told.
     told: Mutex<String>,
+    keeper: Keeper,
     is_loading: AtomicBool,
     stats: Stats,
 }
@@ -121,8 +169,9 @@ impl Plugins {
     pub fn open(
         config: &Config,
         overrides: Arc<Overrides>,
-        (surroundings, fetch, code_dir): (Surroundings, Arc<dyn Fetch>, PathBuf),
+        (surroundings, courier, code_dir): (Surroundings, Arc<Courier>, PathBuf),
     ) -> Result<Arc<Self>, String> {
+        let fetch = Arc::new(config.fetcher(Arc::clone(&courier)));
         let (watched, file) = match config.file.as_str() {
             "" => (None, File::default()),
             path => {
@@ -135,7 +184,7 @@ impl Plugins {
             }
         };
         let codes = Codes::in_dir(code_dir);
-        let plugins = Self::new(config, overrides, watched, (surroundings, fetch, codes));
+        let plugins = Self::new(config, overrides, watched, (surroundings, fetch, courier, codes));
         if let Some(name) =
             plugins.overrides.attached().iter().find(|name| !file.plugins.contains_key(*name))
         {
@@ -144,12 +193,17 @@ impl Plugins {
             ));
         }
         plugins.overrides.define(file.plugins.keys().cloned().collect());
+        // Plugins are tried with what is in them.
+        plugins.keeper.apply(&file.tables);
         *plugins.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
         let faults = plugins.apply();
         let wrong = faults.iter().find(|(_, error)| error.kind() != Kind::Unavailable);
         match wrong {
             Some((name, error)) => Err(format!("plugin {name}: {error}")),
-            None => Ok(Arc::new(plugins)),
+            None => {
+                plugins.keeper.look(&plugins.registry);
+                Ok(Arc::new(plugins))
+            }
         }
     }
 
@@ -160,18 +214,23 @@ impl Plugins {
         let surroundings = Surroundings { clock, chance, tables: Arc::default() };
         let (codes, fetch) = (Codes::default(), Arc::new(plugins::Nowhere) as Arc<dyn Fetch>);
         let overrides = Overrides::of(Limits::default());
-        Arc::new(Self::new(&Config::default(), overrides, None, (surroundings, fetch, codes)))
+        let parts = (surroundings, fetch, Arc::default(), codes);
+        Arc::new(Self::new(&Config::default(), overrides, None, parts))
     }
 
     fn new(
         config: &Config,
         overrides: Arc<Overrides>,
         watched: Option<Watched>,
-        (surroundings, fetch, codes): (Surroundings, Arc<dyn Fetch>, Codes),
+        (surroundings, fetch, courier, codes): (Surroundings, Arc<dyn Fetch>, Arc<Courier>, Codes),
     ) -> Self {
+        let tables = Arc::clone(&surroundings.tables);
+        let clock = Arc::clone(&surroundings.clock);
+        let keeper = Keeper::new(tables, courier, clock, &config.ca_file);
         let settings = Settings { instances_max: config.instances_max, ..Settings::default() };
         let (trust, bundled) = (config.trust(), plugins::BUNDLED);
-        let parts = Parts { settings, codes, surroundings, fetch, trust, bundled };
+        let poll = config.poll.0;
+        let parts = Parts { settings, codes, surroundings, fetch, trust, poll, bundled };
         Self {
             path: config.file.clone(),
             registry: Registry::new(parts),
@@ -180,6 +239,7 @@ impl Plugins {
             definitions: Mutex::default(),
             needed: OnceLock::new(),
             told: Mutex::default(),
+            keeper,
             is_loading: AtomicBool::new(false),
             stats: Stats::default(),
         }
@@ -195,6 +255,12 @@ impl Plugins {
     #[must_use]
     pub const fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// The tables that they look things up in.
+    #[must_use]
+    pub const fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     /// The file that defines them; empty where there is none.
@@ -241,6 +307,7 @@ impl Plugins {
             let (_, contents) = Watched::open(vec![PathBuf::from(&self.path)])?;
             self.take_over(&contents)?;
         }
+        self.registry.poll_now();
         Ok(self.apply())
     }
 
@@ -275,7 +342,9 @@ impl Plugins {
         })?;
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.overrides.define(file.plugins.keys().cloned().collect());
-        info!(path = self.path, plugins = file.plugins.len(), "the file of plugins is taken over");
+        let (plugins, tables) = (file.plugins.len(), file.tables.len());
+        info!(path = self.path, plugins, tables, "the file of plugins is taken over");
+        self.keeper.apply(&file.tables);
         *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
         self.stats.reloads.inc();
         Ok(())
@@ -297,6 +366,7 @@ impl Plugins {
                 }
             }
         }
+        self.keeper.look(&self.registry);
         let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if !self.registry.is_due(&definitions) || self.is_loading.swap(true, Ordering::AcqRel) {
             return;

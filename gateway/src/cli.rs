@@ -10,6 +10,7 @@ mod block;
 mod completion;
 mod config;
 mod demo;
+mod plugin;
 mod query;
 mod reach;
 mod redact;
@@ -81,6 +82,8 @@ enum Command {
     Redact(redact::Args),
     /// Look at files of spans: list, inspect, verify, print.
     Block(block::Args),
+    /// Make, build, test and measure plugins; push and pull them.
+    Plugin(plugin::Args),
     /// Make API tokens.
     Token(token::Args),
     /// Check or print the configuration.
@@ -102,6 +105,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Status(args) => status::run(&args),
         Command::Redact(args) => redact::run(&args),
         Command::Block(args) => block::run(&args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Config(args) => config::run(args),
         Command::Demo(args) => demo::run(&args),

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use model::{Clock, Nanos};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -47,6 +48,14 @@ pub fn nanos(length: Duration) -> Nanos {
     Nanos(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// The processor's time that this thread has used.
+#[must_use]
+pub fn thread() -> Nanos {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let of = |part: i64| u64::try_from(part).unwrap_or_default();
+    Nanos::from_secs(of(time.tv_sec)).plus(Nanos(of(time.tv_nsec)))
+}
+
 /// Waits. Zero yields once.
 ///
 /// # Cancel safety
@@ -62,6 +71,14 @@ pub async fn sleep(wait: Duration) {
 /// As the future's own.
 pub async fn timeout<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(wait, future).await.ok()
+}
+
+/// Spreads consecutive numbers evenly over 0..1 (multiples of the golden ratio): what would make
+/// many clients come back in step gets this instead of chance.
+#[must_use]
+pub fn spread(number: u64) -> f64 {
+    let turned = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    f64::from(u32::try_from(turned >> 32).unwrap_or(u32::MAX)) / 4_294_967_296.0
 }
 
 /// The owner of a group of tasks: each has a name, and all are joined on drain.
@@ -209,6 +226,14 @@ mod tests {
         let first = clock.monotonic();
         assert!(clock.monotonic() >= first);
         assert!(clock.now() > Nanos::from_secs(1_700_000_000));
+    }
+
+    #[test]
+    fn spread_numbers_keep_apart() {
+        let mut numbers: Vec<f64> = (0..100).map(spread).collect();
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        numbers.sort_by(f64::total_cmp);
+        assert!(numbers.windows(2).all(|pair| pair[1] - pair[0] > 0.005));
     }
 
     #[tokio::test]

@@ -13,9 +13,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use model::metric::{Counter, Gauge};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::oneshot;
 
+use crate::clock;
 use crate::limits::AccountId;
 use queue::Queue;
 
@@ -300,10 +300,10 @@ impl Shared {
         let mut ended = None;
         while let Some((job, running)) = self.next(ended.take()) {
             self.stats.run.inc();
-            let begun = used();
+            let begun = clock::thread().0;
             // The hook has logged it, and the waiting side sees its channel closed.
             drop(catch_unwind(AssertUnwindSafe(|| job(Go::Run))));
-            ended = Some((running, used().saturating_sub(begun)));
+            ended = Some((running, clock::thread().0.saturating_sub(begun)));
         }
     }
 
@@ -331,13 +331,6 @@ impl Shared {
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
-}
-
-/// The processor's time that this thread has used, in nanoseconds.
-fn used() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
-    seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
 
 /// No job runs under these locks, and what they guard is whole after every statement.

@@ -20,3 +20,4 @@ pub mod server;
 pub mod settings;
 pub mod telemetry;
 pub mod watch;
+pub mod web;

@@ -29,14 +29,6 @@ pub use admission::{Admission, Config, Full, Held, Stats};
 pub use refusal::{Exceeded, Reason};
 pub use throttle::Throttle;
 
-/// Spreads consecutive numbers evenly over 0..1 (multiples of the golden ratio): what would make
-/// many clients come back in step gets this instead of chance.
-#[must_use]
-pub fn spread(number: u64) -> f64 {
-    let turned = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    f64::from(u32::try_from(turned >> 32).unwrap_or(u32::MAX)) / 4_294_967_296.0
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Arc;
@@ -69,13 +61,5 @@ pub(crate) mod tests {
     /// Accounts with the usual limits.
     pub(crate) fn accounts(clock: Arc<dyn Clock>) -> Arc<Accounts> {
         Accounts::new(Overrides::of(Limits::default()), clock)
-    }
-
-    #[test]
-    fn spread_numbers_keep_apart() {
-        let mut numbers: Vec<f64> = (0..100).map(spread).collect();
-        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
-        numbers.sort_by(f64::total_cmp);
-        assert!(numbers.windows(2).all(|pair| pair[1] - pair[0] > 0.005));
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The largest file.
+/// The largest file, if nobody says otherwise.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 /// How often files are looked at.
 pub const LOOK: Duration = Duration::from_secs(5);
@@ -25,6 +25,7 @@ pub trait Reload: Send + Sync {
 #[derive(Debug)]
 pub struct Watched {
     paths: Vec<PathBuf>,
+    bytes_max: u64,
     hash: Mutex<u64>,
 }
 
@@ -34,8 +35,16 @@ impl Watched {
     /// # Errors
     /// Names the file that cannot be read.
     pub fn open(paths: Vec<PathBuf>) -> Result<(Self, Vec<Vec<u8>>), String> {
-        let contents = read_all(&paths)?;
-        Ok((Self { paths, hash: Mutex::new(hash(&contents)) }, contents))
+        Self::open_up_to(paths, FILE_BYTES_MAX)
+    }
+
+    /// The same, of files of so many bytes each.
+    ///
+    /// # Errors
+    /// Names the file that cannot be read, or is larger.
+    pub fn open_up_to(paths: Vec<PathBuf>, bytes_max: u64) -> Result<(Self, Vec<Vec<u8>>), String> {
+        let contents = read_all(&paths, bytes_max)?;
+        Ok((Self { paths, bytes_max, hash: Mutex::new(hash(&contents)) }, contents))
     }
 
     /// Has [`Self::changed`] tell what they have in them once more: it may be of use later.
@@ -49,7 +58,7 @@ impl Watched {
     /// # Errors
     /// Names the file that cannot be read.
     pub fn changed(&self) -> Result<Option<Vec<Vec<u8>>>, String> {
-        let now = read_all(&self.paths)?;
+        let now = read_all(&self.paths, self.bytes_max)?;
         let mut before = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
         let hash = hash(&now);
         if *before == hash {
@@ -66,18 +75,18 @@ fn hash(contents: &[Vec<u8>]) -> u64 {
     hasher.finish()
 }
 
-fn read_all(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, String> {
-    paths.iter().map(|path| read(path)).collect()
+fn read_all(paths: &[PathBuf], bytes_max: u64) -> Result<Vec<Vec<u8>>, String> {
+    paths.iter().map(|path| read(path, bytes_max)).collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
     let named = |fault: &dyn std::fmt::Display| format!("{}: {fault}", path.display());
     let file = File::open(path).map_err(|fault| named(&fault))?;
     let mut bytes = Vec::new();
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = file.take(bytes_max + 1).read_to_end(&mut bytes);
     read.map_err(|fault| named(&fault))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(named(&format!("more than {} MiB", FILE_BYTES_MAX >> 20)));
+    if bytes.len() as u64 > bytes_max {
+        return Err(named(&format!("more than {} MiB", bytes_max >> 20)));
     }
     Ok(bytes)
 }

@@ -5,6 +5,7 @@ mod apply;
 mod decode;
 mod sampling;
 mod sections;
+mod told;
 mod values;
 mod verdicts;
 
@@ -13,6 +14,7 @@ use std::fmt;
 use traceweir_plugin::codes::answer;
 
 pub use apply::{Kept, Outcome, Reason};
+pub(crate) use told::Said;
 
 use crate::projection::Owner;
 use sections::Texts;
@@ -108,6 +110,13 @@ struct Set<'a> {
     /// Of spans: each resource says it for all its spans.
     by_resource: bool,
     values: Values<'a>,
+}
+
+impl Set<'_> {
+    /// Entries that have the same number have the same value; none where that is not known.
+    fn number(&self, entry: usize) -> Option<usize> {
+        if self.by_resource { Some(entry) } else { self.values.number(entry) }
+    }
 }
 
 /// New attributes.

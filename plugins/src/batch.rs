@@ -83,6 +83,8 @@ pub(crate) struct Pairs {
     values: Values,
     /// Which of its owner's attributes each one is.
     pub(crate) slots: Vec<u32>,
+    /// Where the pairs begin of this owner, and of the one before.
+    begins: [usize; 2],
 }
 
 impl Pairs {
@@ -176,6 +178,7 @@ impl Batch {
         for (pairs, of) in self.pairs.iter_mut().zip(&plan.pairs) {
             pairs.ends.clear();
             pairs.slots.clear();
+            pairs.begins = [0; 2];
             pairs.keys.begin(false, self.seed);
             pairs.values.begin(0, of.complex, of.mode.is_unique(), self.seed);
         }
@@ -218,7 +221,7 @@ impl Batch {
                 for (pairs, _) in
                     pairs.iter_mut().zip(&plan.pairs).filter(|(_, of)| of.owner == owner)
                 {
-                    pairs.ends.push(at32(pairs.slots.len()));
+                    pairs.end_owner();
                 }
             }
         }
@@ -282,10 +285,24 @@ impl Entries {
 }
 
 impl Pairs {
+    /// Adds a pair. Mostly an owner has the keys of the one before, in the same order, and often its values.
     fn put(&mut self, slot: usize, key: &[u8], encoded: &[u8], mode: &Mode) {
-        self.keys.put(self.slots.len(), key);
-        self.values.push(held::read(encoded), encoded, mode);
+        let pair = self.slots.len();
+        let [begin, before] = self.begins;
+        let like = before + pair - begin;
+        self.keys.put_as(pair, key, like);
+        self.values.push(held::read(encoded), encoded, mode, like);
         self.slots.push(at32(slot));
+    }
+
+    fn end_owner(&mut self) {
+        let end = self.slots.len();
+        self.ends.push(at32(end));
+        let [begin, _] = self.begins;
+        // One without any tells nothing of the next one.
+        if end > begin {
+            self.begins = [end, begin];
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::configured::Configured;
 use crate::digest::Digest;
 use crate::error::Failure;
 use crate::instance::Failed;
+use crate::mask::mask_text;
 
 /// Batches that are kept, and their bytes in all.
 const BATCHES_MAX: usize = 64;
@@ -127,19 +128,6 @@ fn mask_texts(section: &mut [u8], mask: impl Fn(&mut [u8])) {
         if let Some(text) = section.get_mut(heap + start..heap + end) {
             mask(text);
         }
-    }
-}
-
-fn mask_text(text: &mut [u8]) {
-    for byte in text {
-        *byte = match *byte {
-            b'0'..=b'9' => b'0',
-            b'a'..=b'z' => b'x',
-            b'A'..=b'Z' => b'X',
-            // One byte each, so that it stays a text of the same length.
-            0x80.. => b'?',
-            other => other,
-        };
     }
 }
 

@@ -10,19 +10,18 @@ use model::otlp::Wants;
 use model::{Nanos, TenantId, TraceId};
 use serde::{Deserialize, Serialize};
 
-use crate::answer::{Bounds, Edits, Outcome};
+use crate::answer::Outcome;
 use crate::batch::{Around, Batch, Budgets, Unlimited};
 use crate::capture::{Failures, Poison};
 use crate::configured::Configured;
 use crate::draft::Draft;
 use crate::error::Failure;
 use crate::instance::Failed;
+use crate::step;
 use crate::worlds::World;
 
 /// Most rows of one call.
 pub(crate) const ROWS_MAX: u32 = 4_096;
-/// Most that an answer may have the host write, as a multiple of what may be answered.
-const WRITTEN_FACTOR: usize = 4;
 
 /// What becomes of a batch that a plugin fails on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +100,15 @@ pub struct Scratch {
     pub(crate) rows: Vec<u32>,
 }
 
+impl Scratch {
+    /// Whoever sends does not know what collides.
+    fn seed_by(&mut self, configured: &Configured) {
+        if self.batch.seed() == 0 {
+            self.batch = Batch::new(configured.seed() | 1);
+        }
+    }
+}
+
 impl Chain {
     /// A chain; samplers go first, else as they are.
     #[must_use]
@@ -150,6 +158,7 @@ impl Call<'_> {
     fn run(&self, draft: &mut Draft, scratch: &mut Scratch) -> Result<(), Rejected> {
         let Link { configured, canary, .. } = self.link;
         let plan = configured.plan();
+        scratch.seed_by(configured);
         let mut rows = std::mem::take(&mut scratch.rows);
         draft.select(plan, &mut rows);
         if let Some(share) = canary {
@@ -196,17 +205,9 @@ impl Call<'_> {
 
     fn answered(&self, draft: &mut Draft, batch: &mut Batch) -> Result<Outcome, Failed> {
         let configured = &self.link.configured;
-        let bytes = Arc::new(batch.take_bytes());
-        let called = configured.call(self.whose.tenant, Arc::clone(&bytes));
-        batch.put_bytes(Arc::unwrap_or_clone(bytes));
-        let called = called?;
-        let answer_bytes_max = configured.setup().limits.answer_bytes_max;
-        let written_bytes_max = answer_bytes_max.saturating_mul(WRITTEN_FACTOR);
-        let bounds = Bounds { answer_bytes_max, written_bytes_max };
+        let called = step::call(configured, self.whose.tenant, batch)?;
+        let edits = step::edits(configured, &called, draft, batch)?;
         let plan = configured.plan();
-        let edits = Edits::decode(&called.answer.bytes, draft, plan, batch, &bounds);
-        let bad = |message: String| Failed { failure: Failure::BadOutput, message };
-        let edits = edits.map_err(|fault| bad(fault.to_string()))?;
         let outcome = match self.link.is_shadow {
             false => draft.apply(plan, batch, &edits),
             // To another one, that nobody sees.

@@ -52,6 +52,8 @@ pub struct Configured {
     plan: Plan,
     routes: Vec<TenantId>,
     idle: Mutex<Vec<Instance>>,
+    /// Of a refresher: how often it wants to be called.
+    pub(crate) interval_seconds: Option<u32>,
     pub(crate) breakers: Breakers,
     pub(crate) budgets: Budgets,
 }
@@ -92,6 +94,7 @@ impl Configured {
         let plan = Plan::compile(&projection, role)
             .map_err(|fault| Error::new(Kind::NotOurs, format!("configure: {fault}")))?;
         let routes = routes(first.routes()?)?;
+        let interval_seconds = first.interval()?;
         stats.instances_made.inc();
         stats.instances.add(1);
         stats.memory_bytes.add(first.memory_bytes() as u64);
@@ -107,6 +110,7 @@ impl Configured {
             plan,
             routes,
             idle,
+            interval_seconds,
             breakers,
             budgets,
         }))
@@ -250,6 +254,13 @@ impl Configured {
     pub(crate) fn window(&self, budget: usize) -> Nanos {
         let millis = self.projection.budgets.get(budget).map_or(1_000, |budget| budget.window_ms);
         Nanos(u64::from(millis) * 1_000_000)
+    }
+
+    /// A number by chance.
+    pub(crate) fn seed(&self) -> u64 {
+        let mut bytes = [0; 8];
+        (self.shared.world.chance)(&mut bytes);
+        u64::from_le_bytes(bytes)
     }
 
     /// The time since 1970.

@@ -186,6 +186,55 @@ pub(crate) enum InputLevel {
     ProjectedSpans,
 }
 
+/// What a refresher has made.
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct TableData {
+    #[component(name = "name")]
+    pub(crate) name: String,
+    #[component(name = "entries")]
+    pub(crate) entries: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct FetchRequest {
+    #[component(name = "method")]
+    pub(crate) method: String,
+    #[component(name = "url")]
+    pub(crate) url: String,
+    #[component(name = "headers")]
+    pub(crate) headers: Vec<(String, String)>,
+    #[component(name = "body")]
+    pub(crate) body: Vec<u8>,
+    #[component(name = "timeout-ms")]
+    pub(crate) timeout_ms: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(record)]
+pub(crate) struct FetchResponse {
+    #[component(name = "status")]
+    pub(crate) status: u16,
+    #[component(name = "headers")]
+    pub(crate) headers: Vec<(String, String)>,
+    #[component(name = "body")]
+    pub(crate) body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
+#[component(variant)]
+pub(crate) enum FetchError {
+    #[component(name = "not-allowed")]
+    NotAllowed,
+    #[component(name = "timeout")]
+    Timeout,
+    #[component(name = "too-large")]
+    TooLarge,
+    #[component(name = "network")]
+    Network(String),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ComponentType, Lift, Lower)]
 #[component(enum)]
 #[repr(u8)]

@@ -10,6 +10,7 @@ use crate::chain::OnFailure;
 use crate::configured::Setup;
 use crate::engine::MEMORY_BYTES_MAX;
 use crate::instance::Limits;
+use crate::refresher::Allowed;
 use crate::source::Source;
 
 /// Most plugins of one process.
@@ -33,6 +34,8 @@ pub struct Definition {
     pub answer_max: ByteSize,
     /// Bytes that it may remember of a tenant. Default 4MiB.
     pub cache_max: ByteSize,
+    /// Of a plugin that makes tables: what it may do.
+    pub refresher: Allowed,
 }
 
 impl Default for Definition {
@@ -45,6 +48,7 @@ impl Default for Definition {
             memory_max: ByteSize::mib(64),
             answer_max: ByteSize::mib(16),
             cache_max: ByteSize::mib(4),
+            refresher: Allowed::default(),
         }
     }
 }
@@ -68,6 +72,7 @@ impl Definition {
             self.answer_max,
             ByteSize(1_024)..=ByteSize::mib(256),
         );
+        self.refresher.check(&key("refresher"), faults);
         faults.check_range(&key("cache_max"), self.cache_max, ByteSize(0)..=ByteSize::mib(1_024));
     }
 

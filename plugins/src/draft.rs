@@ -35,6 +35,8 @@ pub struct Draft {
     gone: Gone,
     /// Attributes that there were not.
     appended: usize,
+    /// Bytes of what was written once and stands in several places, without the first of them.
+    repeated: usize,
     /// Goes up with each answer that is applied.
     pub(crate) generation: u32,
     /// For what is moved within memory.
@@ -116,6 +118,7 @@ impl Draft {
             dropped: Vec::new(),
             gone: Gone { spans: 0, bytes: 0, heap_bytes: 0 },
             appended: 0,
+            repeated: 0,
             generation: 0,
             scratch: Vec::new(),
         }

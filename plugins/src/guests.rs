@@ -126,17 +126,14 @@ impl Guest {
         };
         let info = [texts.as_flattened(), &[1]].concat();
         let result = [&[0][..], &answer].concat();
+        let more = |name: &str, value: u32| {
+            let name = format!("{}#{name}", package(interface));
+            format!("(func (export \"{name}\") (result i32) (i32.const {value}))")
+        };
         let level = match interface {
-            "tail-sampler" => {
-                format!(
-                    "(func (export \"{}#level\") (result i32) (i32.const 1))",
-                    package(interface)
-                )
-            }
-            "router" => format!(
-                "(func (export \"{}#routes\") (result i32) (i32.const {ROUTES_AT}))",
-                package(interface)
-            ),
+            "tail-sampler" => more("level", 1),
+            "refresher" => more("interval-seconds", 60),
+            "router" => more("routes", ROUTES_AT),
             _ => String::new(),
         };
         format!(
@@ -175,7 +172,7 @@ impl Guest {
             describe = self.describe,
             configure = self.configure,
             role = package(interface),
-            params = self.params,
+            params = if interface == "refresher" { "" } else { self.params },
             process = self.process,
         )
     }

@@ -13,6 +13,7 @@ use crate::contract::LogLevel;
 use crate::custom::Custom;
 use crate::engine::TABLE_ENTRIES_MAX;
 use crate::error::Failure;
+use crate::refresher::Reach;
 use crate::stats::Stats;
 use crate::tables::Tables;
 
@@ -154,6 +155,8 @@ pub(crate) struct Host {
     memory_bytes_max: usize,
     /// Metrics that this instance has registered: its ids are places in here.
     pub(crate) metrics: Vec<u32>,
+    /// The network, for a refresher while it works.
+    pub(crate) reach: Option<Reach>,
 }
 
 impl Host {
@@ -167,6 +170,7 @@ impl Host {
             memory_bytes: 0,
             memory_bytes_max,
             metrics: Vec::new(),
+            reach: None,
         }
     }
 

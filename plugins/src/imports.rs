@@ -1,6 +1,8 @@
 //! What guests may call: the functions of the host, world by world. What a world does not have is not linked, so a
 //! plugin that wants it is refused when it is loaded.
 
+use std::sync::Arc;
+
 use model::Nanos;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance};
@@ -28,6 +30,7 @@ pub(crate) fn link(linker: &mut Linker<Host>, world: World) -> wasmtime::Result<
             "clock" => clock(&mut instance)?,
             "random" => random(&mut instance)?,
             "cache" => cache(&mut instance)?,
+            "fetch" => crate::refresher::link(&mut instance)?,
             _ => {}
         }
     }
@@ -102,7 +105,7 @@ fn tables(instance: &mut LinkerInstance<'_, Host>) -> wasmtime::Result<()> {
             let table = host.shared.world.tables.get(&name);
             let of =
                 |key: &String| table.as_ref().and_then(|table| table.entries.get(key)).cloned();
-            Ok((keys.iter().map(of).collect::<Vec<Option<String>>>(),))
+            Ok((keys.iter().map(of).collect::<Vec<Option<Arc<str>>>>(),))
         },
     )?;
     instance.func_wrap("generation", |mut caller: Caller<'_>, (name,): (String,)| {

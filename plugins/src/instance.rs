@@ -10,11 +10,12 @@ use wasmtime::{Store, Trap};
 
 use crate::contract::{
     ConfigError, Denied, Identity, InputLevel, PluginError, PluginInfo, Projection, RequestInfo,
-    interface,
+    TableData, interface,
 };
 use crate::engine::Engine;
 use crate::error::{Error, Failure, Kind};
 use crate::host::{Host, Phase, Shared};
+use crate::refresher::Reach;
 use crate::worlds::World;
 
 /// Bytes that a guest may hand to the host at once, beside its answer.
@@ -48,8 +49,8 @@ enum Work {
     Batch(Call<Vec<u8>>),
     /// `authenticate`.
     Authenticate(TypedFunc<(RequestInfo,), (Result<Identity, Denied>,)>),
-    /// What is called elsewhere.
-    Other,
+    /// `interval-seconds` and `refresh`.
+    Tables(TypedFunc<(), (u32,)>, TypedFunc<(), (Result<Vec<TableData>, String>,)>),
 }
 
 /// A live guest.
@@ -109,27 +110,25 @@ impl Instance {
         let mut exports = Exports { store: &mut store, instance: &instance };
         let describe = exports.function("lifecycle", "describe")?;
         let configure = exports.function("lifecycle", "configure")?;
-        let (mut level, mut routes, mut work) = (None, None, Work::Other);
-        match world {
-            World::SpanProcessor => {
-                work = Work::Batch(exports.function(world.interface(), "process")?);
-            }
-            World::HeadSampler => {
-                work = Work::Batch(exports.function(world.interface(), "sample")?);
-            }
+        let (mut level, mut routes) = (None, None);
+        let own = world.interface();
+        let work = match world {
+            World::SpanProcessor => Work::Batch(exports.function(own, "process")?),
+            World::HeadSampler => Work::Batch(exports.function(own, "sample")?),
             World::TailSampler => {
-                work = Work::Batch(exports.function(world.interface(), "decide")?);
-                level = Some(exports.function(world.interface(), "level")?);
+                level = Some(exports.function(own, "level")?);
+                Work::Batch(exports.function(own, "decide")?)
             }
             World::Router => {
-                work = Work::Batch(exports.function(world.interface(), "route")?);
-                routes = Some(exports.function(world.interface(), "routes")?);
+                routes = Some(exports.function(own, "routes")?);
+                Work::Batch(exports.function(own, "route")?)
             }
-            World::Authenticator => {
-                work = Work::Authenticate(exports.function(world.interface(), "authenticate")?);
+            World::Authenticator => Work::Authenticate(exports.function(own, "authenticate")?),
+            World::TableRefresher => {
+                let interval = exports.function(own, "interval-seconds")?;
+                Work::Tables(interval, exports.function(own, "refresh")?)
             }
-            World::TableRefresher => {}
-        }
+        };
         let (calls, is_broken, used) = (0, false, Nanos(0));
         let engine = engine.clone();
         Ok(Self {
@@ -228,6 +227,35 @@ impl Instance {
                 Err(Failed { failure: Failure::Reported, message })
             }
         }
+    }
+
+    /// How often a refresher wants to be called, in seconds; nothing of others.
+    pub(crate) fn interval(&mut self) -> Result<Option<u32>, Error> {
+        let Work::Tables(interval, _) = &self.work else { return Ok(None) };
+        let interval = *interval;
+        let told = self.call((Phase::Work, None, CONFIGURE_TIME), interval, ());
+        told.map(|(seconds,)| Some(seconds)).map_err(|failed| failed.into_error("interval-seconds"))
+    }
+
+    /// Has a refresher make its tables; it may ask a network meanwhile.
+    pub(crate) fn refresh(
+        &mut self,
+        reach: Reach,
+        time: Duration,
+    ) -> Result<Vec<TableData>, Failed> {
+        let Work::Tables(_, refresh) = &self.work else {
+            let message = "it makes no tables".to_owned();
+            return Err(Failed { failure: Failure::Denied, message });
+        };
+        let refresh = *refresh;
+        self.calls += 1;
+        self.store.data_mut().reach = Some(reach);
+        let told = self.call((Phase::Work, None, time), refresh, ());
+        self.store.data_mut().reach = None;
+        told?.0.map_err(|message| {
+            let message = message.chars().take(1_000).collect();
+            Failed { failure: Failure::Reported, message }
+        })
     }
 
     /// Whether it should not be used again: it has trapped, has grown, or has done its work.

@@ -10,11 +10,13 @@
 //! | `worlds`, `contract`, `wrap` | what a plugin is, and how a core module becomes one |
 //! | `engine`, `code`, `plugin`, `instance` | compiling it, loading it, running it |
 //! | `host`, `imports`, `tables`, `cache`, `custom` | what it may call |
+//! | `refresher` | who makes tables |
 //! | `projection`, `draft`, `batch`, `answer` | what it is shown, and what its answer changes |
-//! | `configured`, `breaker`, `budget`, `chain` | a plugin with its configuration, and several in a row |
+//! | `configured`, `breaker`, `budget`, `step`, `chain` | a plugin with its configuration, and several in a row |
 //! | `route`, `identify` | whose spans they are, and who somebody is |
 //! | `source`, `definition`, `registry` | where plugins come from, and how they are swapped |
-//! | `stats`, `samples`, `capture` | what is seen of them |
+//! | `stats`, `samples`, `capture`, `order`, `mask` | what is seen of them |
+//! | `trial` | a plugin at its author's desk: what it does to requests from files, and what that costs |
 
 mod answer;
 mod batch;
@@ -38,15 +40,20 @@ mod host;
 mod identify;
 mod imports;
 mod instance;
+mod mask;
+mod order;
 mod plugin;
 mod projection;
+pub mod refresher;
 pub mod registry;
 mod route;
 mod samples;
 mod schema;
 mod source;
 mod stats;
+mod step;
 mod tables;
+pub mod trial;
 mod worlds;
 mod wrap;
 
@@ -65,18 +72,20 @@ pub use error::{Error, Failure, Kind};
 pub use host::{Chance, Surroundings};
 pub use identify::{Authenticator, Identity, Permission, Shown, Verdict};
 pub use instance::Limits;
-pub use plugin::{Info, Plugin};
+pub use mask::masked_request;
+pub use order::{CAPTURES_MAX, Capture, KEEP_MAX, ORDER_TIME_MAX, Order, Ordered, Orders};
+pub use plugin::{COMPONENT_BYTES_MAX, Info, Plugin};
 pub use projection::{
     Attribute, Budget, Fault as ProjectionFault, Field, Intrinsic, Level, MatchRule, Owner, Plan,
     Projection, Role,
 };
 pub use route::{Route, Router};
 pub use samples::Sample;
-pub use source::{Fetch, Fetched, Nowhere, Reference, Source, Trust};
+pub use source::{Fetch, Fetched, Nowhere, Reference, Refused, Source, Trust};
 pub use stats::Stats;
-pub use tables::{ENTRIES_MAX, TABLES_MAX, Table, Tables};
+pub use tables::{ENTRIES_MAX, Entries, Full, Size, TABLE_BYTES_MAX, TABLES_MAX, Table, Tables};
 pub use worlds::World;
-pub use wrap::component_of;
+pub use wrap::{Interfaces, component_of, interfaces_of};
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 

@@ -16,7 +16,7 @@ use crate::instance::{Instance, Limits};
 use crate::worlds::World;
 
 /// The largest component, as it is distributed. Python's are 18 MB.
-pub(crate) const COMPONENT_BYTES_MAX: usize = 64 << 20;
+pub const COMPONENT_BYTES_MAX: usize = 64 << 20;
 /// The longest name, version, and description.
 const NAME_BYTES_MAX: usize = 100;
 const TEXT_BYTES_MAX: usize = 4 << 10;
@@ -135,7 +135,7 @@ impl Plugin {
     }
 }
 
-fn names(component: &Component, engine: &Engine) -> (Vec<String>, Vec<String>) {
+pub(crate) fn names(component: &Component, engine: &Engine) -> (Vec<String>, Vec<String>) {
     let kind = component.component_type();
     let imports = kind.imports(&engine.wasm).filter(|(_, item)| {
         // Types that are named again are no functions.
@@ -149,7 +149,7 @@ fn names(component: &Component, engine: &Engine) -> (Vec<String>, Vec<String>) {
 }
 
 /// What it is, by what it exports.
-fn world_of(exports: &[String]) -> Result<World, Error> {
+pub(crate) fn world_of(exports: &[String]) -> Result<World, Error> {
     let has = |name: &str| exports.iter().any(|export| *export == interface(name));
     let worlds: Vec<World> =
         World::ALL.into_iter().filter(|world| has(world.interface())).collect();
@@ -167,7 +167,7 @@ fn world_of(exports: &[String]) -> Result<World, Error> {
     }
 }
 
-fn check_imports(imports: &[String], world: World) -> Result<(), Error> {
+pub(crate) fn check_imports(imports: &[String], world: World) -> Result<(), Error> {
     let allowed: Vec<String> = world.imports().iter().map(|name| interface(name)).collect();
     let unknown = imports.iter().find(|import| !allowed.contains(import));
     match unknown {

@@ -4,10 +4,16 @@
 //! compiled, asked what it is, configured, and tried on requests that came lately. Only then does it take the place of
 //! the one before, all at once; what is wrong changes nothing. Requests that are under way end with what they began
 //! with.
+//!
+//! What comes over a network and may change (a tag, a URL without a digest) is asked for now and then, with what is known of
+//! it; only another revision is fetched, and goes the same way.
+
+mod poll;
+mod tried;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -15,21 +21,23 @@ use model::metric::Counter;
 use model::{Nanos, TenantId};
 use tracing::{info, warn};
 
+use self::poll::Polls;
+use self::tried::Tried;
 use crate::capture::Failures;
-use crate::chain::{Chain, Link, OnFailure, Rejected, Scratch, Share, Whose};
+use crate::chain::{Chain, Link, OnFailure, Scratch, Share};
 use crate::code::Codes;
 use crate::configured::Configured;
 use crate::definition::{Definition, Definitions};
 use crate::digest::Digest;
-use crate::draft::Draft;
 use crate::engine::{Engine, Settings};
 use crate::error::{Error, Kind};
 use crate::host::{Shared, Surroundings};
 use crate::identify::Authenticator;
+use crate::order::Orders;
 use crate::plugin::Plugin;
 use crate::route::Router;
-use crate::samples::{Sample, Samples};
-use crate::source::{self, Fetch, Source, Trust};
+use crate::samples::Samples;
+use crate::source::{self, Fetch, Refused, Source, Trust};
 use crate::worlds::World;
 
 /// Plugins that were built with this program, by name.
@@ -48,6 +56,8 @@ pub struct Parts {
     pub fetch: Arc<dyn Fetch>,
     /// What has to be true of it.
     pub trust: Trust,
+    /// How often it is asked whether what may change has.
+    pub poll: Duration,
     /// What is part of this program.
     pub bundled: Bundled,
 }
@@ -61,6 +71,8 @@ pub struct Entry {
     pub configured: Arc<Configured>,
     /// What its file looked like.
     stamp: Stamp,
+    /// The revision that was fetched: an `ETag`, or the digest of a manifest. None of what comes over no network.
+    pub revision: Option<String>,
 }
 
 /// When a file was changed, and how long it is: it is read again when that differs.
@@ -92,6 +104,7 @@ pub struct Attachment<'a> {
 struct Faulty {
     definition: Definition,
     stamp: Stamp,
+    revision: Option<String>,
     error: Error,
 }
 
@@ -110,6 +123,10 @@ pub struct Changes {
     pub taken: Counter,
     /// Plugins that were not, for being wrong; what was before stays.
     pub failed: Counter,
+    /// Times that a network was asked for a plugin.
+    pub polls: Counter,
+    /// Times that nobody answered.
+    pub poll_failed: Counter,
 }
 
 /// The plugins of a process.
@@ -125,7 +142,9 @@ pub struct Registry {
     /// What was loaded, for whoever configures the same again.
     failures: Arc<Failures>,
     samples: Samples,
+    orders: Orders,
     changes: Changes,
+    polls: Polls,
 }
 
 impl Registry {
@@ -140,7 +159,9 @@ impl Registry {
             changing: Mutex::default(),
             failures: Arc::default(),
             samples: Samples::default(),
+            orders: Orders::default(),
             changes: Changes::default(),
+            polls: Polls::default(),
         }
     }
 
@@ -167,6 +188,12 @@ impl Registry {
     #[must_use]
     pub const fn samples(&self) -> &Samples {
         &self.samples
+    }
+
+    /// Requests that somebody wants to see.
+    #[must_use]
+    pub const fn orders(&self) -> &Orders {
+        &self.orders
     }
 
     /// Times that plugins changed.
@@ -240,16 +267,34 @@ impl Registry {
             let Ok(source) = Source::parse(&definition.source) else { return true };
             let stamp = stamp(&source);
             let running = entries.get(name).filter(|running| running.definition == *definition);
+            let faulty = faults.get(name);
+            if source.is_remote() {
+                let faulty = faulty.filter(|faulty| faulty.definition == *definition);
+                let is_final = faulty.is_none() && source.is_pinned();
+                return match running.is_some() {
+                    true if is_final => true,
+                    is_running => (is_running || faulty.is_some()) && !self.is_time(name),
+                };
+            }
             running.is_some_and(|running| source.is_pinned() || stamp == running.stamp)
-                || faults.get(name).is_some_and(|faulty| faulty.stays(definition, stamp))
+                || faulty.is_some_and(|faulty| faulty.stays(definition, stamp))
         };
         let is_gone = |name: &String| !definitions.contains_key(name);
         !definitions.iter().all(is_settled) || entries.keys().any(is_gone)
     }
 
-    /// Makes what runs what is defined: loads what is new or has changed, also a file behind the same name, and takes
-    /// it over all at once. What cannot be loaded is told, and what ran by that name runs on. Blocks for as long as
-    /// compiling takes: off the path of data.
+    fn is_time(&self, name: &str) -> bool {
+        self.polls.is_due(name, self.parts.surroundings.clock.monotonic())
+    }
+
+    /// What may have changed on a network is asked for with the next [`Self::apply`].
+    pub fn poll_now(&self) {
+        self.polls.all_now();
+    }
+
+    /// Makes what runs what is defined: loads what is new or has changed, also behind the same name, and takes it over
+    /// all at once. What cannot be loaded is told, and what ran by that name runs on. Blocks for as long as fetching and
+    /// compiling take: off the path of data.
     pub fn apply(&self, definitions: &Definitions) -> BTreeMap<String, Error> {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.entries.load_full();
@@ -258,26 +303,37 @@ impl Registry {
         let mut loaded = Loaded::default();
         for (name, definition) in definitions {
             let running = before.get(name);
-            let stamp = Source::parse(&definition.source).ok().and_then(|source| stamp(&source));
-            let known = known.get(name).filter(|known| known.stays(definition, stamp));
-            let outcome = match known {
-                Some(known) => Err(known.error.clone()),
-                None => self.load(name, definition, running, &mut loaded),
-            };
-            let entry = match outcome {
-                Ok(None) => running.map(|running| Entry { stamp, ..running.clone() }),
-                Ok(Some(configured)) => {
-                    self.taken(name, &configured);
-                    Some(Entry { definition: definition.clone(), configured, stamp })
+            let known = known.get(name).filter(|known| known.definition == *definition);
+            let looked = self.look(name, definition, (running, known), &mut loaded);
+            let stamp = looked.stamp;
+            let entry = match looked.outcome {
+                Outcome::Same => running.cloned(),
+                Outcome::Read(revision) => {
+                    running.map(|running| Entry { stamp, revision, ..running.clone() })
                 }
-                Err(error) => {
-                    if known.is_none() {
-                        self.changes.failed.inc();
-                        let stays = running.is_some();
-                        warn!(name, %error, stays, "plugin is not taken over");
+                Outcome::Loaded(configured, revision) => {
+                    self.taken(name, &configured);
+                    Some(Entry { definition: definition.clone(), configured, stamp, revision })
+                }
+                Outcome::Faulty => {
+                    faults.extend(known.map(|known| (name.clone(), known.clone())));
+                    running.cloned()
+                }
+                Outcome::Refused(Refused { error, revision }) => {
+                    let stays = running.is_some();
+                    let is_same = running.is_some_and(|of| of.definition == *definition);
+                    match error.kind() {
+                        // There may be nothing new.
+                        Kind::Unavailable if is_same => {
+                            warn!(name, %error, "nobody tells whether a plugin has changed");
+                        }
+                        _ => {
+                            self.changes.failed.inc();
+                            warn!(name, %error, stays, "plugin is not taken over");
+                        }
                     }
                     let definition = definition.clone();
-                    faults.insert(name.clone(), Faulty { definition, stamp, error });
+                    faults.insert(name.clone(), Faulty { definition, stamp, revision, error });
                     running.cloned()
                 }
             };
@@ -286,6 +342,7 @@ impl Registry {
         for name in before.keys().filter(|name| !next.contains_key(*name)) {
             info!(name, "plugin is gone");
         }
+        self.polls.keep(definitions);
         self.entries.store(Arc::new(next));
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
         self.faults()
@@ -297,24 +354,98 @@ impl Registry {
         info!(name, plugin = info.name, version = info.version, %digest, "plugin runs");
     }
 
-    /// Loads a plugin by its definition; nothing where it runs so already.
-    fn load(
+    /// Looks at what a definition names, and loads it where that is something else than what runs or failed before.
+    fn look(
         &self,
         name: &str,
         definition: &Definition,
-        running: Option<&Entry>,
+        (running, known): (Option<&Entry>, Option<&Faulty>),
+        loaded: &mut Loaded,
+    ) -> Looked {
+        let source = match Source::parse(&definition.source) {
+            Ok(source) => source,
+            Err(_) if known.is_some() => return Looked { stamp: None, outcome: Outcome::Faulty },
+            Err(fault) => {
+                let error = Error::new(Kind::Config, format!("source: {fault}"));
+                return Looked { stamp: None, outcome: Outcome::Refused(error.into()) };
+            }
+        };
+        let stamp = stamp(&source);
+        let same = running.filter(|running| running.definition == *definition);
+        let outcome = match (known, same) {
+            (Some(known), _) if !source.is_remote() && known.stays(definition, stamp) => {
+                Outcome::Faulty
+            }
+            (Some(_), _) if source.is_remote() && !self.is_time(name) => Outcome::Faulty,
+            // What its name says cannot have changed.
+            (None, Some(_)) if source.is_pinned() => Outcome::Same,
+            (None, Some(_)) if source.is_remote() && !self.is_time(name) => Outcome::Same,
+            _ => self.renew(name, (definition, &source), (running, known), loaded),
+        };
+        Looked { stamp, outcome }
+    }
+
+    /// Reads what a definition names, and loads it where that is something new.
+    fn renew(
+        &self,
+        name: &str,
+        (definition, source): (&Definition, &Source),
+        (running, known): (Option<&Entry>, Option<&Faulty>),
+        loaded: &mut Loaded,
+    ) -> Outcome {
+        let same = running.filter(|running| running.definition == *definition);
+        let failed = known.and_then(|known| known.revision.as_deref());
+        let revision = failed.or_else(|| same.and_then(|same| same.revision.as_deref()));
+        let fetched = match self.read(name, source, revision) {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) if failed.is_some() => return Outcome::Faulty,
+            Ok(None) => return Outcome::Same,
+            Err(refused) => return Outcome::Refused(refused),
+        };
+        let source::Fetched { bytes, revision, .. } = fetched;
+        match self.load(name, (definition, &bytes), (running, same), loaded) {
+            Ok(None) => Outcome::Read(revision),
+            Ok(Some(configured)) => Outcome::Loaded(configured, revision),
+            Err(error) => Outcome::Refused(Refused { error, revision }),
+        }
+    }
+
+    /// Reads what a source names; nothing where it is the revision that is known.
+    fn read(
+        &self,
+        name: &str,
+        source: &Source,
+        known: Option<&str>,
+    ) -> Result<Option<source::Fetched>, Refused> {
+        let Parts { bundled, fetch, trust, surroundings, poll, .. } = &self.parts;
+        let read = source::read(source, bundled, (&**fetch, known), trust);
+        if source.is_remote() {
+            let is_silent = |refused: &Refused| refused.error.kind() == Kind::Unavailable;
+            let has_answered = !read.as_ref().is_err_and(is_silent);
+            self.changes.polls.inc();
+            if !has_answered {
+                self.changes.poll_failed.inc();
+            }
+            self.polls.asked(
+                name,
+                has_answered,
+                *poll,
+                (&*surroundings.clock, &surroundings.chance),
+            );
+        }
+        read
+    }
+
+    /// Loads a plugin; nothing where it runs so already.
+    fn load(
+        &self,
+        name: &str,
+        (definition, bytes): (&Definition, &[u8]),
+        (running, same): (Option<&Entry>, Option<&Entry>),
         loaded: &mut Loaded,
     ) -> Result<Option<Arc<Configured>>, Error> {
-        let source = Source::parse(&definition.source)
-            .map_err(|fault| Error::new(Kind::Config, format!("source: {fault}")))?;
-        let same = running.filter(|running| running.definition == *definition);
-        // What its name says cannot have changed.
-        if same.is_some() && source.is_pinned() {
-            return Ok(None);
-        }
-        let Parts { bundled, fetch, trust, surroundings, codes, .. } = &self.parts;
-        let bytes = source::read(&source, bundled, &**fetch, trust)?;
-        let digest = Digest::of(&bytes);
+        let Parts { surroundings, codes, .. } = &self.parts;
+        let digest = Digest::of(bytes);
         if same.is_some_and(|same| same.configured.plugin().digest() == &digest) {
             return Ok(None);
         }
@@ -324,22 +455,24 @@ impl Registry {
             Some(plugin) => plugin,
             None => {
                 let shared = Shared::new(name, surroundings.clone(), Arc::default(), 0);
-                Plugin::load(engine, codes, &bytes, (Arc::new(shared), setup.limits))?
+                Plugin::load(engine, codes, bytes, (Arc::new(shared), setup.limits))?
             }
         };
         loaded.0.insert(digest, Arc::clone(&plugin));
-        let configured = Configured::new(plugin, setup, surroundings.clone())?;
-        self.try_out(&configured)?;
-        Ok(Some(configured))
+        let new = || Configured::new(Arc::clone(&plugin), setup.clone(), surroundings.clone());
+        let configured = new()?;
+        // What was counted, remembered and registered on trial is not what it does at work.
+        let is_fresh = !self.try_out(&configured)?;
+        Ok(Some(if is_fresh { configured } else { new()? }))
     }
 
-    /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it.
-    fn try_out(&self, configured: &Arc<Configured>) -> Result<(), Error> {
-        let tried = Tried::new(configured);
-        let Some(tried) = tried else { return Ok(()) };
-        let mut scratch = Scratch::default();
-        for sample in self.samples.latest() {
-            if let Err(rejected) = tried.run(&sample, &mut scratch)
+    /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it. Whether there was
+    /// something to run it over.
+    fn try_out(&self, configured: &Arc<Configured>) -> Result<bool, Error> {
+        let Some(tried) = Tried::new(configured) else { return Ok(false) };
+        let (samples, mut scratch) = (self.samples.latest(), Scratch::default());
+        for sample in &samples {
+            if let Err(rejected) = tried.run(sample, &mut scratch)
                 && let Some(failure) = rejected.failure
             {
                 let what = format!(
@@ -350,7 +483,7 @@ impl Registry {
                 return Err(Error::new(Kind::Failed(failure), what));
             }
         }
-        Ok(())
+        Ok(!samples.is_empty())
     }
 
     fn engine(&self) -> Result<&Engine, Error> {
@@ -370,6 +503,7 @@ impl Registry {
     /// Drops instances that nobody needed for a while.
     pub fn sweep(&self) {
         let now = self.parts.surroundings.clock.monotonic();
+        self.orders.sweep(now);
         for entry in self.entries.load().values() {
             entry.configured.sweep(now);
         }
@@ -395,41 +529,23 @@ fn running<'a>(entries: &'a Entries, name: &str, worlds: &[World]) -> Result<&'a
     Err(Error::new(Kind::Unavailable, what))
 }
 
-/// A plugin that is tried on requests that came lately.
-enum Tried {
-    Chain(Chain),
-    Router(Router),
+/// What a look at a source came to.
+struct Looked {
+    stamp: Stamp,
+    outcome: Outcome,
 }
 
-impl Tried {
-    /// Nothing for one that is not called with what requests bring.
-    fn new(configured: &Arc<Configured>) -> Option<Self> {
-        let configured = Arc::clone(configured);
-        match configured.plugin().world() {
-            World::SpanProcessor | World::HeadSampler | World::TailSampler => {
-                let on_failure = OnFailure::Reject;
-                let link = Link { configured, on_failure, canary: None, is_shadow: false };
-                Some(Self::Chain(Chain::new(vec![link], Arc::default())))
-            }
-            World::Router => {
-                Some(Self::Router(Router::new(configured, OnFailure::Reject, Arc::default())))
-            }
-            World::Authenticator | World::TableRefresher => None,
-        }
-    }
-
-    fn run(&self, sample: &Sample, scratch: &mut Scratch) -> Result<(), Rejected> {
-        let wants = match self {
-            Self::Chain(chain) => chain.wants(),
-            Self::Router(router) => router.wants(),
-        };
-        let Some(mut draft) = Draft::of(&sample.body, wants) else { return Ok(()) };
-        let whose = Whose { tenant: &sample.tenant, peer: None };
-        match self {
-            Self::Chain(chain) => chain.run(&mut draft, whose, scratch),
-            Self::Router(router) => router.run(&draft, whose, scratch).map(drop),
-        }
-    }
+enum Outcome {
+    /// It is what runs; or it is not time to look.
+    Same,
+    /// It was read, and is what runs; of this revision.
+    Read(Option<String>),
+    /// It is another one, which may take over.
+    Loaded(Arc<Configured>, Option<String>),
+    /// It is what has failed before; or it is not time to look.
+    Faulty,
+    /// It cannot be taken over.
+    Refused(Refused),
 }
 
 /// Plugins that were loaded for a change: the same file under two names is compiled once.
@@ -443,3 +559,6 @@ impl Loaded {
         same.or_else(|| self.0.get(digest)).map(Arc::clone)
     }
 }
+
+#[cfg(test)]
+mod tests;

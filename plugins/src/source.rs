@@ -156,15 +156,33 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
     /// In Base64.
     pub signature: Option<String>,
+    /// What tells whether it has changed: the `ETag` of a URL, the digest of a manifest.
+    pub revision: Option<String>,
+}
+
+/// Why what a source names is not taken, and of which revision that is: it need not be fetched again.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: Error,
+    /// The revision, where something came.
+    pub revision: Option<String>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, revision: None }
+    }
 }
 
 /// Fetches what comes over a network: the process that runs plugins has a client, this crate has none.
 pub trait Fetch: Send + Sync + fmt::Debug {
-    /// Fetches; blocks for as long as that takes. Digests are checked by whoever asked, those of manifests here.
+    /// Fetches; blocks for as long as that takes. Nothing where what is there is the revision that is `known`. The digests
+    /// of an artifact and its manifest are checked here, that of a URL by whoever asked.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] with what the other side said.
-    fn fetch(&self, source: &Source) -> Result<Fetched, Error>;
+    /// [`Kind::Unavailable`] with what the other side said; [`Kind::NotOurs`] where what is there is something else.
+    fn fetch(&self, source: &Source, known: Option<&str>) -> Result<Option<Fetched>, Refused>;
 }
 
 /// Nothing comes over a network.
@@ -172,8 +190,8 @@ pub trait Fetch: Send + Sync + fmt::Debug {
 pub struct Nowhere;
 
 impl Fetch for Nowhere {
-    fn fetch(&self, source: &Source) -> Result<Fetched, Error> {
-        Err(Error::new(Kind::Unavailable, format!("{source}: nothing is fetched here")))
+    fn fetch(&self, source: &Source, _: Option<&str>) -> Result<Option<Fetched>, Refused> {
+        Err(Error::new(Kind::Unavailable, format!("{source}: nothing is fetched here")).into())
     }
 }
 
@@ -220,40 +238,52 @@ impl Trust {
     }
 }
 
-/// Reads what a source names, and holds it against digest and signature.
+/// Reads what a source names, and holds it against digest and signature. Nothing where it is the revision of a network
+/// that is `known`.
 ///
 /// # Errors
-/// [`Kind::Unavailable`] where it cannot be had, [`Kind::NotOurs`] where it is something else.
+/// [`Kind::Unavailable`] where it cannot be had, [`Kind::NotOurs`] where it is something else; and the revision of what is
+/// something else.
 pub(crate) fn read(
     source: &Source,
     bundled: &[(&str, &[u8])],
-    fetch: &dyn Fetch,
+    (fetch, known): (&dyn Fetch, Option<&str>),
     trust: &Trust,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Option<Fetched>, Refused> {
     if source.is_remote() && !source.is_pinned() && !trust.unpinned {
         let what =
             format!("{source}: it has no digest; add @sha256:…, or allow it (unpinned: true)");
-        return Err(Error::new(Kind::NotOurs, what));
+        return Err(Error::new(Kind::NotOurs, what).into());
     }
     let fetched = match source {
         Source::Bundled(name) => {
-            let known = bundled.iter().find(|(known, _)| known == name);
+            let found = bundled.iter().find(|(known, _)| known == name);
             let names: Vec<&str> = bundled.iter().map(|(name, _)| *name).collect();
             let missing =
                 || Error::new(Kind::Config, format!("{source}: bundled are {}", names.join(", ")));
-            return known.map(|(_, bytes)| bytes.to_vec()).ok_or_else(missing);
+            let (_, bytes) = found.ok_or_else(missing)?;
+            return Ok(Some(Fetched { bytes: bytes.to_vec(), ..Fetched::default() }));
         }
         Source::File(path) => read_file(path, !trust.keys.is_empty())?,
-        Source::Https(..) | Source::Oci(_) => fetch.fetch(source)?,
+        Source::Https(..) | Source::Oci(_) => match fetch.fetch(source, known)? {
+            Some(fetched) => fetched,
+            None => return Ok(None),
+        },
     };
+    match checked(source, &fetched, trust) {
+        Ok(()) => Ok(Some(fetched)),
+        Err(error) => Err(Refused { error, revision: fetched.revision }),
+    }
+}
+
+fn checked(source: &Source, fetched: &Fetched, trust: &Trust) -> Result<(), Error> {
     if let Source::Https(_, Some(digest)) = source {
         let found = Digest::of(&fetched.bytes);
         if found != *digest {
             return Err(Error::new(Kind::NotOurs, format!("{source}: what is there is {found}")));
         }
     }
-    trust.check(source, &fetched)?;
-    Ok(fetched.bytes)
+    trust.check(source, fetched)
 }
 
 fn read_file(path: &Path, wants_signature: bool) -> Result<Fetched, Error> {
@@ -276,7 +306,7 @@ fn read_file(path: &Path, wants_signature: bool) -> Result<Fetched, Error> {
             .and_then(|file| file.take(SIGNATURE_BYTES_MAX).read_to_string(&mut text));
         signature = read.is_ok().then_some(text);
     }
-    Ok(Fetched { bytes, signature })
+    Ok(Fetched { bytes, signature, revision: None })
 }
 
 #[cfg(test)]
@@ -314,21 +344,26 @@ mod tests {
         }
     }
 
+    fn told(source: &Source, fetch: &dyn Fetch, trust: &Trust) -> Result<Vec<u8>, Error> {
+        let read = read(source, &[("x", b"y")], (fetch, None), trust);
+        read.map(|fetched| fetched.unwrap().bytes).map_err(|refused| refused.error)
+    }
+
     #[test]
     fn what_comes_over_a_network_is_named_with_its_digest() {
         let source = Source::parse("https://plugins.example/a.wasm").unwrap();
-        let fault = read(&source, &[], &Nowhere, &Trust::default()).unwrap_err();
+        let fault = told(&source, &Nowhere, &Trust::default()).unwrap_err();
         assert!(fault.to_string().contains("@sha256:"), "{fault}");
         let trust = Trust { unpinned: true, ..Trust::default() };
-        assert_eq!(read(&source, &[], &Nowhere, &trust).unwrap_err().kind(), Kind::Unavailable);
+        assert_eq!(told(&source, &Nowhere, &trust).unwrap_err().kind(), Kind::Unavailable);
     }
 
     #[derive(Debug)]
     struct Always(&'static [u8]);
 
     impl Fetch for Always {
-        fn fetch(&self, _: &Source) -> Result<Fetched, Error> {
-            Ok(Fetched { bytes: self.0.to_vec(), signature: None })
+        fn fetch(&self, _: &Source, _: Option<&str>) -> Result<Option<Fetched>, Refused> {
+            Ok(Some(Fetched { bytes: self.0.to_vec(), ..Fetched::default() }))
         }
     }
 
@@ -338,8 +373,8 @@ mod tests {
             |digest: &Digest| Source::Https("https://a/b".to_owned(), Some(digest.clone()));
         let trust = Trust::default();
         let right = Digest::of(b"plugin");
-        assert!(read(&source(&right), &[], &Always(b"plugin"), &trust).is_ok());
-        let fault = read(&source(&right), &[], &Always(b"other"), &trust).unwrap_err();
+        assert!(told(&source(&right), &Always(b"plugin"), &trust).is_ok());
+        let fault = told(&source(&right), &Always(b"other"), &trust).unwrap_err();
         assert_eq!(fault.kind(), Kind::NotOurs);
         assert!(fault.to_string().contains(&Digest::of(b"other").to_string()));
     }
@@ -354,7 +389,7 @@ mod tests {
             [1u8, 2].map(|seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap());
         let keys = vec![own.public_key().as_ref().to_vec()];
         let trust = Trust { keys, ..Trust::default() };
-        let fault = || read(&source, &[], &Nowhere, &trust).unwrap_err().to_string();
+        let fault = || told(&source, &Nowhere, &trust).unwrap_err().to_string();
         assert!(fault().contains("no signature"), "{}", fault());
         let sign = |key: &Ed25519KeyPair, bytes: &[u8]| {
             let signature = BASE64_STANDARD.encode(key.sign(bytes).as_ref());
@@ -365,8 +400,8 @@ mod tests {
         sign(&own, b"other");
         assert!(fault().contains("none of the keys"), "{}", fault());
         sign(&own, b"plugin");
-        assert_eq!(read(&source, &[], &Nowhere, &trust).unwrap(), b"plugin");
-        assert!(read(&Source::Bundled("x".to_owned()), &[("x", b"y")], &Nowhere, &trust).is_ok());
+        assert_eq!(told(&source, &Nowhere, &trust).unwrap(), b"plugin");
+        assert!(told(&Source::Bundled("x".to_owned()), &Nowhere, &trust).is_ok());
     }
 
     #[test]

@@ -74,6 +74,52 @@ pub fn component_of(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     encode(&contract.name_world(bytes, world)?).map(Cow::Owned)
 }
 
+/// What a component imports and exports, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// What it wants.
+    pub imports: Vec<String>,
+    /// What it has.
+    pub exports: Vec<String>,
+}
+
+/// The interfaces of a component; nothing of a core module.
+///
+/// # Errors
+///
+/// `bytes` cannot be read as WebAssembly.
+pub fn interfaces_of(bytes: &[u8]) -> Result<Option<Interfaces>, Error> {
+    if !Parser::is_component(bytes) {
+        return Ok(None);
+    }
+    read_interfaces(bytes)
+        .map(Some)
+        .or_else(|e| error(format!("not a valid WebAssembly component: {e}")))
+}
+
+fn read_interfaces(bytes: &[u8]) -> wasmparser::Result<Interfaces> {
+    let (mut found, mut depth) = (Interfaces::default(), 0_u32);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version { .. } => depth += 1,
+            // Of what it is made of nobody outside knows.
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    found.imports.push(import?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    found.exports.push(export?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
 fn encode(module: &[u8]) -> Result<Vec<u8>, Error> {
     ComponentEncoder::default()
         .validate(true)

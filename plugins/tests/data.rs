@@ -23,3 +23,5 @@ mod reader;
 mod requests;
 #[path = "data/sampling.rs"]
 mod sampling;
+#[path = "data/views.rs"]
+mod views;

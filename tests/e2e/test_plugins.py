@@ -165,6 +165,7 @@ def test_a_changed_plugin_takes_over_and_a_wrong_one_does_not(operator):
     assert seen == {"checkout", "payments"}
     operator.define(PLUGINS)
     assert operator.ask("POST", "/plugins/reload")[0] == 200
+    assert operator.plugin("team")["calls"] == 0, "what it was tried on is not counted"
 
 
 def test_a_plugin_that_chains_name_stays_defined(operator):

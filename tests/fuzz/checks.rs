@@ -5,6 +5,10 @@
 
 #[path = "blocks.rs"]
 mod blocks;
+#[path = "edits.rs"]
+mod edits;
+#[path = "loads.rs"]
+mod loads;
 #[path = "queries.rs"]
 mod queries;
 
@@ -30,7 +34,7 @@ const REQUESTS: [&str; 5] = [
 const SEAL: Seal = Seal { writer: 7, segment: 3 };
 
 /// Seeds by target.
-pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 6] {
+pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 11] {
     let requests = || REQUESTS.iter().map(|request| request.trim_end().as_bytes().to_vec());
     let decoded = || requests().map(|json| json::decode(&json).expect("seeds are well-formed"));
     let record = |body: Vec<u8>| repaired(&frame(&body));
@@ -41,7 +45,46 @@ pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 6] {
         ("block_section", BLOCK.parts()),
         ("block_read", BLOCK.parts_in_place()),
         ("traceql", queries::seeds()),
+        ("otlp_outline", decoded().collect()),
+        ("plugin_edits", CASES.edits()),
+        ("plugin_decisions", CASES.decisions()),
+        ("plugin_batch", CASES.batches()),
+        ("plugin_load", loads::seeds()),
     ]
+}
+
+/// Plugins that are shown the requests, all in one.
+static CASES: LazyLock<edits::Cases> = LazyLock::new(|| {
+    let requests = REQUESTS.iter().map(|request| json::decode(request.trim_end().as_bytes()));
+    let requests: Vec<Vec<u8>> =
+        requests.map(|request| request.expect("seeds are well-formed")).collect();
+    // Messages of one type, one after the other, are one message.
+    edits::Cases::of(&requests.concat())
+});
+
+/// What a processor answers is applied or refused as a whole.
+pub(crate) fn plugin_edits(bytes: &[u8]) {
+    CASES.plugin_edits(bytes);
+}
+
+/// So is what a sampler answers; the first byte says which.
+pub(crate) fn plugin_decisions(bytes: &[u8]) {
+    CASES.plugin_decisions(bytes);
+}
+
+/// The SDK reads a batch, or refuses it.
+pub(crate) fn plugin_batch(bytes: &[u8]) {
+    edits::plugin_batch(bytes);
+}
+
+/// A plugin is loaded, or refused with a reason.
+pub(crate) fn plugin_load(bytes: &[u8]) {
+    loads::plugin_load(bytes);
+}
+
+/// Taking notes of a request changes nothing, and what they say can be edited.
+pub(crate) fn otlp_outline(bytes: &[u8]) {
+    CASES.otlp_outline(bytes);
 }
 
 /// A block of the requests.

@@ -33,11 +33,12 @@ fn try_all(numbers: impl Iterator<Item = u64>) {
         }
         // The input follows from its number alone.
         let mut chance = Chance(number);
-        let (target, seeds) = chance.pick(&seeds).expect("there are six targets");
-        // One reads a block each time, as long as fifty others take; one tries corrections.
+        let (target, seeds) = chance.pick(&seeds).expect("there are targets");
+        // One reads a block each time, as long as fifty others take; one tries corrections; one compiles.
         let one_of = match *target {
             "block_read" => 50,
-            "traceql" => 4,
+            "traceql" | "otlp_outline" => 4,
+            "plugin_load" => 500,
             _ => 1,
         };
         if chance.below(one_of) != 0 {
@@ -50,6 +51,11 @@ fn try_all(numbers: impl Iterator<Item = u64>) {
             "block_section" => checks::block_section(&input),
             "block_read" => checks::block_read(&input),
             "traceql" => checks::traceql(&input),
+            "otlp_outline" => checks::otlp_outline(&input),
+            "plugin_edits" => checks::plugin_edits(&input),
+            "plugin_decisions" => checks::plugin_decisions(&input),
+            "plugin_batch" => checks::plugin_batch(&input),
+            "plugin_load" => checks::plugin_load(&input),
             _ => checks::wal_record(&input),
         };
         let caught = catch_unwind(AssertUnwindSafe(check));

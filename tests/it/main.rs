@@ -30,6 +30,7 @@ mod json_bodies;
 mod kills;
 mod logs;
 mod overload;
+mod plugin_cli;
 mod plugins;
 mod ports;
 mod query_cli;

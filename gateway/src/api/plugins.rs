@@ -1,5 +1,7 @@
 //! What plugins do, for operators; and what they have failed on, to find out why.
 
+pub(super) mod order;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use plugins::registry::Entry;
@@ -10,6 +12,7 @@ use super::Api;
 use super::answer::Answer;
 use super::call::Call;
 use super::error::Fault;
+use crate::attach::tables::Told;
 
 /// A plugin, as it runs.
 #[derive(Debug, Serialize)]
@@ -33,7 +36,27 @@ struct Plugin {
     dropped: std::collections::BTreeMap<String, u64>,
     instances: u64,
     memory_bytes: u64,
+    /// What was fetched: an `ETag`, or the digest of a manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
     /// Why a newer definition of it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+/// A table that they look things up in.
+#[derive(Debug, Serialize)]
+struct Table {
+    name: String,
+    source: String,
+    entries: usize,
+    bytes: usize,
+    generation: u64,
+    /// Since it was known to be as its source is; none: it never was.
+    age_seconds: Option<u64>,
+    refreshes: u64,
+    failures: std::collections::BTreeMap<&'static str, u64>,
+    /// Why it is not as its source is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
 }
@@ -44,6 +67,7 @@ struct Page {
     plugins: Vec<Plugin>,
     /// Plugins that are defined and do not run.
     faults: std::collections::BTreeMap<String, String>,
+    tables: Vec<Table>,
     bundled: Vec<&'static str>,
 }
 
@@ -57,11 +81,33 @@ pub(super) fn status(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let plugins = entries.iter().map(of).collect();
     let faults = faults.into_iter().map(|(name, fault)| (name, fault.to_string())).collect();
     let bundled = plugins::BUNDLED.iter().map(|(name, _)| *name).collect();
-    Ok(json(&Page { plugins, faults, bundled }))
+    let tables = tables(api);
+    Ok(json(&Page { plugins, faults, tables, bundled }))
+}
+
+fn tables(api: &Api) -> Vec<Table> {
+    let plugins = &api.parts.plugins;
+    let mut sizes = plugins.registry().surroundings().tables.list();
+    let of = |Told { name, source, state }: &Told| {
+        let size = sizes.iter().position(|size| size.name == *name).map(|at| sizes.swap_remove(at));
+        let size = size.unwrap_or_default();
+        Table {
+            name: name.clone(),
+            source: source.clone(),
+            entries: size.entries,
+            bytes: size.bytes,
+            generation: size.generation,
+            age_seconds: plugins.keeper().age(state).map(|age| age.0 / 1_000_000_000),
+            refreshes: state.refreshes.get(),
+            failures: state.failures().filter(|(_, count)| *count > 0).collect(),
+            fault: state.fault(),
+        }
+    };
+    plugins.keeper().told().iter().map(of).collect()
 }
 
 fn plugin(name: &str, entry: &Entry, fault: Option<Error>) -> Plugin {
-    let Entry { definition, configured, .. } = entry;
+    let Entry { definition, configured, revision, .. } = entry;
     let (plugin, stats) = (configured.plugin(), configured.stats());
     let (breaker, open) = configured.breakers();
     let rows = stats.rows_in.get();
@@ -88,6 +134,7 @@ fn plugin(name: &str, entry: &Entry, fault: Option<Error>) -> Plugin {
         dropped: stats.drops(),
         instances: stats.instances.get(),
         memory_bytes: stats.memory_bytes.get(),
+        revision: revision.clone(),
         fault: fault.map(|fault| fault.to_string()),
     }
 }

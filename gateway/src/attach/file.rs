@@ -1,8 +1,10 @@
-//! The file that defines plugins.
+//! The file that defines plugins, and the tables that they look things up in.
 
 use model::Faults;
 use plugins::definition::{self, Definitions};
 use serde::{Deserialize, Serialize};
+
+use super::tables;
 
 /// What it says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct File {
     /// All plugins by name.
     pub plugins: Definitions,
+    /// All tables by name.
+    pub tables: tables::Definitions,
 }
 
 impl File {
@@ -28,6 +32,7 @@ impl File {
         match file {
             Ok(file) => {
                 definition::check(&file.plugins, "plugins", &mut faults);
+                tables::check(&file.tables, &file.plugins, "tables", &mut faults);
                 if faults.is_empty() { Ok(file) } else { Err(faults) }
             }
             Err(fault) => {

@@ -24,8 +24,7 @@ fn open(config: &Config, limits: Limits, dir: &Path) -> Result<Arc<Plugins>, Str
         chance: Arc::new(|bytes| bytes.fill(7)),
         tables: Arc::default(),
     };
-    let fetch = Arc::new(plugins::Nowhere);
-    Plugins::open(config, Overrides::of(limits), (surroundings, fetch, dir.join("code")))
+    Plugins::open(config, Overrides::of(limits), (surroundings, Arc::default(), dir.join("code")))
 }
 
 /// No plugins, for tests of others.
@@ -60,6 +59,15 @@ fn faults_of_the_file_are_told_by_their_keys() {
         ("plugins: {a: {source: 'bundled:a', memory_max: 1B}}", "plugins.a.memory_max"),
         ("plugins: {a: {sauce: 'bundled:a'}}", "sauce"),
         ("plugins: 7", "plugins"),
+        ("tables: {a: {}}", "tables.a"),
+        ("tables: {a: {file: a, url: 'https://a/b'}}", "tables.a"),
+        ("tables: {a: {url: 'http://a.example/b'}}", "tables.a.url"),
+        ("tables: {a: {plugin: b}}", "tables.a.plugin"),
+        ("tables: {a: {kubernetes: {node: 'a b'}}}", "tables.a.kubernetes.node"),
+        (
+            "plugins: {a: {source: 'bundled:a', refresher: {hosts: ['a/b']}}}",
+            "plugins.a.refresher.hosts[0]",
+        ),
     ] {
         let (dir, config) = plugins_of(text);
         let mut faults = Faults::default();
@@ -73,7 +81,7 @@ fn faults_of_the_file_are_told_by_their_keys() {
 #[test]
 fn a_plugin_that_cannot_be_had_now_does_not_stop_the_start() {
     let (dir, config) = plugins_of(&format!(
-        "plugins: {{a: {{source: 'https://a.example/a@sha256:{}'}}}}",
+        "plugins: {{a: {{source: 'https://a.invalid/a@sha256:{}'}}}}",
         "0".repeat(64)
     ));
     let plugins = open(&config, Limits::default(), dir.path()).unwrap();

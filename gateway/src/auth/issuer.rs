@@ -23,7 +23,6 @@ use super::jwks::Source;
 use super::jwt::{Claims, Keys, Rules, Unproven};
 use super::principal::{Principal, Proof};
 use crate::clock;
-use crate::limits::spread;
 use crate::server::Drain;
 
 /// Between two times that keys are asked for as one is not known.
@@ -227,7 +226,7 @@ impl Issuer {
                 _ => usual.min(FAILED_WAIT.saturating_mul(1 << failures.min(6))),
             };
             // Issuers of many gateways are not asked by all of them at a time.
-            let wait = wait.mul_f64(0.9 + 0.2 * spread(self.clock.monotonic().0));
+            let wait = wait.mul_f64(0.9 + 0.2 * clock::spread(self.clock.monotonic().0));
             tokio::select! {
                 () = drain.wait() => {}
                 () = clock::sleep(wait) => {}

@@ -1,4 +1,4 @@
-//! One request to the administration port of a running server: what it says is short.
+//! One request to the administration port of a running server.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use http::Method;
 
 use super::reach::{Ask, Target, Trust};
 
-/// A longer answer is not one of ours.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// A longer answer is not one of ours: those with captured requests are the longest.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// Which server is asked.
 #[derive(Clone, Debug, clap::Args)]

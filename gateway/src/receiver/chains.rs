@@ -100,6 +100,11 @@ impl Chains {
         self.plugins.registry().sample(tenant, body, now);
     }
 
+    /// Hands a request, as it was received, to whoever waits for one to test plugins with. The times are as deadlines have them, and since 1970.
+    pub(super) fn capture(&self, tenant: &TenantId, body: &Bytes, times: (Nanos, Nanos)) {
+        self.plugins.registry().orders().offer(tenant, body, times);
+    }
+
     fn take(&self) -> Scratch {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }

@@ -376,6 +376,7 @@ impl Intake {
             }
             let spans = u64::from(checked.spans).saturating_sub(checked.refused.len() as u64);
             source.admit(Unit::Spans, spans)?;
+            self.chains.capture(&sender.tenant, &body, (self.clock.monotonic(), received_at));
             let stored = self.changed(sender, body, (checked, chain));
             let stored =
                 stored.and_then(|(body, checked)| self.store(sender, received_at, body, checked));

@@ -22,8 +22,9 @@ use super::decode::CODINGS_ACCEPTED;
 use super::pb;
 use super::stats::Outcome;
 use crate::auth::Denied;
+use crate::clock::spread;
 use crate::compute;
-use crate::limits::{Exceeded, Full, Reason, spread};
+use crate::limits::{Exceeded, Full, Reason};
 use crate::server::Body;
 
 /// What is wrong with a request, or with us.

@@ -25,7 +25,6 @@ use super::stream::{HANDSHAKE, Stream, Version};
 use super::tls::{Acceptor, Certificate};
 use super::{Body, Config, Drain, Handler, Peer, Stats, WINDOW_LEAST};
 use crate::clock::{self, Tasks};
-use crate::limits::spread;
 
 /// What the connections of a port share.
 pub(super) struct Shared {
@@ -248,7 +247,7 @@ impl Shared {
             return pending().await;
         }
         let number = self.seen.fetch_add(1, Ordering::Relaxed);
-        clock::sleep(age.mul_f64(0.9 + 0.2 * spread(number))).await;
+        clock::sleep(age.mul_f64(0.9 + 0.2 * clock::spread(number))).await;
     }
 
     /// How much this connection may have us buffer before anybody reads it, and the reservation

@@ -1,10 +1,11 @@
 //! Metrics of plugins. Labels are the names that operators give them, and the reasons that they give, of which
 //! there are so many at most.
 
-use plugins::{Configured, Stats};
+use plugins::{Configured, Size, Stats};
 
 use super::emit::Emit;
 use super::{Kind, Metric, Sources};
+use crate::attach::tables::Told;
 
 /// The rows of this family.
 pub(super) const METRICS: &[Metric] = &[
@@ -37,11 +38,32 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.plugins.registry().changes().failed.get()),
     },
     Metric {
+        name: "traceweir_plugin_polls_total",
+        kind: Kind::Counter,
+        help: "Times that a network was asked for a plugin.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.plugins.registry().changes().polls.get()),
+    },
+    Metric {
+        name: "traceweir_plugin_poll_failed_total",
+        kind: Kind::Counter,
+        help: "Times that nobody answered who was asked for a plugin: what was before stays.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.plugins.registry().changes().poll_failed.get()),
+    },
+    Metric {
         name: "traceweir_plugin_missing_total",
         kind: Kind::Counter,
         help: "Requests that were told to come back because their chain names a plugin that does not run.",
         labels: &[],
         read: |sources, emit| emit.value(sources.plugins.stats().missing.get()),
+    },
+    Metric {
+        name: "traceweir_plugin_captured_total",
+        kind: Kind::Counter,
+        help: "Requests that were kept, masked, because somebody had asked for some.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.plugins.registry().orders().taken.get()),
     },
     Metric {
         name: "traceweir_plugin_compiled_total",
@@ -261,7 +283,72 @@ pub(super) const METRICS: &[Metric] = &[
             });
         },
     },
+    Metric {
+        name: "traceweir_plugin_table_entries",
+        kind: Kind::Gauge,
+        help: "Entries of the tables that plugins look things up in.",
+        labels: &["table"],
+        read: |sources, emit| each_size(sources, emit, |size| size.entries as u64),
+    },
+    Metric {
+        name: "traceweir_plugin_table_bytes",
+        kind: Kind::Gauge,
+        help: "Bytes of tables, about.",
+        labels: &["table"],
+        read: |sources, emit| each_size(sources, emit, |size| size.bytes as u64),
+    },
+    Metric {
+        name: "traceweir_plugin_table_generation",
+        kind: Kind::Gauge,
+        help: "Goes up when a table changes.",
+        labels: &["table"],
+        read: |sources, emit| each_size(sources, emit, |size| size.generation),
+    },
+    Metric {
+        name: "traceweir_plugin_table_age_seconds",
+        kind: Kind::Gauge,
+        help: "Seconds since a table was known to be as its source is.",
+        labels: &["table"],
+        read: |sources, emit| {
+            let keeper = sources.plugins.keeper();
+            for Told { name, state, .. } in keeper.told().iter() {
+                if let Some(age) = keeper.age(state) {
+                    emit.labelled(&[name], age.0 / 1_000_000_000);
+                }
+            }
+        },
+    },
+    Metric {
+        name: "traceweir_plugin_table_refreshes_total",
+        kind: Kind::Counter,
+        help: "Times that the source of a table has told what it has, or that it is the same.",
+        labels: &["table"],
+        read: |sources, emit| {
+            for Told { name, state, .. } in sources.plugins.keeper().told().iter() {
+                emit.labelled(&[name], state.refreshes.get());
+            }
+        },
+    },
+    Metric {
+        name: "traceweir_plugin_table_refresh_failed_total",
+        kind: Kind::Counter,
+        help: "Times that a table could not be refreshed, by how: what was before stays.",
+        labels: &["table", "failure"],
+        read: |sources, emit| {
+            for Told { name, state, .. } in sources.plugins.keeper().told().iter() {
+                for (failure, count) in state.failures() {
+                    emit.labelled(&[name, failure], count);
+                }
+            }
+        },
+    },
 ];
+
+fn each_size(sources: &Sources, emit: &mut Emit, read: fn(&Size) -> u64) {
+    for size in sources.plugins.registry().surroundings().tables.list() {
+        emit.labelled(&[&size.name], read(&size));
+    }
+}
 
 fn of_each(sources: &Sources, mut tell: impl FnMut(&str, &Configured)) {
     for (name, entry) in sources.plugins.registry().entries().iter() {

@@ -96,10 +96,10 @@ fn the_page_has_a_head_and_a_sample_for_each_metric() {
     let page = page(&sources, "").text;
     for metric in metrics() {
         assert!(page.contains(&format!("# TYPE {} {}\n", metric.name, metric.kind)), "{page}");
-        // Those of plugins have one for each.
+        // Those of plugins and tables have one for each.
         let is_there = page.contains(&format!("\n{}", metric.name));
         assert!(
-            is_there || metric.labels.first() == Some(&"plugin"),
+            is_there || matches!(metric.labels.first(), Some(&("plugin" | "table"))),
             "{} has no sample",
             metric.name
         );

@@ -64,11 +64,7 @@ impl Draft {
         apply.rename(edits);
         apply.delete(edits);
         apply.set_pairs(edits);
-        let is_as_read = edits.renames.is_empty()
-            && edits.deletions.is_empty()
-            && edits.pairs.is_empty()
-            && batch.shape.generation == apply.draft.generation;
-        edits.sets.iter().for_each(|set| apply.set(set, is_as_read));
+        edits.sets.iter().for_each(|set| apply.set(set, edits));
         apply.add(edits);
         apply.mark(&marks);
         let mut outcome = apply.outcome;
@@ -289,20 +285,34 @@ impl Apply<'_> {
         }
     }
 
-    /// Sets a field. Where nothing else has been done to what was read, the places are known at which it was.
-    fn set(&mut self, set: &Set<'_>, is_as_read: bool) {
+    /// Sets a field.
+    fn set(&mut self, set: &Set<'_>, edits: &Edits<'_>) {
         match self.plan.writes.get(set.field) {
             Some(Write::Intrinsic(intrinsic)) => self.set_intrinsic(set, *intrinsic),
             Some(Write::Attribute { owner, key, hint }) => {
-                let hint = hint.filter(|_| is_as_read);
+                let hint = hint.filter(|_| self.is_as_read(edits, *owner, key));
                 self.set_attribute(set, *owner, key, hint);
             }
             _ => {}
         }
     }
 
+    /// Whether nothing has been done to an attribute since it was read, so that it still is where it was.
+    fn is_as_read(&self, edits: &Edits<'_>, owner: Owner, key: &[u8]) -> bool {
+        let is_deleted = || {
+            let mut keys = edits.deletions.iter().filter(|(of, _)| *of == owner);
+            keys.any(|(_, keys)| (0..keys.entries).any(|entry| keys.get(entry) == Some(key)))
+        };
+        self.batch.shape.generation == self.draft.generation
+            && edits.renames.is_empty()
+            && edits.pairs.is_empty()
+            && !is_deleted()
+    }
+
     fn set_attribute(&mut self, set: &Set<'_>, owner: Owner, key: &[u8], hint: Option<usize>) {
         let batch = self.batch;
+        // What was written last, and by which number: rows that get the same have it in common.
+        let mut last = (None, 0);
         for entry in 0..batch.shape.count(owner) {
             let said_by = match set.by_resource {
                 true => batch.shape.resource_of.get(entry).map_or(0, |resource| *resource as usize),
@@ -319,7 +329,23 @@ impl Apply<'_> {
                 Some(slot) => Found::At(slot),
             };
             self.outcome.edits += match (change, found) {
-                (Change::Set(value), _) => self.draft.set(target, key, value, found),
+                (Change::Set(value), _) => {
+                    let number = set.number(said_by);
+                    let is_new = number.is_none() || number != last.0;
+                    if is_new {
+                        last = (number, self.draft.write(owner, key, value));
+                    }
+                    let changed = self.draft.place(target, key, last.1, found);
+                    match (is_new, changed) {
+                        (true, 0) => {
+                            self.draft.take_back(last.1);
+                            last.0 = None;
+                        }
+                        (false, 1..) => self.draft.repeat(last.1),
+                        _ => {}
+                    }
+                    changed
+                }
                 (_, Found::At(slot)) => self.draft.remove_slot(target, slot),
                 (_, Found::Nowhere) => 0,
                 (_, Found::Unknown) => self.draft.remove(target, key),
@@ -354,7 +380,7 @@ impl Apply<'_> {
                 let key = additions.keys.get(entry).unwrap_or_default();
                 let of = additions.owner_of(entry);
                 if let Some(target) = self.target(additions.owner, of) {
-                    self.outcome.edits += self.draft.set(target, key, value, Found::Unknown);
+                    self.outcome.edits += self.draft.set(target, key, value);
                 }
             }
         }

@@ -12,6 +12,8 @@ use crate::projection::{Intrinsic, KEY_BYTES_MAX, Keys, Owner, Plan, Role, Write
 
 /// Most keys that one answer renames of one owner.
 const RENAMES_MAX: usize = 256;
+/// Most keys that one answer deletes of one owner: more are told apart more slowly, and those who answer choose them.
+const DELETIONS_MAX: usize = 4_096;
 /// Most attributes that one answer adds to one span, resource, scope, event or link: each is looked for among all that
 /// it has.
 const ADDITIONS_MAX: u16 = 256;
@@ -228,6 +230,9 @@ impl<'a> Decoder<'a, '_> {
         let owner = owner_of(section.argument);
         let owner = owner.ok_or_else(|| section.fault("there is no such owner"))?;
         let keys = self.keys(section, owner)?;
+        if keys.entries > DELETIONS_MAX {
+            return Err(section.fault(format!("has more than {DELETIONS_MAX} keys")));
+        }
         self.edits.deletions.push((owner, keys));
         Ok(())
     }

@@ -42,11 +42,10 @@ pub(super) fn sections<'a>(answer: &'a [u8], shape: &Shape) -> Result<Vec<Sectio
             number(0)?
         )));
     }
-    if number(4)? != u32::from(VERSION) {
-        return Err(header(format!(
-            "version and flags are {:#010x}, expected {VERSION}",
-            number(4)?
-        )));
+    // The upper half is flags, of which none is known.
+    let version = number(4)? & 0xffff;
+    if version != u32::from(VERSION) {
+        return Err(header(format!("version is {version}, expected {VERSION}")));
     }
     let of = |owner: Owner| u32::try_from(shape.shown(owner)).unwrap_or(NONE);
     let traces = u32::try_from(shape.traces.len()).unwrap_or(NONE);
@@ -153,12 +152,13 @@ impl<'a> Texts<'a> {
     /// The text of an entry, if it has one.
     #[inline]
     pub(super) fn get(&self, entry: usize) -> Option<&'a [u8]> {
-        let value = if self.index.is_empty() { entry } else { self.value_of(entry)? };
+        let value = if self.index.is_empty() { entry } else { self.number(entry)? };
         self.value(value)
     }
 
-    /// The number of the value of an entry.
-    fn value_of(&self, entry: usize) -> Option<usize> {
+    /// The number of the value of an entry, if it has one by an index: entries of the same number have the same.
+    #[inline]
+    pub(super) fn number(&self, entry: usize) -> Option<usize> {
         u32_at(self.index, 4 * entry).filter(|value| *value != NONE).map(|value| value as usize)
     }
 

@@ -122,6 +122,15 @@ impl<'a> Values<'a> {
         self.texts.get(entry).unwrap_or_default()
     }
 
+    /// The number of the text of an entry among all texts, where they are a dictionary.
+    #[inline]
+    pub(super) fn number(&self, entry: usize) -> Option<usize> {
+        match self.tags.get(entry) {
+            Some(&tag::STRING) => self.texts.number(entry),
+            _ => None,
+        }
+    }
+
     /// The tags of all entries.
     pub(super) const fn tags(&self) -> &'a [u8] {
         self.tags

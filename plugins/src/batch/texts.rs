@@ -54,6 +54,19 @@ impl Texts {
         }
     }
 
+    /// As [`put`](Self::put) where the text is most likely the one of an entry before.
+    #[inline]
+    pub(crate) fn put_as(&mut self, entry: usize, text: &[u8], like: usize) {
+        if let Some(value) = self.index.get(like).copied()
+            && value != NONE
+            && self.value(value) == text
+        {
+            self.put_value(entry, value);
+        } else {
+            self.put(entry, text);
+        }
+    }
+
     #[inline]
     fn put_unique(&mut self, entry: usize, text: &[u8]) {
         if self.ends.len() < entry {
@@ -65,6 +78,11 @@ impl Texts {
 
     fn put_known(&mut self, entry: usize, text: &[u8]) {
         let value = self.intern(text);
+        self.put_value(entry, value);
+    }
+
+    #[inline]
+    fn put_value(&mut self, entry: usize, value: u32) {
         if self.index.len() < entry {
             self.index.resize(entry, NONE);
         }

@@ -35,11 +35,19 @@ impl Values {
         self.tags.get(entry).is_some_and(|tag| *tag != tag::ABSENT)
     }
 
-    /// Appends an entry with its value, in a column of which it is not known how many there are.
-    pub(crate) fn push(&mut self, value: Any<'_>, encoded: &[u8], mode: &Mode) {
+    /// Appends an entry with its value, in a column of which it is not known how many there are. A text is most likely
+    /// the one of the entry `like`.
+    #[inline]
+    pub(crate) fn push(&mut self, value: Any<'_>, encoded: &[u8], mode: &Mode, like: usize) {
         let entry = self.tags.len();
-        self.tags.push(tag::ABSENT);
-        self.put(entry, value, encoded, mode);
+        if let Any::String(text) = value {
+            self.tags.push(tag::STRING);
+            self.texts.put_as(entry, text, like);
+            self.texts.adapt(mode);
+        } else {
+            self.tags.push(tag::ABSENT);
+            self.put(entry, value, encoded, mode);
+        }
     }
 
     /// Gives an entry its value, which is passed as an `AnyValue`, too. Entries come in their order.

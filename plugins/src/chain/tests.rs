@@ -151,6 +151,19 @@ fn what_a_plugin_drops_is_gone_and_counted() {
 }
 
 #[test]
+fn hashes_are_seeded_by_chance_and_once() {
+    let rig = Rig::new();
+    let chain = Chain::new(vec![rig.link(&keeper(1), OnFailure::Reject)], Arc::default());
+    let (body, mut scratch) = (request(), Scratch::default());
+    for _ in 0..2 {
+        let mut draft = Draft::of(&body, chain.wants()).unwrap();
+        let whose = Whose { tenant: &rig.tenant, peer: None };
+        chain.run(&mut draft, whose, &mut scratch).unwrap();
+        assert_eq!(scratch.batch.seed(), u64::from_le_bytes([7; 8]));
+    }
+}
+
+#[test]
 fn a_chain_sees_what_those_before_left() {
     let rig = Rig::new();
     let first = rig.link(&keeper(0b11_1111_1110), OnFailure::Pass);

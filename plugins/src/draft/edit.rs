@@ -2,7 +2,7 @@
 
 use model::otlp::outline::Stretch;
 
-use super::{Draft, Edit, Found, Value, Word, at32, count, original};
+use super::{Draft, Edit, Found, Memory, Value, Word, at32, count, original};
 use crate::projection::{Keys, Owner};
 
 /// What is edited: whose it is, its place there, and the span that it is in.
@@ -43,14 +43,29 @@ impl Draft {
         self.memory.room()
     }
 
+    /// Writes an attribute, to be put in a place or several.
+    pub(crate) fn write(&mut self, owner: Owner, key: &[u8], value: Value<'_>) -> u32 {
+        self.memory.put_attribute(owner, key, value)
+    }
+
     /// Sets an attribute: the first by its key gets the value, others by it go, and where there is none it is added.
-    pub(crate) fn set(&mut self, of: Target, key: &[u8], value: Value<'_>, found: Found) -> u64 {
+    pub(crate) fn set(&mut self, of: Target, key: &[u8], value: Value<'_>) -> u64 {
+        let new = self.write(of.owner, key, value);
+        let changed = self.place(of, key, new, Found::Unknown);
+        if changed == 0 {
+            self.memory.take_back(new);
+        }
+        changed
+    }
+
+    /// The same with an attribute that has been written; it may be the one of others, too. Where the attribute was what
+    /// it is to be, what was written has no place.
+    pub(crate) fn place(&mut self, of: Target, key: &[u8], new: u32, found: Found) -> u64 {
         let slot = match found {
             Found::At(slot) => Some(slot),
             Found::Nowhere => None,
             Found::Unknown => self.find(of, key, 0),
         };
-        let new = self.memory.put_attribute(of.owner, key, value);
         let Some(slot) = slot else {
             self.append(of, new);
             return 1;
@@ -62,6 +77,16 @@ impl Draft {
         }
     }
 
+    /// Takes back what was written last.
+    pub(crate) fn take_back(&mut self, new: u32) {
+        self.memory.take_back(new);
+    }
+
+    /// Notes that what was written once stands in one more place.
+    pub(crate) fn repeat(&mut self, new: u32) {
+        self.repeated += self.memory.whole(new).len();
+    }
+
     /// Sets one attribute, whatever others have its key. What is gone stays gone.
     pub(crate) fn set_slot(&mut self, of: Target, slot: u32, value: Value<'_>) -> u64 {
         let Some(pair) = self.pair(of, slot) else { return 0 };
@@ -70,7 +95,7 @@ impl Draft {
         key.extend_from_slice(self.memory.key(self.memory.field(pair)));
         let new = self.memory.put_attribute(of.owner, &key, value);
         self.scratch = key;
-        self.replace(of, slot, new)
+        self.replace_or_take_back(of, slot, new)
     }
 
     /// Removes one attribute.
@@ -105,16 +130,21 @@ impl Draft {
 
     /// Removes the attributes by these keys.
     pub(crate) fn remove_any(&mut self, of: Target, keys: &Keys) -> u64 {
-        let (mut removed, mut from) = (0, 0);
-        loop {
-            let slots = self.attributes(of.owner, of.place).get(from..).unwrap_or_default();
-            let is_one =
-                |at: &u32| *at != 0 && keys.contains(self.memory.key(self.memory.field(*at)));
-            let Some(slot) = slots.iter().position(is_one) else { return removed };
-            self.put_slot(of, at32(from + slot), 0);
-            removed += 1;
-            from += slot + 1;
+        let slots = self.attributes(of.owner, of.place);
+        let is_one =
+            |memory: &Memory, at: u32| at != 0 && keys.contains(memory.key(memory.field(at)));
+        let Some(first) = slots.iter().position(|at| is_one(&self.memory, *at)) else { return 0 };
+        let Some(edit) = self.edit(of) else { return 0 };
+        let slots = edit.attributes.range();
+        let slots = self.slots.get_mut(slots).unwrap_or_default();
+        let mut removed = 0;
+        for at in slots.iter_mut().skip(first) {
+            if is_one(&self.memory, *at) {
+                *at = 0;
+                removed += 1;
+            }
         }
+        removed
     }
 
     /// Gives attributes other keys, one pair of keys after the other; each sees what those before it did. Where there
@@ -164,7 +194,7 @@ impl Draft {
         value.extend_from_slice(self.memory.encoded_value(self.memory.field(pair)));
         let new = self.memory.put_attribute(of.owner, key, Value::Encoded(&value));
         self.scratch = value;
-        self.replace(of, slot, new)
+        self.replace_or_take_back(of, slot, new)
     }
 
     /// Sets a field of a span; nothing where it says so already.
@@ -198,16 +228,24 @@ impl Draft {
         slots.get(slot as usize).copied().filter(|at| *at != 0)
     }
 
-    /// Puts what was written last in the place of an attribute, unless it is the same.
+    /// Puts what was written in the place of an attribute, unless it is the same.
     fn replace(&mut self, of: Target, slot: u32, new: u32) -> u64 {
         if let Some(known) = self.pair(of, slot)
             && self.memory.whole(known) == self.memory.whole(new)
         {
-            self.memory.take_back(new);
             return 0;
         }
         self.put_slot(of, slot, new);
         1
+    }
+
+    /// The same with what was written last, which has no other place.
+    fn replace_or_take_back(&mut self, of: Target, slot: u32, new: u32) -> u64 {
+        let changed = self.replace(of, slot, new);
+        if changed == 0 {
+            self.memory.take_back(new);
+        }
+        changed
     }
 
     fn put_slot(&mut self, of: Target, slot: u32, at: u32) {
@@ -219,41 +257,49 @@ impl Draft {
     }
 
     fn append(&mut self, of: Target, at: u32) {
-        let Some(edit) = self.edit(of) else { return };
-        let known = edit.attributes;
+        let Some(number) = self.edit_number(of) else { return };
+        let Self { slots, edits, .. } = self;
+        let Some(edit) = edits.get_mut(number) else { return };
         // The list of what was edited last ends where it can grow; others move there.
-        if self.slots.len() != known.range().end {
-            let first = at32(self.slots.len());
-            self.slots.extend_from_within(known.range());
-            if let Some(edit) = self.edit(of) {
-                edit.attributes.first = first;
-            }
+        if slots.len() != edit.attributes.range().end {
+            let first = at32(slots.len());
+            slots.extend_from_within(edit.attributes.range());
+            edit.attributes.first = first;
         }
-        if let Some(edit) = self.edit(of) {
-            edit.attributes.count += 1;
-        }
-        self.slots.push(at);
+        edit.attributes.count += 1;
+        slots.push(at);
         self.appended += 1;
     }
 
     /// The edit of something, which begins with what it has.
     fn edit(&mut self, of: Target) -> Option<&mut Edit> {
+        let number = self.edit_number(of)?;
+        self.edits.get_mut(number)
+    }
+
+    #[inline]
+    fn edit_number(&mut self, of: Target) -> Option<usize> {
         let Target { owner, place, span } = of;
         if matches!(owner, Owner::Event | Owner::Link) {
             self.edit(Target::span(span))?.nested = true;
         }
+        match self.edit_of[owner as usize].get(place as usize) {
+            Some(number @ 1..) => Some(*number as usize - 1),
+            _ => self.begin_edit(owner, place),
+        }
+    }
+
+    fn begin_edit(&mut self, owner: Owner, place: u32) -> Option<usize> {
         let edit_of = &mut self.edit_of[owner as usize];
         if edit_of.is_empty() {
             edit_of.resize(count(&self.outline, owner), 0);
         }
         let edit_of = edit_of.get_mut(place as usize)?;
-        if *edit_of == 0 {
-            let slots = original(&self.outline, owner, place);
-            let attributes = Stretch { first: at32(self.slots.len()), count: at32(slots.len()) };
-            self.slots.extend_from_slice(slots);
-            self.edits.push(Edit { attributes, ..Edit::default() });
-            *edit_of = at32(self.edits.len());
-        }
-        self.edits.get_mut(*edit_of as usize - 1)
+        let slots = original(&self.outline, owner, place);
+        let attributes = Stretch { first: at32(self.slots.len()), count: at32(slots.len()) };
+        self.slots.extend_from_slice(slots);
+        self.edits.push(Edit { attributes, ..Edit::default() });
+        *edit_of = at32(self.edits.len());
+        Some(self.edits.len() - 1)
     }
 }

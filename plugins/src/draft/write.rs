@@ -50,7 +50,8 @@ impl Draft {
             return Finished { body: Written::Same(self.memory.body), checked: self.checked };
         }
         let body = self.memory.body.len();
-        let mut out = buffer(body - self.gone.bytes + self.memory.written());
+        let new = self.memory.written() + self.repeated;
+        let mut out = buffer(body - self.gone.bytes + new);
         out.clear();
         let mut writer = Writer { draft: &self, out, cursor: 0, patches: Vec::new() };
         writer.request();
@@ -118,7 +119,11 @@ enum Now {
 
 impl Writer<'_> {
     /// Copies what is left of the old body up to here.
+    #[inline]
     fn flush(&mut self, to: u32) {
+        if to == self.cursor {
+            return;
+        }
         let body = &self.draft.memory.body;
         let run = body.get(self.cursor as usize..to as usize).unwrap_or_default();
         self.out.extend_from_slice(run);

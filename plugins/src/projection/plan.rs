@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use model::otlp::Wants;
+use model::otlp::outline::Interest;
 
 use super::{Attribute, Budget, Field, Intrinsic, Keys, MatchRule, Owner, Projection, Role};
 
@@ -248,15 +249,24 @@ impl Plan {
         self.touches_events = of(Owner::Event)
             || fields().any(|field| matches!(field, Field::Intrinsic(of) if of.is_of_events()));
         self.touches_links = of(Owner::Link);
-        let per_span = self
-            .budgets
-            .iter()
-            .any(|budget| budget.per.is_some_and(|(owner, _)| owner == Owner::Span));
-        self.wants = Wants {
-            attributes: of(Owner::Span) || per_span || self.reads(Intrinsic::SpanAttributeKeys),
-            events: self.touches_events,
-            links: self.touches_links,
+        let per = projection.budgets.iter().filter_map(|budget| budget.per.as_ref());
+        let of_spans = per.filter(|per| per.owner == Owner::Span);
+        let mut attributes = match self.reads(Intrinsic::SpanAttributeKeys) {
+            true => Interest::ALL,
+            false => of_spans.fold(Interest::NONE, |all, per| all.with_key(per.key.as_bytes())),
         };
+        for field in fields() {
+            attributes = match field {
+                Field::Attribute(of) if of.owner == Owner::Span => {
+                    attributes.with_key(of.key.as_bytes())
+                }
+                Field::Attributes(of) if of.owner == Owner::Span => {
+                    attributes.with_start(of.key.as_bytes())
+                }
+                _ => attributes,
+            };
+        }
+        self.wants = Wants { attributes, events: self.touches_events, links: self.touches_links };
     }
 
     /// Whether it reads an intrinsic field.

@@ -176,3 +176,19 @@ fn the_adapter_has_all_of_preview_1() {
     assert_eq!(adapter.imports, [("env", "memory")]);
     assert!(DENY.len() < 2048, "{} bytes", DENY.len());
 }
+
+#[test]
+fn interfaces_are_those_of_the_component_itself() {
+    let module = crate::guests::Guest::default().module();
+    assert_eq!(interfaces_of(&module), Ok(None));
+    let component = component_of(&module).unwrap();
+    let found = interfaces_of(&component).unwrap().unwrap();
+    let all = |names: &[&str]| {
+        names.iter().map(|name| format!("{PACKAGE}{name}@0.1.0")).collect::<Vec<_>>()
+    };
+    let mut exports = found.exports.clone();
+    exports.sort();
+    assert_eq!(exports, all(&["lifecycle", "span-processor"]));
+    assert!(found.imports.iter().all(|name| name.starts_with(PACKAGE)), "{found:?}");
+    assert!(interfaces_of(b"\0asm\x0d\0\x01\0rest").is_err());
+}

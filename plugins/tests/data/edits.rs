@@ -17,6 +17,7 @@ use super::plain::{self, Plain, View};
 use super::projections::projection;
 use super::reader::read;
 use super::requests::{normalized, request};
+use super::{odd, views};
 
 pub(crate) const BOUNDS: Bounds =
     Bounds { answer_bytes_max: 64 << 20, written_bytes_max: 64 << 20 };
@@ -62,7 +63,9 @@ fn run(
     for rows in selected.chunks(rows_max) {
         let view = plain.view(rows, projection);
         batch.project(draft, plan, rows, &AROUND);
-        assert_eq!(read(batch.bytes()), plain::seen(plain, &view, projection, "10.0.0.7"));
+        let seen = plain::seen(plain, &view, projection, "10.0.0.7");
+        assert_eq!(read(batch.bytes()), seen);
+        assert_eq!(views::read(batch.bytes(), projection), seen);
         let answer = answers::answer(chance, plain, &view, projection);
         let bytes = buffer(counts(&view), &answer.sections(projection, chance));
         let edits = Edits::decode(&bytes, draft, plan, &batch, &BOUNDS).unwrap();
@@ -117,11 +120,11 @@ pub(crate) fn finish(draft: Draft, before: &Checked) -> (Vec<u8>, bool) {
     (body, is_new)
 }
 
-/// A chain of plugins over a request.
-fn chain(seed: u64, plugins: usize, rows_max: usize) {
+/// A chain of plugins over a request, as an encoder writes it or in some other way.
+fn chain(seed: u64, plugins: usize, rows_max: usize, is_odd: bool) {
     let mut chance = Chance(seed);
     let before = request(&mut chance);
-    let body = before.encode_to_vec();
+    let body = if is_odd { odd::encode(&before, &mut chance) } else { before.encode_to_vec() };
     let checked = check(&body).unwrap();
     let projections: Vec<Projection> = (0..plugins).map(|_| projection(&mut chance)).collect();
     let compiled = projections.iter().map(|of| Plan::compile(of, Role::SpanProcessor).unwrap());
@@ -148,7 +151,12 @@ proptest! {
 
     #[test]
     fn a_request_becomes_what_plain_words_make_of_it(seed: u64, plugins in 1usize..4, rows_max in 1usize..9) {
-        chain(seed, plugins, rows_max);
+        chain(seed, plugins, rows_max, false);
+    }
+
+    #[test]
+    fn however_the_request_is_encoded(seed: u64, plugins in 1usize..4, rows_max in 1usize..9) {
+        chain(seed, plugins, rows_max, true);
     }
 }
 

@@ -70,7 +70,7 @@ impl Plain {
         &self.scope_spans((r, s)).spans[n]
     }
 
-    fn span_mut(&mut self, (r, s, n): Path) -> &mut Span {
+    pub(crate) fn span_mut(&mut self, (r, s, n): Path) -> &mut Span {
         &mut self.request.resource_spans[r].scope_spans[s].spans[n]
     }
 

@@ -136,6 +136,13 @@ pub(crate) fn request(chance: &mut Chance) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans }
 }
 
+/// A request of these spans, of one resource and scope.
+pub(crate) fn of_spans(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }
+}
+
 /// The same without a difference between what is left out and what is empty.
 pub(crate) fn normalized(mut request: ExportTraceServiceRequest) -> ExportTraceServiceRequest {
     let fill = |attributes: &mut Vec<KeyValue>| {

@@ -1,6 +1,9 @@
 //! Values that own what they hold, and the encoding of OTLP's `AnyValue` for those that are arrays, maps or bytes:
 //! opentelemetry-proto, common/v1/common.proto.
 
+#[cfg(feature = "config")]
+mod read;
+
 use crate::error::PluginError;
 use crate::value::Value;
 

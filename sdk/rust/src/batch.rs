@@ -6,8 +6,9 @@ use crate::buffer::{self, Counts, Section};
 use crate::codes::{BATCH_MAGIC, NONE, batch as kind, domain, layout};
 use crate::column::{Column, Pairs};
 use crate::error::PluginError;
+use crate::groups::{Parents, TraceGroups};
 use crate::projection::{BudgetAt, Read};
-use crate::tables::{Budgets, TraceGroups, Traces};
+use crate::tables::{Budgets, Traces};
 use crate::view::{Numbers, Texts};
 
 /// How many entries a kind has.
@@ -177,6 +178,15 @@ impl<'a> Batch<'a> {
     /// Bad input, where the batch has no trace ids.
     pub fn group_by_trace(&self) -> Result<TraceGroups, PluginError> {
         Ok(TraceGroups::new(self.trace_ids()?))
+    }
+
+    /// Which row has the parent of each row.
+    ///
+    /// # Errors
+    ///
+    /// Bad input, where the batch has no trace ids, span ids or ids of parents.
+    pub fn parents(&self) -> Result<Parents, PluginError> {
+        Ok(Parents::new(self.trace_ids()?, self.span_ids()?, self.parent_span_ids()?))
     }
 
     /// The table of traces that a tail sampler decides on.

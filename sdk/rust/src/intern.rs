@@ -1,5 +1,5 @@
-//! Numbers bytes in the order in which they are first seen: for the dictionaries of an answer, and to find the rows
-//! of a trace. One list of all bytes and a table of numbers: nothing is allocated per value.
+//! Numbers bytes in the order in which they are first seen, for the dictionaries of an answer. One list of all bytes and
+//! a table of numbers: nothing is allocated per value.
 
 /// An empty place of the table.
 const FREE: u32 = u32::MAX;

@@ -17,6 +17,7 @@ mod column;
 pub mod config;
 mod error;
 mod export;
+mod groups;
 #[doc(hidden)]
 #[cfg(target_family = "wasm")]
 pub mod guest;
@@ -36,6 +37,7 @@ pub use self::batch::Batch;
 pub use self::buffer::Counts;
 pub use self::column::{Column, Pairs};
 pub use self::error::{ConfigError, PluginError};
+pub use self::groups::{Parents, TraceGroups};
 pub use self::plugin::{
     Authenticator, ClientCertificate, Denied, HeadSampler, Identity, InputLevel, Permission,
     Plugin, Processor, Refresher, Request, Route, Router, Table, TailSampler,
@@ -43,6 +45,6 @@ pub use self::plugin::{
 pub use self::projection::{
     Attribute, Budget, BudgetAt, Field, Info, Intrinsic, MatchRule, Owner, Projection, Read, Write,
 };
-pub use self::tables::{Budgets, TraceGroups, Traces};
+pub use self::tables::{Budgets, Traces};
 pub use self::value::Value;
 pub use self::view::{Blobs, Dictionary, Numbers, Texts};

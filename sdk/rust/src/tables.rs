@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::error::PluginError;
-use crate::intern::Interner;
 use crate::view::{Numbers, Texts};
 
 /// What may be kept in the window, and what was: by the values of the budget's attribute.
@@ -116,49 +115,5 @@ impl Traces<'_> {
     #[must_use]
     pub fn late(&self, trace: usize) -> bool {
         self.states.get(trace).is_some_and(|bits| bits & 2 != 0)
-    }
-}
-
-/// Which rows of a batch are of the same trace: traces are numbered in the order in which they first occur.
-#[derive(Clone, Debug)]
-pub struct TraceGroups {
-    of: Vec<usize>,
-    len: usize,
-}
-
-impl TraceGroups {
-    pub(crate) fn new(ids: &[[u8; 16]]) -> Self {
-        let mut traces = Interner::default();
-        let of = ids.iter().map(|id| traces.intern(id) as usize).collect();
-        Self { of, len: traces.len() }
-    }
-
-    /// How many traces there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The trace of each row.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.of.iter().copied()
-    }
-
-    /// Gives each trace `start`, and then what `join` makes of that and each of its rows: samplers find by it what all
-    /// rows of a trace have in common.
-    pub fn fold<T: Clone>(&self, start: T, mut join: impl FnMut(&mut T, usize)) -> Vec<T> {
-        let mut traces = vec![start; self.len];
-        for (row, trace) in self.iter().enumerate() {
-            if let Some(value) = traces.get_mut(trace) {
-                join(value, row);
-            }
-        }
-        traces
     }
 }

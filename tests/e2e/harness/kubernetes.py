@@ -1,4 +1,5 @@
-"""What a gateway sees of Kubernetes: an API server with the keys of service accounts, and volumes whose files change."""
+"""What a gateway sees of Kubernetes: an API server with the keys of service accounts and objects that are listed and watched,
+and volumes whose files change."""
 
 import http.server
 import json
@@ -7,6 +8,7 @@ import shutil
 import ssl
 import threading
 import time
+import urllib.parse
 
 from .hostile import Signer
 
@@ -57,12 +59,84 @@ def service_account(signer, namespace, name="collector", **changed):
     return signer.sign(signer.header(), {key: value for key, value in claims.items() if value is not None})
 
 
+class Objects:
+    """Objects of a cluster: each change has a version, and whoever watches sees those after the one that it names."""
+
+    PATHS = {"/api/v1/pods": "pods", "/apis/apps/v1/replicasets": "replicasets", "/api/v1/namespaces": "namespaces",
+             "/api/v1/nodes": "nodes"}
+    # Small, so that lists have pages.
+    PAGE = 2
+
+    def __init__(self):
+        self.there, self.events, self.version, self.oldest, self.epoch = {}, [], 1000, 1000, 0
+        self.changed = threading.Condition()
+        self.lists, self.watches = [], []
+
+    def put(self, kind, uid, **content):
+        with self.changed:
+            self.version += 1
+            metadata = {**content.pop("metadata", {}), "uid": uid, "resourceVersion": str(self.version)}
+            known = (kind, uid) in self.there
+            self.there[kind, uid] = {"metadata": metadata, **content}
+            self.events.append((self.version, kind, "MODIFIED" if known else "ADDED", self.there[kind, uid]))
+            self.changed.notify_all()
+
+    def remove(self, kind, uid):
+        with self.changed:
+            self.version += 1
+            gone = self.there.pop((kind, uid))
+            gone = {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}}
+            self.events.append((self.version, kind, "DELETED", gone))
+            self.changed.notify_all()
+
+    def forget(self):
+        """Nobody may go on from a version before now, as etcd forgets; all watches end."""
+        with self.changed:
+            self.version += 1
+            self.oldest, self.events = self.version, []
+            self.epoch += 1
+            self.changed.notify_all()
+
+    def page(self, kind, query):
+        with self.changed:
+            self.lists.append(kind)
+            all_of = [of for (other, _), of in sorted(self.there.items()) if other == kind]
+            start = int(query.get("continue", ["0"])[0])
+            assert int(query["limit"][0]) > 0
+            rest = len(all_of) > start + self.PAGE
+            metadata = {"resourceVersion": str(self.version), **({"continue": str(start + self.PAGE)} if rest else {})}
+            return {"kind": "List", "metadata": metadata, "items": all_of[start:start + self.PAGE] or None}
+
+    def lines(self, kind, query):
+        """The lines of a watch, until it ends."""
+        line = lambda what, of: json.dumps({"type": what, "object": of}).encode() + b"\n"
+        version, epoch = int(query["resourceVersion"][0]), self.epoch
+        self.watches.append((kind, version))
+        if version < self.oldest:
+            yield line("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"})
+            return
+        ends = time.monotonic() + int(query["timeoutSeconds"][0])
+        while time.monotonic() < ends and self.epoch == epoch:
+            with self.changed:
+                new = [of for of in self.events if of[0] > version]
+                if not new:
+                    self.changed.wait(0.5)
+                    new = [of for of in self.events if of[0] > version]
+                version = self.version
+                if self.epoch != epoch:
+                    return
+            for _, other, what, of in new:
+                if other == kind:
+                    yield line(what, of)
+            yield line("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
+
+
 class ApiServer:
-    """Serves `/openid/v1/jwks` to whoever shows a token that it takes, as clusters without anonymous access do."""
+    """Serves `/openid/v1/jwks` and objects to whoever shows a token that it takes, as clusters without anonymous access do."""
 
     def __init__(self, authority):
         self.signers = [Signer("sa-1", "RS256", ISSUER)]
-        self.taken, self.asked = set(), []
+        self.taken, self.asked, self.objects, self.forbidden = set(), [], Objects(), set()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -99,16 +173,40 @@ class ApiServer:
         self.tls.load_cert_chain(*authority.sign("kubernetes"))
 
     def close(self):
+        self.objects.forget()
         self.server.shutdown()
         self.server.server_close()
+
+    def _stream(self, request, lines):
+        request.send_response(200)
+        request.send_header("Content-Type", "application/json")
+        request.send_header("Transfer-Encoding", "chunked")
+        request.send_header("Connection", "close")
+        request.end_headers()
+        request.close_connection = True
+        for line in lines:
+            # Not by lines, as networks do it.
+            for part in (line[:7], line[7:]):
+                request.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+                request.wfile.flush()
+        request.wfile.write(b"0\r\n\r\n")
 
     def _answer(self, request):
         token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         status, body = 404, {"kind": "Status", "code": 404}
+        url = urllib.parse.urlsplit(request.path)
+        query, kind = urllib.parse.parse_qs(url.query), Objects.PATHS.get(url.path)
         if token not in self.taken:
             status, body = 401, {"kind": "Status", "code": 401, "reason": "Unauthorized"}
         elif request.path == "/openid/v1/jwks":
             status, body = 200, {"keys": [signer.jwk() for signer in self.signers]}
+        elif kind in self.forbidden:
+            status, body = 403, {"kind": "Status", "code": 403, "message": f"{kind} is forbidden"}
+        elif kind and "watch" in query:
+            self.asked.append((200, token))
+            return self._stream(request, self.objects.lines(kind, query))
+        elif kind:
+            status, body = 200, self.objects.page(kind, query)
         self.asked.append((status, token))
         data = json.dumps(body).encode()
         request.send_response(status)

@@ -77,7 +77,7 @@ fn measured(gateway: &Gateway, others: &[String], time: Duration) -> (Duration, 
 
 fn compare(dir: &Path, time: Duration) -> f64 {
     let plugins = hostile();
-    let gateway = start(dir, &plugins);
+    let gateway = start(dir, &plugins, "20ms");
     let with: Vec<String> = plugins.iter().map(|(name, ..)| (*name).to_owned()).collect();
     let without: Vec<String> = with.iter().map(|name| format!("no-{name}")).collect();
     // What is made once is made.

@@ -49,6 +49,19 @@ fn a_value_comes_from_another_attribute_whatever_it_is() {
 }
 
 #[test]
+fn a_value_may_be_the_address_that_the_spans_came_from() {
+    let action =
+        r#"{"action": "insert", "key": "client.address", "from_context": "client.address"}"#;
+    let fixture = Fixture::new()
+        .resource(Resource::new().peer("10.0.0.1").span(Span::new("a")))
+        .resource(Resource::new().span(Span::new("b")))
+        .resource(Resource::new().peer("::1").span(Span::new("c").with("client.address", "own")));
+    let after = process::<Attributes>(&config(action), &fixture).unwrap();
+    let addresses: Vec<_> = after.spans().map(|span| span.get("client.address").cloned()).collect();
+    assert_eq!(addresses, [Some("10.0.0.1".into()), None, Some("own".into())]);
+}
+
+#[test]
 fn deletions_by_key_or_pattern() {
     let span = || Span::new("span").with("db.user", "u").with("db.statement", "s").with("x", 1_i64);
     let wanted = list([("db.statement", "s".into()), ("x", 1_i64.into())]);
@@ -165,7 +178,8 @@ fn patterns_fit_anywhere() {
     let conditions = r#""include": {"match_type": "regexp", "services": ["^s"]},
         "exclude": {"match_type": "regexp", "attributes": [{"key": "code", "value": "^2"}]}"#;
     assert_eq!(selected(conditions, &shop()), ["GET /cart"]);
-    let conditions = r#""exclude": {"match_type": "regexp", "span_kinds": ["SERVER"]}"#;
+    let conditions = r#""exclude": {"match_type": "regexp", "span_kinds": ["SERVER"],
+        "regexp": {"cacheenabled": true, "cachemaxnumentries": 1000}}"#;
     assert_eq!(selected(conditions, &shop()), ["SELECT"]);
 }
 
@@ -198,6 +212,14 @@ fn what_is_wrong_is_named() {
     assert_eq!(
         action(r#"{"action": "hash", "pattern": "("}"#),
         "$.actions[0].pattern: unclosed group"
+    );
+    assert_eq!(
+        action(r#"{"action": "insert", "key": "a", "from_context": "metadata.x"}"#),
+        "$.actions[0].from_context: must be client.address: nothing else of the request is here"
+    );
+    assert_eq!(
+        action(r#"{"action": "insert", "key": "a", "value": 1, "from_attribute": "b"}"#),
+        "$.actions[0].from_attribute: must not be there beside value"
     );
     let whole = |config: &str| refusal::<Attributes>(config).unwrap();
     assert_eq!(

@@ -2,11 +2,11 @@
 
 use traceql::ast::{self, Intrinsic as Ql, Key, Scope, Static, Status, Whose};
 use traceweir_plugin::{
-    Batch, Column, Field, Intrinsic, Numbers, Owner, PluginError, Projection, Read, Texts,
+    Batch, Column, Field, Intrinsic, Numbers, Owner, PluginError, Projection, Read, Texts, Value,
 };
 
 use crate::truth::Truth;
-use crate::value::{Test, of_value};
+use crate::value::{Test, of_value, one_of};
 
 /// A field, by what it is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,19 +166,25 @@ pub(crate) enum Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(batch: &Batch<'a>, owner: Owner) -> Result<Self, PluginError> {
-        let ends = |counts: Numbers<'_, u32>| {
+        // Whoever has counted too many would have us look for them, one by one.
+        let ends = |counts: Numbers<'_, u32>, most: usize| {
             let ends = counts.iter().scan(0, |end: &mut usize, count| {
                 *end = end.saturating_add(count as usize);
                 Some(*end)
             });
-            Self::Several(ends.collect())
+            let ends: Vec<usize> = ends.collect();
+            if ends.last().is_some_and(|end| *end > most) {
+                let why = "spans have more events or links than there are";
+                return Err(PluginError::bad_input(why));
+            }
+            Ok(Self::Several(ends))
         };
         Ok(match owner {
             Owner::Span => Self::Own,
             Owner::Resource => Self::Of(batch.resource_indices()?),
             Owner::Scope => Self::Of(batch.scope_indices()?),
-            Owner::Event => ends(batch.event_counts()?),
-            Owner::Link => ends(batch.link_counts()?),
+            Owner::Event => ends(batch.event_counts()?, batch.counts().events as usize)?,
+            Owner::Link => ends(batch.link_counts()?, batch.links())?,
         })
     }
 
@@ -309,8 +315,10 @@ impl<'a, 't> Entries<'a, 't> {
         if let Some(text) = self.column.index(entry) {
             return *self.texts.get(text)?;
         }
+        let value = self.column.value(entry);
+        let Value::Array(_) = value else { return self.test.meets(&one_of(value)?) };
         let mut values = Vec::new();
-        of_value(self.column.value(entry), &mut values);
+        of_value(value, &mut values);
         let met = values.iter().filter_map(|value| self.test.meets(value));
         met.reduce(|a, b| a || b)
     }

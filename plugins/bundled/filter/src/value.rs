@@ -7,27 +7,35 @@ use traceql::ast::{Comparison, Static};
 use traceql::{Regex, fold};
 use traceweir_plugin::{Any, Value};
 
+/// The value of an attribute that is no array; nothing where it has none that TraceQL knows.
+pub(crate) fn one_of(value: Value<'_>) -> Option<Static> {
+    Some(match value {
+        Value::Text(text) => Static::Text(text.to_owned()),
+        Value::Int(int) => Static::Int(int),
+        Value::Double(double) => Static::Float(double),
+        Value::Bool(bool) => Static::Bool(bool),
+        Value::Absent | Value::Empty | Value::Bytes(_) | Value::Array(_) | Value::Map(_) => {
+            return None;
+        }
+    })
+}
+
 /// The values of an attribute: one, or the elements of an array that are all of one type.
 pub(crate) fn of_value(value: Value<'_>, out: &mut Vec<Static>) {
-    match value {
-        Value::Text(text) => out.push(Static::Text(text.to_owned())),
-        Value::Int(int) => out.push(Static::Int(int)),
-        Value::Double(double) => out.push(Static::Float(double)),
-        Value::Bool(bool) => out.push(Static::Bool(bool)),
-        Value::Array(blob) => {
-            let Ok(Any::Array(elements)) = Any::decode(blob) else { return };
-            let scalars: Option<Vec<Static>> = elements.into_iter().map(scalar).collect();
-            let scalars = scalars.unwrap_or_default();
-            let is_like = |first: &Static, other: &Static| {
-                first.of() == other.of() || (first.of().is_number() && other.of().is_number())
-            };
-            if let Some(first) = scalars.first()
-                && scalars.iter().all(|other| is_like(first, other))
-            {
-                out.extend(scalars);
-            }
-        }
-        Value::Absent | Value::Empty | Value::Bytes(_) | Value::Map(_) => {}
+    let Value::Array(blob) = value else {
+        out.extend(one_of(value));
+        return;
+    };
+    let Ok(Any::Array(elements)) = Any::decode(blob) else { return };
+    let scalars: Option<Vec<Static>> = elements.into_iter().map(scalar).collect();
+    let scalars = scalars.unwrap_or_default();
+    let is_like = |first: &Static, other: &Static| {
+        first.of() == other.of() || (first.of().is_number() && other.of().is_number())
+    };
+    if let Some(first) = scalars.first()
+        && scalars.iter().all(|other| is_like(first, other))
+    {
+        out.extend(scalars);
     }
 }
 

@@ -8,9 +8,8 @@ mod association;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kit::{Keys, any_from_json};
+use kit::Keys;
 use serde::Deserialize;
-use serde_json::Value as Json;
 use traceweir_plugin::{
     Answer, Any, Batch, ConfigError, Field, Info, Owner, Plugin, PluginError, Processor,
     Projection, Read, Write, config, export_processor, host,
@@ -90,7 +89,7 @@ fn common_prefix(keys: &[String]) -> String {
 }
 
 /// What the table says of a pod.
-type Attributes = BTreeMap<String, Json>;
+type Attributes = BTreeMap<String, Any>;
 
 impl Processor for K8sEnrich {
     fn process(&mut self, batch: &Batch<'_>) -> Result<Answer, PluginError> {
@@ -114,8 +113,8 @@ impl Processor for K8sEnrich {
 }
 
 /// A value that an attribute can have; an empty text says nothing.
-fn attribute(value: &Json) -> Option<Any> {
-    match any_from_json(value) {
+fn attribute(value: &Any) -> Option<&Any> {
+    match value {
         Any::Empty => None,
         Any::Text(text) if text.is_empty() => None,
         value => Some(value),
@@ -139,7 +138,7 @@ impl K8sEnrich {
             keys.iter().zip(found).filter_map(|(key, value)| Some((key, value?))).collect();
         let pod = |keys: &Vec<String>| {
             let text = keys.iter().find_map(|key| found.get(key))?;
-            serde_json::from_str(text).ok()
+            config::parse(text).ok()
         };
         Ok(wanted.iter().map(pod).collect())
     }

@@ -9,12 +9,12 @@ mod hash;
 mod work;
 
 use traceweir_plugin::{
-    Answer, Any, Batch, Clash, ConfigError, Field, Intrinsic, Owner, PluginError, Projection, Read,
-    Write,
+    Answer, Any, Batch, Clash, ConfigError, Field, Intrinsic, Numbers, Owner, PluginError,
+    Projection, Read, Write,
 };
 
 pub use self::config::ActionConfig;
-use self::work::{Cell, Work};
+use self::work::{Cell, Made, Work};
 use crate::convert::text_of;
 use crate::pattern::Pattern;
 
@@ -31,6 +31,32 @@ enum When {
 enum Source {
     Literal(Any),
     Slot(usize),
+    /// Whoever has sent the resource.
+    Peer,
+}
+
+/// Where the value of each owner is, in a batch.
+enum Given<'a> {
+    Made(Made),
+    Slot(usize),
+    /// Of each resource; and which resource each owner is of, where it is none itself.
+    Peers(Vec<Option<Made>>, Option<Numbers<'a, u32>>),
+}
+
+impl Given<'_> {
+    fn cell(&self, work: &Work<'_>, i: usize) -> Option<Cell> {
+        match self {
+            Self::Made(made) => Some(Cell::Made(*made)),
+            Self::Slot(slot) => work.copy(*slot, i),
+            Self::Peers(peers, of) => {
+                let resource = match of {
+                    Some(of) => of.get(i)? as usize,
+                    None => i,
+                };
+                peers.get(resource).copied().flatten().map(Cell::Made)
+            }
+        }
+    }
 }
 
 /// What `convert` makes of a value.
@@ -164,6 +190,13 @@ impl Actions {
                 slot.read = Some(projection.read(if whole { field.complex() } else { field }));
             }
         }
+        let peers = |step: &Step| matches!(step, Step::Put { from: Source::Peer, .. });
+        if self.steps.iter().any(peers) {
+            projection.read(Intrinsic::PeerAddress);
+            if owner != Owner::Resource {
+                projection.read(Intrinsic::ResourceIndex);
+            }
+        }
         let deletes = self.steps.iter().any(|step| matches!(step, Step::DeleteLike { .. }));
         let hashes = self.steps.iter().any(|step| matches!(step, Step::HashLike { .. }));
         if deletes || hashes {
@@ -202,7 +235,7 @@ impl Actions {
             self.slots.iter().map(|slot| slot.read.map(|read| batch.column(read)).transpose());
         let mut work = Work::new(columns.collect::<Result<_, _>>()?, entries, rows);
         for step in &self.steps {
-            self.step(step, &mut work)?;
+            self.step(step, batch, &mut work)?;
         }
         self.likes(batch, rows, answer)?;
         for (i, slot) in self.slots.iter().enumerate() {
@@ -213,24 +246,42 @@ impl Actions {
         Ok(())
     }
 
-    fn step(&self, step: &Step, work: &mut Work<'_>) -> Result<(), PluginError> {
+    fn given<'a>(
+        &self,
+        from: &Source,
+        batch: &Batch<'a>,
+        work: &mut Work<'_>,
+    ) -> Result<Given<'a>, PluginError> {
+        Ok(match from {
+            Source::Literal(value) => Given::Made(work.make(value.clone())),
+            Source::Slot(slot) => Given::Slot(*slot),
+            Source::Peer => {
+                let addresses = batch.peer_addresses()?;
+                let mut made = |resource| {
+                    let address = addresses.get(resource).filter(|address| !address.is_empty());
+                    address.map(|address| work.make(address.into()))
+                };
+                let peers = (0..batch.resources()).map(&mut made).collect();
+                let of = match self.owner {
+                    Owner::Resource => None,
+                    _ => Some(batch.resource_indices()?),
+                };
+                Given::Peers(peers, of)
+            }
+        })
+    }
+
+    fn step(&self, step: &Step, batch: &Batch<'_>, work: &mut Work<'_>) -> Result<(), PluginError> {
         match step {
             Step::Put { to, from, when } => {
-                let literal = match from {
-                    Source::Literal(value) => Some(work.make(value.clone())),
-                    Source::Slot(_) => None,
-                };
+                let given = self.given(from, batch, work)?;
                 work.each(*to, |work, i| {
                     let due = match when {
                         When::Always => true,
                         When::Absent => !work.is_there(*to, i),
                         When::Present => work.is_there(*to, i),
                     };
-                    let value = || match from {
-                        Source::Literal(_) => literal.map(Cell::Made),
-                        Source::Slot(slot) => work.copy(*slot, i),
-                    };
-                    if due { value() } else { None }
+                    if due { given.cell(work, i) } else { None }
                 });
             }
             Step::Delete { slot } => work.each(*slot, |_, _| Some(Cell::Gone)),
@@ -336,7 +387,7 @@ impl Step {
                 let to = (*when != When::Always).then_some(*to);
                 let from = match from {
                     Source::Slot(slot) => Some(*slot),
-                    Source::Literal(_) => None,
+                    Source::Literal(_) | Source::Peer => None,
                 };
                 to.into_iter().chain(from).collect()
             }

@@ -7,7 +7,7 @@ pub mod matching;
 mod pattern;
 mod url;
 
-pub use convert::{any_from_json, text_of};
+pub use convert::text_of;
 pub use keys::Keys;
 pub use pattern::Pattern;
 pub use url::Url;

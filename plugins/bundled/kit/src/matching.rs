@@ -3,12 +3,12 @@
 use std::cell::OnceCell;
 
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde::de::IgnoredAny;
 use traceweir_plugin::{
     Any, Batch, Column, ConfigError, Field, Intrinsic, Owner, PluginError, Projection, Read, Texts,
 };
 
-use crate::convert::{any_from_json, text_of};
+use crate::convert::text_of;
 use crate::pattern::Pattern;
 
 /// How the texts of a condition are meant.
@@ -26,6 +26,9 @@ pub enum MatchType {
 #[serde(deny_unknown_fields)]
 pub struct MatchConfig {
     match_type: MatchType,
+    /// How the Collector caches what has matched.
+    #[serde(default, rename = "regexp")]
+    _regexp: IgnoredAny,
     #[serde(default)]
     services: Vec<String>,
     #[serde(default)]
@@ -45,7 +48,7 @@ pub struct MatchConfig {
 #[serde(deny_unknown_fields)]
 struct KeyValue {
     key: String,
-    value: Option<Json>,
+    value: Option<Any>,
 }
 
 /// A scope, by its name; without a version, any version fits.
@@ -99,11 +102,11 @@ enum Expected {
 }
 
 impl Expected {
-    fn new(path: &str, how: MatchType, value: Option<&Json>) -> Result<Self, ConfigError> {
+    fn new(path: &str, how: MatchType, value: Option<&Any>) -> Result<Self, ConfigError> {
         match (how, value) {
             (_, None) => Ok(Self::There),
-            (MatchType::Strict, Some(value)) => Ok(Self::Equal(any_from_json(value))),
-            (MatchType::Regexp, Some(Json::String(text))) => {
+            (MatchType::Strict, Some(value)) => Ok(Self::Equal(value.clone())),
+            (MatchType::Regexp, Some(Any::Text(text))) => {
                 Ok(Self::Like(Box::new(Pattern::new(path, text)?)))
             }
             _ => Err(ConfigError::new(path, "must be a pattern, in quotes")),

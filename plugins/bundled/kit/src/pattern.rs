@@ -4,12 +4,12 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use regex_automata::Input;
 use regex_automata::hybrid::dfa;
 use regex_automata::hybrid::regex::{Cache, Regex};
-use regex_automata::nfa::thompson::{self, pikevm};
+use regex_automata::nfa::thompson::{self, WhichCaptures, pikevm};
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, MatchKind};
 use traceweir_plugin::ConfigError;
 
 // The one translation of RE2's syntax, which queries use, too.
@@ -31,7 +31,8 @@ pub struct Pattern {
     regex: Regex,
     cache: RefCell<Cache>,
     groups: pikevm::PikeVM,
-    groups_cache: RefCell<Option<pikevm::Cache>>,
+    /// Made when groups are first asked for.
+    groups_cache: RefCell<Option<(pikevm::Cache, Captures)>>,
 }
 
 impl Pattern {
@@ -69,9 +70,11 @@ impl Pattern {
     pub fn groups<'t>(&self, text: &'t str) -> Option<Vec<(&str, &'t str)>> {
         let found = self.find(text, 0)?;
         let mut cache = self.groups_cache.borrow_mut();
-        let cache = cache.get_or_insert_with(|| self.groups.create_cache());
-        let mut captures: Captures = self.groups.create_captures();
-        self.groups.search(cache, &Input::new(text).range(found), &mut captures);
+        let new = || (self.groups.create_cache(), self.groups.create_captures());
+        let (cache, captures) = cache.get_or_insert_with(new);
+        // It begins there: no other start is tried.
+        let input = Input::new(text).range(found).anchored(Anchored::Yes);
+        self.groups.search(cache, &input, captures);
         let info = self.groups.get_nfa().group_info();
         let names = info.pattern_names(captures.pattern()?).enumerate();
         let group = |(i, name): (usize, Option<_>)| {
@@ -93,27 +96,29 @@ fn compile(pattern: &str) -> Result<Pattern, String> {
     }
     let translated = re2::translated(pattern);
     let syntax = syntax::Config::new().nest_limit(NESTING_MAX);
-    // Its words, which name the place, before those of the engine.
     let hir = syntax::parse_with(&translated, &syntax).map_err(|error| match error {
         regex_syntax::Error::Parse(error) => error.kind().to_string(),
         regex_syntax::Error::Translate(error) => error.kind().to_string(),
         _ => "is no pattern".to_owned(),
     })?;
-    drop(hir);
-    let thompson = thompson::Config::new().nfa_size_limit(Some(COMPILED_BYTES_MAX));
     let too_large =
         |_| format!("must be a pattern of at most {COMPILED_BYTES_MAX} bytes, compiled");
-    let regex = Regex::builder()
-        .syntax(syntax)
-        .thompson(thompson.clone())
-        .dfa(dfa::Config::new().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true))
-        .build(&translated)
-        .map_err(too_large)?;
-    let groups = pikevm::PikeVM::builder()
-        .syntax(syntax)
-        .thompson(thompson)
-        .build(&translated)
-        .map_err(|error| error.to_string())?;
+    let limit = thompson::Config::new().nfa_size_limit(Some(COMPILED_BYTES_MAX));
+    // From the end of a match its start is found, backwards; groups need none of that.
+    let backwards = limit.clone().reverse(true).which_captures(WhichCaptures::None);
+    let nfa = |config| thompson::Compiler::new().configure(config).build_from_hir(&hir);
+    let (forwards, backwards) =
+        (nfa(limit).map_err(too_large)?, nfa(backwards).map_err(too_large)?);
+    let cache = dfa::Config::new().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true);
+    let dfa = |config, nfa| {
+        let dfa = dfa::Builder::new().configure(config).build_from_nfa(nfa);
+        dfa.map_err(|error| error.to_string())
+    };
+    let regex = Regex::builder().build_from_dfas(
+        dfa(cache.clone(), forwards.clone())?,
+        dfa(cache.match_kind(MatchKind::All), backwards)?,
+    );
+    let groups = pikevm::PikeVM::new_from_nfa(forwards).map_err(|error| error.to_string())?;
     let cache = RefCell::new(regex.create_cache());
     Ok(Pattern { regex, cache, groups, groups_cache: RefCell::new(None) })
 }

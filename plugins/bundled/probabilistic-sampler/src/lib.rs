@@ -159,6 +159,6 @@ mod tests {
             "$.services.a: must be from 0 to 1"
         );
         assert_eq!(refusal(r#"{"ratio": 1, "foo": 1}"#), "$.foo: unknown");
-        assert_eq!(refusal("{}"), "$: missing field `ratio`");
+        assert_eq!(refusal("{}"), "$.ratio: is missing");
     }
 }

@@ -29,6 +29,9 @@ struct Config {
     ignored_keys: Keys,
     blocked_keys: Keys,
     blocked_key_patterns: Vec<String>,
+    ignored_key_patterns: Vec<String>,
+    /// Whether numbers and truths are looked at as texts, too.
+    redact_all_types: bool,
     blocked_values: Vec<String>,
     allowed_values: Vec<String>,
     patterns: Vec<Builtin>,
@@ -58,6 +61,8 @@ impl Default for Config {
             ignored_keys: Keys::default(),
             blocked_keys: Keys::default(),
             blocked_key_patterns: Vec::new(),
+            ignored_key_patterns: Vec::new(),
+            redact_all_types: false,
             blocked_values: Vec::new(),
             allowed_values: Vec::new(),
             patterns: vec![Builtin::Card, Builtin::Email, Builtin::Token],
@@ -88,6 +93,7 @@ struct Rules {
     /// `None`: all.
     allowed: Option<Keys>,
     ignored: Keys,
+    ignored_like: Vec<Pattern>,
     blocked: Keys,
     masked: Vec<Pattern>,
 }
@@ -95,11 +101,12 @@ struct Rules {
 impl Rules {
     fn fate(&self, key: &str) -> Fate {
         let refused = self.allowed.as_ref().is_some_and(|allowed| !allowed.has(key));
-        if self.ignored.has(key) {
+        let like = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.is_match(key));
+        if self.ignored.has(key) || like(&self.ignored_like) {
             Fate::Ignored
         } else if self.blocked.has(key) || refused {
             Fate::Removed
-        } else if self.masked.iter().any(|pattern| pattern.is_match(key)) {
+        } else if like(&self.masked) {
             Fate::Masked
         } else {
             Fate::Scanned
@@ -135,11 +142,13 @@ impl Plugin for Redact {
         let rules = Rules {
             allowed: (!allow_all).then_some(config.allowed_keys),
             ignored: config.ignored_keys,
+            ignored_like: patterns("$.ignored_key_patterns", &config.ignored_key_patterns)?,
             blocked: config.blocked_keys,
             masked: patterns("$.blocked_key_patterns", &config.blocked_key_patterns)?,
         };
         let masks = Masks::new(
             config.mask,
+            config.redact_all_types,
             &config.patterns,
             patterns("$.blocked_values", &config.blocked_values)?,
             patterns("$.allowed_values", &config.allowed_values)?,
@@ -280,7 +289,12 @@ impl<'a> Scan<'a> {
             return Ok(true);
         }
         match self.values.value(pair) {
-            Value::Int(int) if self.masks.is_card(int) => edits.put(pair, self.masks.mask()),
+            value @ (Value::Int(_) | Value::Double(_) | Value::Bool(_)) => {
+                let masked =
+                    Any::from_value(value)?.and_then(|value| self.masks.masked_scalar(&value));
+                let Some(masked) = masked else { return Ok(false) };
+                edits.put(pair, masked.as_str());
+            }
             Value::Array(_) | Value::Map(_) => return self.blob(pair, edits),
             _ => return Ok(false),
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kit::Pattern;
+use kit::{Pattern, text_of};
 use traceweir_plugin::Any;
 
 use crate::find::{Builtin, card};
@@ -11,6 +11,8 @@ use crate::find::{Builtin, card};
 #[derive(Debug)]
 pub(crate) struct Masks {
     mask: String,
+    /// Whether numbers and truths are looked at as texts.
+    all_types: bool,
     builtins: Vec<Builtin>,
     blocked: Vec<Pattern>,
     allowed: Vec<Pattern>,
@@ -19,11 +21,12 @@ pub(crate) struct Masks {
 impl Masks {
     pub(crate) fn new(
         mask: String,
+        all_types: bool,
         builtins: &[Builtin],
         blocked: Vec<Pattern>,
         allowed: Vec<Pattern>,
     ) -> Self {
-        Self { mask, builtins: builtins.to_vec(), blocked, allowed }
+        Self { mask, all_types, builtins: builtins.to_vec(), blocked, allowed }
     }
 
     /// What stands in the place of what should not be seen.
@@ -31,8 +34,19 @@ impl Masks {
         &self.mask
     }
 
+    /// What a number or truth becomes; `None` where there is nothing to mask.
+    pub(crate) fn masked_scalar(&self, value: &Any) -> Option<String> {
+        match value {
+            Any::Int(int) if self.is_card(*int) => Some(self.mask.clone()),
+            Any::Int(_) | Any::Double(_) | Any::Bool(_) if self.all_types => {
+                self.masked(&text_of(value)?)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a number is one of a card.
-    pub(crate) fn is_card(&self, number: i64) -> bool {
+    fn is_card(&self, number: i64) -> bool {
         // The shortest has twelve digits.
         number >= 100_000_000_000
             && self.builtins.contains(&Builtin::Card)
@@ -99,10 +113,13 @@ impl Masks {
                 }
                 None => false,
             },
-            Any::Int(int) if self.is_card(*int) => {
-                *value = Any::Text(self.mask.clone());
-                true
-            }
+            Any::Int(_) | Any::Double(_) | Any::Bool(_) => match self.masked_scalar(value) {
+                Some(masked) => {
+                    *value = Any::Text(masked);
+                    true
+                }
+                None => false,
+            },
             Any::Array(values) => {
                 values.iter_mut().fold(false, |hit, value| self.mask_inside(value) | hit)
             }

@@ -98,6 +98,29 @@ fn keys_and_values_are_blocked_by_patterns() {
 }
 
 #[test]
+fn keys_may_be_ignored_by_patterns() {
+    let span = Span::new("x").with("app.mail", "ada@example.com").with("mail", "ada@example.com");
+    let after = after(r#"{"ignored_key_patterns": ["^app\\."]}"#, span);
+    assert_eq!(after.get("app.mail"), Some(&"ada@example.com".into()));
+    assert_eq!(after.get("mail"), Some(&"****".into()));
+}
+
+#[test]
+fn numbers_are_looked_at_as_texts_for_whoever_says_so() {
+    let span = || {
+        let inside = Any::Array(vec![123_456_i64.into(), 7_i64.into()]);
+        Span::new("x").with("n", 123_456_i64).with("d", 0.5).with("on", true).with("a", inside)
+    };
+    let config = r#"{"blocked_values": ["^123456$", "^0\\.5$", "^true$"]"#;
+    let all = after(&format!("{config}, \"redact_all_types\": true}}"), span());
+    for key in ["n", "d", "on"] {
+        assert_eq!(all.get(key), Some(&"****".into()), "{key}");
+    }
+    assert_eq!(all.get("a"), Some(&Any::Array(vec!["****".into(), 7_i64.into()])));
+    assert_eq!(after(&format!("{config}}}"), span()), span());
+}
+
+#[test]
 fn a_summary_tells_what_was_done() {
     let span = Span::new("span")
         .with("z", "ada@example.com")

@@ -94,6 +94,15 @@ mod tests {
     }
 
     #[test]
+    fn a_value_may_be_the_address_that_it_came_from() {
+        let config = r#"{"attributes": [{"action": "upsert", "key": "peer", "from_context": "client.address"}]}"#;
+        let resource = testing::Resource::new().with("peer", "old").peer("10.0.0.1");
+        assert_eq!(after(config, resource).get("peer"), Some(&Any::from("10.0.0.1")));
+        let resource = testing::Resource::new().with("peer", "old");
+        assert_eq!(after(config, resource).get("peer"), Some(&Any::from("old")), "unknown");
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let refusal = |config| refusal::<Resource>(config).unwrap();
         assert_eq!(refusal(r#"{"attributes": []}"#), "$.attributes: must have an action");

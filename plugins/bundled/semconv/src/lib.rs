@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use traceweir_plugin::{
     Answer, Batch, Clash, Column, ConfigError, Field, Info, Intrinsic, Owner, Plugin, PluginError,
-    Processor, Projection, Read, Value, Write, config, export_processor,
+    Processor, Projection, Read, TextId, Values as Edits, Write, codes::tag, config,
+    export_processor,
 };
 
 use self::pairs::{Group, On, PAIRS, Pair, Values};
@@ -184,6 +185,9 @@ impl Processor for Semconv {
     }
 }
 
+/// What each text of a column is by the other conventions, once it was asked for.
+struct Known(Vec<Option<Option<TextId>>>);
+
 /// Which owners have got a value by now, by what was written.
 type Given = BTreeMap<Write, Vec<bool>>;
 
@@ -196,22 +200,29 @@ impl Copying {
         given: &mut Given,
     ) -> Result<(), PluginError> {
         let from = batch.column(self.from)?;
+        // Of forty keys a span has a few.
+        if from.tags().iter().all(|tag| *tag == tag::ABSENT) {
+            return Ok(());
+        }
         let to = batch.column(self.to)?;
         let query = self.query.map(|read| batch.column(read)).transpose()?;
         let given = given.entry(self.write).or_insert_with(|| vec![false; from.len()]);
-        let holds =
-            |i: usize| self.on == On::All || kinds.get(i).is_some_and(|kind| self.on.holds(*kind));
+        let holds = |i: usize| {
+            let holds = || kinds.get(i).is_some_and(|kind| self.on.holds(*kind));
+            from.tags().get(i).is_some_and(|tag| *tag != tag::ABSENT)
+                && (self.on == On::All || holds())
+        };
+        let values = answer.set(self.write, self.owner);
+        let mut known = Known(vec![None; from.texts().value_count()]);
         for (i, given) in given.iter_mut().enumerate() {
-            let value = from.value(i);
-            if value == Value::Absent || !holds(i) {
-                continue;
+            let is_free = to.tags().get(i) == Some(&tag::ABSENT) && !*given;
+            if is_free && holds(i) {
+                *given = self.give(values, i, &from, query.as_ref(), &mut known);
             }
-            if to.value(i) == Value::Absent && !*given {
-                *given = self.give(answer, i, value, query.as_ref());
-            }
-            if let Some(remove) = self.remove {
-                answer.set(remove, self.owner).remove(i);
-            }
+        }
+        if let Some(remove) = self.remove {
+            let values = answer.set(remove, self.owner);
+            (0..from.len()).filter(|i| holds(*i)).for_each(|i| values.remove(i));
         }
         Ok(())
     }
@@ -219,24 +230,30 @@ impl Copying {
     /// Gives owner `i` the value as it is by the other conventions; of what has none there, nothing.
     fn give(
         &self,
-        answer: &mut Answer,
+        values: &mut Edits,
         i: usize,
-        value: Value<'_>,
+        from: &Column<'_>,
         query: Option<&Column<'_>>,
+        known: &mut Known,
     ) -> bool {
-        let value = match value {
-            Value::Text(text) => {
-                let query = query.and_then(|query| query.text(i));
-                self.text(text, query).map(Cow::into_owned)
-            }
-            value => {
-                answer.set(self.write, self.owner).put(i, value);
-                return true;
-            }
+        let Some(at) = from.index(i) else {
+            values.put(i, from.value(i));
+            return true;
         };
-        let Some(text) = value else { return false };
-        answer.set(self.write, self.owner).put(i, text.as_str());
-        true
+        let text = from.texts().value(at).unwrap_or_default();
+        if let Some(query) = query {
+            // It depends on two texts.
+            let Some(text) = self.text(text, query.text(i)) else { return false };
+            values.put(i, &*text);
+            return true;
+        }
+        let text = known.0.get_mut(at).and_then(|known| {
+            *known.get_or_insert_with(|| Some(values.text(&self.text(text, None)?)))
+        });
+        text.is_some_and(|text| {
+            values.put_text(i, text);
+            true
+        })
     }
 
     fn text<'a>(&self, text: &'a str, query: Option<&str>) -> Option<Cow<'a, str>> {

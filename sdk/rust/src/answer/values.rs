@@ -18,13 +18,21 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let value = self.values.intern(bytes);
+        let value = self.value(bytes);
         self.index.push(value);
     }
 
     pub(crate) fn put(&mut self, i: usize, bytes: &[u8]) {
-        let value = self.values.intern(bytes);
+        let value = self.value(bytes);
         self.put_value(i, value);
+    }
+
+    /// The number of a value, which is often the same as before: reasons are, and keys.
+    fn value(&mut self, bytes: &[u8]) -> u32 {
+        match self.index.last() {
+            Some(last) if *last != NONE && self.values.get(*last) == bytes => *last,
+            _ => self.values.intern(bytes),
+        }
     }
 
     fn put_value(&mut self, i: usize, value: u32) {
@@ -167,7 +175,9 @@ impl Values {
         writer.section(kind, layout::U8, domain, argument, &self.tags);
         if self.tags.iter().any(|tag| matches!(*tag, tag::INT | tag::DOUBLE | tag::BOOL)) {
             let mut words = Vec::with_capacity(entries * 8);
-            words.extend(self.words.iter().flat_map(|word| word.to_le_bytes()));
+            for word in &self.words {
+                words.extend_from_slice(&word.to_le_bytes());
+            }
             words.resize(entries * 8, 0);
             writer.section(kind, layout::U64, domain, argument, &words);
         }

@@ -289,8 +289,8 @@ impl<G: Gate, N: Notes> Look<'_, G, N> {
                 tag::ATTRIBUTE => {
                     let (kv, offset) = reader.bytes()?;
                     attributes += 1;
-                    self.notes.attribute(at);
-                    self.attribute(&mut broken, attributes, (kv, offset))?;
+                    let begins_with_key = self.attribute(&mut broken, attributes, (kv, offset))?;
+                    self.notes.attribute(at, kv, begins_with_key);
                 }
                 tag::EVENT => {
                     let (event, offset) = reader.bytes()?;
@@ -320,20 +320,38 @@ impl<G: Gate, N: Notes> Look<'_, G, N> {
         broken.map_or(Ok(trace), |reason| Err(Stop::Refused(reason)))
     }
 
-    /// Holds an attribute against the rules: the `count`th of what it is of, with its offset.
-    #[inline]
+    /// Holds an attribute against the rules: the `count`th of what it is of, with its offset. Tells whether it begins
+    /// with its key, and no other comes behind.
+    #[inline(always)]
     fn attribute(
         &mut self,
         broken: &mut Option<Reason>,
         count: usize,
         (kv, offset): (&[u8], usize),
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let fits = attribute_fits(kv, offset);
-        if N::WANTED && !matches!(fits, Ok(Fit::Plain)) && !is_regular(kv) {
+        let begins_with_key = match fits {
+            Ok(Fit::Plain) => true,
+            other => self.unusual(broken, other, kv)?,
+        };
+        keep_first(broken, self.rules.attribute(count, kv))?;
+        Ok(begins_with_key)
+    }
+
+    /// The same of one that is not what most are.
+    #[inline(never)]
+    fn unusual(
+        &mut self,
+        broken: &mut Option<Reason>,
+        fits: Result<Fit, Stop>,
+        kv: &[u8],
+    ) -> Result<bool, Fault> {
+        keep_first(broken, fits.map(drop))?;
+        let is_regular = N::WANTED && is_regular(kv);
+        if N::WANTED && !is_regular {
             self.notes.odd();
         }
-        keep_first(broken, fits.map(drop))?;
-        keep_first(broken, self.rules.attribute(count, kv))
+        Ok(is_regular && kv.first() == Some(&0x0a))
     }
 
     fn status(&mut self, bytes: &[u8], offset: usize) -> Result<(), Fault> {

@@ -5,17 +5,21 @@
 //! there is no such field, as none of those noted can stand there. Of a field that stands twice it is the last one,
 //! which counts. Spans that were refused are not in the lists.
 
+mod interest;
+
 use std::ops::Range;
 
 use crate::wire::{Field, Value};
+
+pub use interest::Interest;
 
 use super::tag;
 
 /// What is noted of spans beside where they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// Each attribute of a span.
-    pub attributes: bool,
+    /// Attributes of spans; more may be noted.
+    pub attributes: Interest,
     /// Each event, with its attributes. How many there are is always known.
     pub events: bool,
     /// Each link, with its attributes. How many there are is always known.
@@ -24,13 +28,13 @@ pub struct Wants {
 
 impl Wants {
     /// Everything.
-    pub const ALL: Self = Self { attributes: true, events: true, links: true };
+    pub const ALL: Self = Self { attributes: Interest::ALL, events: true, links: true };
 
     /// What either wants.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         Self {
-            attributes: self.attributes || other.attributes,
+            attributes: self.attributes.and(other.attributes),
             events: self.events || other.events,
             links: self.links || other.links,
         }
@@ -39,7 +43,9 @@ impl Wants {
     /// Whether it is all there that the other one wants.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
-        self.and(other) == self
+        self.attributes.covers(other.attributes)
+            && (self.events || !other.events)
+            && (self.links || !other.links)
     }
 }
 
@@ -132,7 +138,7 @@ pub struct Span {
     pub status_code: u32,
     /// The message in the status.
     pub status_message: u32,
-    /// Its attributes, in [`Outline::attributes`]; none where they are not wanted.
+    /// Its attributes, in [`Outline::attributes`]: those that are wanted, and maybe others.
     pub attributes: Stretch,
     /// Its events, in [`Outline::events`]; where they are not wanted only their number counts.
     pub events: Stretch,
@@ -210,7 +216,8 @@ pub(super) trait Notes {
     fn id(&mut self, _tag: u32, _end: usize, _id: &[u8]) {}
     fn field(&mut self, _tag: u32, _at: usize) {}
     fn status(&mut self, _number: u32, _at: usize) {}
-    fn attribute(&mut self, _at: usize) {}
+    /// An attribute of the span, and whether it begins with its key, and no other comes behind.
+    fn attribute(&mut self, _at: usize, _pair: &[u8], _begins_with_key: bool) {}
     fn event(&mut self, _at: usize, _end: usize) {}
     fn event_field(&mut self, _number: u32, _at: usize) {}
     fn link(&mut self, _at: usize, _end: usize) {}
@@ -247,7 +254,7 @@ impl Taker {
     pub(super) fn new(wants: Wants, body_bytes: usize) -> Self {
         let mut outline = Outline { wants, ..Outline::default() };
         outline.spans.reserve(body_bytes / SPAN_BYTES);
-        if wants.attributes {
+        if wants.attributes != Interest::NONE {
             outline.attributes.reserve(body_bytes / ATTRIBUTE_BYTES);
         }
         Self {
@@ -371,8 +378,8 @@ impl Notes for Taker {
     }
 
     #[inline(always)]
-    fn attribute(&mut self, at: usize) {
-        if self.wants.attributes {
+    fn attribute(&mut self, at: usize, pair: &[u8], begins_with_key: bool) {
+        if !begins_with_key || self.wants.attributes.has(pair) {
             self.outline.attributes.push(at32(at));
         }
     }

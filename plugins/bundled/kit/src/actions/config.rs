@@ -1,15 +1,16 @@
 //! Actions as configurations write them.
 
 use serde::Deserialize;
-use serde_json::Value as Json;
-use traceweir_plugin::ConfigError;
+use traceweir_plugin::{Any, ConfigError};
 
 use super::{Slot, Source, Step, Type, When};
-use crate::convert::any_from_json;
 use crate::pattern::Pattern;
 
 /// Keys are at most so long, in bytes.
 const KEY_BYTES_MAX: usize = 512;
+
+/// What `from_context` may be.
+const CLIENT_ADDRESS: &str = "client.address";
 
 /// One action.
 #[derive(Debug, Deserialize)]
@@ -17,8 +18,9 @@ const KEY_BYTES_MAX: usize = 512;
 pub struct ActionConfig {
     action: Kind,
     key: Option<String>,
-    value: Option<Json>,
+    value: Option<Any>,
     from_attribute: Option<String>,
+    from_context: Option<String>,
     pattern: Option<String>,
     converted_type: Option<Converted>,
 }
@@ -61,10 +63,11 @@ impl ActionConfig {
         match (self.action, pattern) {
             (Kind::Insert | Kind::Update | Kind::Upsert, _) => {
                 let from = match &self.value {
-                    Some(value) => Source::Literal(any_from_json(value)),
+                    Some(value) => Source::Literal(value.clone()),
                     None if self.from_attribute.is_some() => {
                         Source::Slot(slot("from_attribute", &self.from_attribute)?)
                     }
+                    None if self.from_context.is_some() => Source::Peer,
                     None => return Err(missing("value")),
                 };
                 let when = match self.action {
@@ -110,6 +113,7 @@ impl ActionConfig {
         let given = [
             ("value", self.value.is_some(), &[Insert, Update, Upsert][..]),
             ("from_attribute", self.from_attribute.is_some(), &[Insert, Update, Upsert, Rename]),
+            ("from_context", self.from_context.is_some(), &[Insert, Update, Upsert]),
             ("pattern", self.pattern.is_some(), &[Delete, Hash, Extract]),
             ("converted_type", self.converted_type.is_some(), &[Convert]),
         ];
@@ -121,9 +125,19 @@ impl ActionConfig {
                 ));
             }
         }
-        if self.value.is_some() && self.from_attribute.is_some() {
-            let why = "must not be there beside a value";
-            return Err(ConfigError::new(format!("{path}.from_attribute"), why));
+        let from = [
+            ("value", self.value.is_some()),
+            ("from_attribute", self.from_attribute.is_some()),
+            ("from_context", self.from_context.is_some()),
+        ];
+        let mut from = from.into_iter().filter(|(_, there)| *there).map(|(key, _)| key);
+        if let (Some(first), Some(second)) = (from.next(), from.next()) {
+            let why = format!("must not be there beside {first}");
+            return Err(ConfigError::new(format!("{path}.{second}"), why));
+        }
+        if self.from_context.as_deref().is_some_and(|from| from != CLIENT_ADDRESS) {
+            let why = format!("must be {CLIENT_ADDRESS}: nothing else of the request is here");
+            return Err(ConfigError::new(format!("{path}.from_context"), why));
         }
         let alone = matches!(self.action, Delete | Hash);
         if alone && self.pattern.is_some() && self.key.is_some() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{at, before, end_of, is_word};
 
-/// How keys begin, and of how many characters at least the rest is.
+/// How keys begin (with no letter that a JWT or scheme begins with), and of how many characters at least the rest is.
 const KEYS: &[(&str, usize)] = &[
     ("AIza", 35),
     ("AKIA", 16),
@@ -58,18 +58,45 @@ const PARAMETERS: &[&str] = &[
     "token",
 ];
 
+/// The letters that keys begin with, a bit for each, small as 0; so most words are left alone at their first letter.
+const KEY_STARTS: u32 = {
+    let mut starts = 0;
+    let mut i = 0;
+    while i < KEYS.len() {
+        starts |= letter(KEYS[i].0.as_bytes()[0]);
+        i += 1;
+    }
+    starts
+};
+
+/// The bit of a letter, small or not.
+const fn letter(byte: u8) -> u32 {
+    1 << (byte & 0x1f)
+}
+
 /// The first credential from `from` on. Of what tells what it is, only what begins a JWT or key goes with it.
 pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
+    // Without one of these no word is the name of a parameter. A text is looked through for them once, not again behind
+    // each credential, which would take quadratic time.
+    let assigns = |has, byte: &u8| has | (*byte == b'=') | (*byte == b'"');
+    let has_parameters = from > 0 || bytes.iter().fold(false, assigns);
     let mut i = from;
     while i < bytes.len() {
-        if is_word(before(bytes, i)) || !at(bytes, i).is_ascii_alphabetic() {
+        let first = at(bytes, i);
+        if is_word(before(bytes, i)) || !first.is_ascii_alphabetic() {
             i += 1;
             continue;
         }
         // A word begins here.
-        let found = jwt(bytes, i).or_else(|| key(bytes, i)).or_else(|| scheme(bytes, i));
-        if let Some(found) = found.or_else(|| parameter(bytes, i)) {
+        let found = match first {
+            b'e' => jwt(bytes, i),
+            b'b' | b'B' => scheme(bytes, i),
+            _ if KEY_STARTS & letter(first) != 0 => key(bytes, i),
+            _ => None,
+        };
+        let parameter = || if has_parameters { parameter(bytes, i) } else { None };
+        if let Some(found) = found.or_else(parameter) {
             return Some(found);
         }
         i = end_of(bytes, i, is_word).max(i + 1);

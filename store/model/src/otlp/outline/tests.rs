@@ -16,6 +16,11 @@ fn outline(body: &[u8], wants: Wants) -> (Checked, Outline) {
     found
 }
 
+/// What is wanted where not everything is.
+fn is_wanted(key: &str) -> bool {
+    key == "service.name" || key.starts_with('a')
+}
+
 /// The value of the field that begins there, if there is one.
 fn value(body: &[u8], at: u32) -> Value<'_> {
     if at == 0 { Value::Group } else { first(&body[at as usize..]) }
@@ -74,8 +79,20 @@ fn compare_span(body: &[u8], outline: &Outline, found: &Span, span: &v1::Span) {
     assert_eq!(text(body, found.status_message), status.message.as_bytes());
     assert_eq!(found.events.count as usize, span.events.len());
     assert_eq!(found.links.count as usize, span.links.len());
-    if outline.wants.attributes {
-        assert_eq!(attributes(body, &outline.attributes, found.attributes), span.attributes);
+    let noted = attributes(body, &outline.attributes, found.attributes);
+    if outline.wants.attributes == Interest::ALL {
+        assert_eq!(noted, span.attributes);
+    } else {
+        // All that are wanted, and of the others some, in their order.
+        let mut others = span.attributes.iter();
+        assert!(noted.iter().all(|pair| others.any(|other| other == pair)));
+        let wanted = |all: &[KeyValue]| {
+            let wanted = all.iter().filter(|pair| is_wanted(&pair.key));
+            wanted.cloned().collect::<Vec<_>>()
+        };
+        if outline.wants.attributes != Interest::NONE {
+            assert_eq!(wanted(&noted), wanted(&span.attributes));
+        }
     }
     if outline.wants.events {
         for (found, event) in outline.events[found.events.range()].iter().zip(&span.events) {
@@ -131,7 +148,7 @@ proptest! {
     fn everything_is_found_where_it_is(
         mut request in super::super::tests::request(),
         refused in prop::collection::vec(any::<bool>(), 8),
-        wants in any::<(bool, bool, bool)>(),
+        wants in (0..3usize, any::<bool>(), any::<bool>()),
     ) {
         let spans = request.resource_spans.iter_mut().flat_map(|of| &mut of.scope_spans);
         let refused = refused.iter().cycle();
@@ -140,7 +157,9 @@ proptest! {
                 span.trace_id = vec![0; 16];
             }
         }
-        let wants = Wants { attributes: wants.0, events: wants.1, links: wants.2 };
+        let some = Interest::NONE.with_key(b"service.name").with_start(b"a");
+        let attributes = [Interest::NONE, some, Interest::ALL][wants.0];
+        let wants = Wants { attributes, events: wants.1, links: wants.2 };
         let body = request.encode_to_vec();
         let (checked, outline) = outline(&body, wants);
         compare(&body, &outline);

@@ -1,0 +1,12 @@
+//! Where commands keep what they can make again.
+
+use std::path::PathBuf;
+
+/// The directory; nothing where the environment names none.
+pub(super) fn dir() -> Option<PathBuf> {
+    let of =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    of("TRACEWEIR_CACHE")
+        .or_else(|| of("XDG_CACHE_HOME").map(|dir| dir.join("traceweir")))
+        .or_else(|| of("HOME").map(|dir| dir.join(".cache/traceweir")))
+}

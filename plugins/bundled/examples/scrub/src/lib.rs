@@ -1,0 +1,84 @@
+//! A processor that masks what follows `token=` in `url.full` and removes `http.request.header.*`: the redactor of
+//! `plugins/benches/rows.rs`.
+
+use traceweir_plugin::{
+    Answer, Batch, ConfigError, Field, Info, Owner, Plugin, PluginError, Processor, Projection,
+    Read, Write, config, export_processor,
+};
+
+/// What `configure` takes: nothing.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {}
+
+/// An instance.
+#[derive(Debug)]
+pub struct Scrub {
+    url: Read,
+    headers: Read,
+    to: Write,
+    /// The text that is written, in memory that is used again.
+    masked: String,
+}
+
+const NAME: &str = "token=";
+const MASK: &str = "***";
+
+impl Plugin for Scrub {
+    fn describe() -> Info {
+        Info {
+            name: "scrub".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            description: "masks tokens in URLs and removes headers".to_owned(),
+            config_schema: String::new(),
+            stateless: true,
+        }
+    }
+
+    fn configure(json: &str) -> Result<(Self, Projection), ConfigError> {
+        let Config {} = config::parse(json)?;
+        let mut projection = Projection::default();
+        let url = projection.read(Field::attribute(Owner::Span, "url.full"));
+        let headers = projection.read(Field::attributes(Owner::Span, "http.request.header."));
+        let to = projection.write(Field::attribute(Owner::Span, "url.full"));
+        projection.write(Field::attributes(Owner::Span, "http.request.header."));
+        Ok((Self { url, headers, to, masked: String::new() }, projection))
+    }
+}
+
+impl Processor for Scrub {
+    fn process(&mut self, batch: &Batch<'_>) -> Result<Answer, PluginError> {
+        let mut answer = Answer::edits(batch);
+        // Keys stand once in a dictionary: each goes everywhere.
+        for key in batch.pairs(self.headers)?.keys().values() {
+            answer.delete_key(Owner::Span, key);
+        }
+        let urls = batch.column(self.url)?;
+        let to = answer.set(self.to, Owner::Span);
+        for row in 0..urls.len() {
+            let Some(url) = urls.text(row) else { continue };
+            if mask(url, &mut self.masked) {
+                to.put(row, self.masked.as_str());
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// Puts the text into `out` with a mask in the place of each token; whether there was one.
+fn mask(text: &str, out: &mut String) -> bool {
+    out.clear();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(NAME) {
+        out.push_str(before);
+        out.push_str(NAME);
+        out.push_str(MASK);
+        let end = after.find(['&', '#', ' ']).unwrap_or(after.len());
+        rest = after.get(end..).unwrap_or_default();
+    }
+    let found = !out.is_empty();
+    out.push_str(rest);
+    found
+}
+
+export_processor!(Scrub);
