@@ -57,13 +57,16 @@ impl Texts {
     /// As [`put`](Self::put) where the text is most likely the one of an entry before.
     #[inline]
     pub(crate) fn put_as(&mut self, entry: usize, text: &[u8], like: usize) {
-        if let Some(value) = self.index.get(like).copied()
+        if self.is_unique {
+            self.put_unique(entry, text);
+        } else if let Some(value) = self.index.get(like).copied()
             && value != NONE
-            && self.value(value) == text
+            && same(self.value(value), text)
         {
             self.put_value(entry, value);
         } else {
-            self.put(entry, text);
+            let value = self.intern_other(text);
+            self.put_value(entry, value);
         }
     }
 
@@ -96,7 +99,7 @@ impl Texts {
         // What came last often comes again.
         if let Some(last) = self.index.last().copied()
             && last != NONE
-            && self.value(last) == text
+            && same(self.value(last), text)
         {
             return last;
         }
@@ -258,6 +261,12 @@ impl Texts {
         put_u32s(out, &self.ends);
         out.extend_from_slice(&self.heap);
     }
+}
+
+/// Whether texts are the same, which most are not that are compared: told by their first bytes without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.first_chunk::<8>() == b.first_chunk::<8>() && a == b
 }
 
 /// Appends numbers, little endian.

@@ -2,7 +2,7 @@
 
 use model::otlp::outline::Stretch;
 
-use super::{Draft, Edit, Found, Memory, Value, Word, at32, count, original};
+use super::{Draft, Edit, Found, Value, Word, at32, count, original};
 use crate::projection::{Keys, Owner};
 
 /// What is edited: whose it is, its place there, and the span that it is in.
@@ -130,21 +130,38 @@ impl Draft {
 
     /// Removes the attributes by these keys.
     pub(crate) fn remove_any(&mut self, of: Target, keys: &Keys) -> u64 {
-        let slots = self.attributes(of.owner, of.place);
-        let is_one =
-            |memory: &Memory, at: u32| at != 0 && keys.contains(memory.key(memory.field(at)));
-        let Some(first) = slots.iter().position(|at| is_one(&self.memory, *at)) else { return 0 };
-        let Some(edit) = self.edit(of) else { return 0 };
-        let slots = edit.attributes.range();
-        let slots = self.slots.get_mut(slots).unwrap_or_default();
         let mut removed = 0;
-        for at in slots.iter_mut().skip(first) {
-            if is_one(&self.memory, *at) {
-                *at = 0;
-                removed += 1;
+        let mut from = 0;
+        loop {
+            let slots = self.attributes(of.owner, of.place).get(from..).unwrap_or_default();
+            // So many at a time: a bit for each one that goes.
+            let mut gone = 0u64;
+            for (slot, at) in slots.iter().enumerate().take(64) {
+                let is_one = *at != 0 && keys.contains(self.memory.key(self.memory.field(*at)));
+                gone |= u64::from(is_one) << slot;
             }
+            let is_last = slots.len() <= 64;
+            if gone != 0 {
+                removed += u64::from(gone.count_ones());
+                self.clear_slots(of, from, gone);
+            }
+            if is_last {
+                return removed;
+            }
+            from += 64;
         }
-        removed
+    }
+
+    /// Removes the attributes whose bits are set, from a slot on.
+    fn clear_slots(&mut self, of: Target, from: usize, mut gone: u64) {
+        let Some(edit) = self.edit(of) else { return };
+        let first = edit.attributes.first as usize + from;
+        while gone != 0 {
+            if let Some(at) = self.slots.get_mut(first + gone.trailing_zeros() as usize) {
+                *at = 0;
+            }
+            gone &= gone - 1;
+        }
     }
 
     /// Gives attributes other keys, one pair of keys after the other; each sees what those before it did. Where there

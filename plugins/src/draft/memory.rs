@@ -46,8 +46,13 @@ impl Value<'_> {
     fn put(self, out: &mut Vec<u8>) {
         match self {
             Self::String(text) => {
-                out.push(0x0a);
-                put_length(out, text.len());
+                match u8::try_from(text.len()) {
+                    Ok(length @ 0..0x80) => out.extend_from_slice(&[0x0a, length]),
+                    _ => {
+                        out.push(0x0a);
+                        put_varint(out, text.len() as u64);
+                    }
+                }
                 out.extend_from_slice(text);
             }
             Self::Int(value) => {
@@ -181,14 +186,24 @@ impl Memory {
     pub(super) fn put_attribute(&mut self, owner: Owner, key: &[u8], value: Value<'_>) -> u32 {
         let (at, of_value) = (self.end(), value.length());
         let of_key = 1 + varint_len(key.len() as u64) + key.len();
+        let of_pair = of_key + 1 + varint_len(of_value as u64) + of_value;
         let out = &mut self.arena;
-        out.push(TAGS[owner as usize]);
-        put_length(out, of_key + 1 + varint_len(of_value as u64) + of_value);
-        out.push(0x0a);
-        put_length(out, key.len());
-        out.extend_from_slice(key);
-        out.push(0x12);
-        put_length(out, of_value);
+        // The lengths of most attributes take a byte each.
+        if let (Ok(pair @ 0..0x80), Ok(of_key), Ok(of_value)) =
+            (u8::try_from(of_pair), u8::try_from(key.len()), u8::try_from(of_value))
+        {
+            out.extend_from_slice(&[TAGS[owner as usize], pair, 0x0a, of_key]);
+            out.extend_from_slice(key);
+            out.extend_from_slice(&[0x12, of_value]);
+        } else {
+            out.push(TAGS[owner as usize]);
+            put_length(out, of_pair);
+            out.push(0x0a);
+            put_length(out, key.len());
+            out.extend_from_slice(key);
+            out.push(0x12);
+            put_length(out, of_value);
+        }
         value.put(out);
         at
     }

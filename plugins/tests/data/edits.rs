@@ -17,7 +17,7 @@ use super::plain::{self, Plain, View};
 use super::projections::projection;
 use super::reader::read;
 use super::requests::{normalized, request};
-use super::{odd, views};
+use super::{odd, requests, views};
 
 pub(crate) const BOUNDS: Bounds =
     Bounds { answer_bytes_max: 64 << 20, written_bytes_max: 64 << 20 };
@@ -162,8 +162,7 @@ proptest! {
 
 #[test]
 fn changes_that_change_nothing_give_the_same_allocation() {
-    let mut chance = Chance(3);
-    let before = request(&mut chance);
+    let before = requests::of_spans(vec![requests::span(&mut Chance(3))]);
     let body = bytes::Bytes::from(before.encode_to_vec());
     let plan = Plan::compile(&Projection::default(), Role::SpanProcessor).unwrap();
     let (checked, outline) = outline_with(&body, &Rules::NONE, &mut Open, plan.wants()).unwrap();

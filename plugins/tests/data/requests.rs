@@ -57,7 +57,8 @@ pub(crate) fn attributes(chance: &mut Chance, most: usize) -> Vec<KeyValue> {
         let value = (!chance.one_in(12)).then(|| value(chance));
         KeyValue { key, value, ..KeyValue::default() }
     };
-    let count = chance.below(most + 1);
+    // Few have many.
+    let count = if chance.one_in(100) { 60 + chance.below(80) } else { chance.below(most + 1) };
     (0..count).map(|_| pair(chance)).collect()
 }
 

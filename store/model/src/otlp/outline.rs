@@ -138,7 +138,7 @@ pub struct Span {
     pub status_code: u32,
     /// The message in the status.
     pub status_message: u32,
-    /// Its attributes, in [`Outline::attributes`]: those that are wanted, and maybe others.
+    /// Its attributes, in [`Outline::attributes`]: those that are wanted, and maybe others; none where none is wanted.
     pub attributes: Stretch,
     /// Its events, in [`Outline::events`]; where they are not wanted only their number counts.
     pub events: Stretch,
@@ -239,6 +239,8 @@ pub(super) struct Taker {
     /// The span that is being told.
     span: Span,
     wants: Wants,
+    /// Whether no attribute of a span is wanted.
+    is_blind: bool,
     /// How long the lists were when it began.
     attributes: u32,
     events: u32,
@@ -249,18 +251,23 @@ pub(super) struct Taker {
 /// What a span may have at most to be worth room before it is seen, in bytes; and an attribute.
 const SPAN_BYTES: usize = 400;
 const ATTRIBUTE_BYTES: usize = 40;
+/// How many attributes of a span are named, mostly.
+const NAMED_ATTRIBUTES: usize = 2;
 
 impl Taker {
     pub(super) fn new(wants: Wants, body_bytes: usize) -> Self {
         let mut outline = Outline { wants, ..Outline::default() };
         outline.spans.reserve(body_bytes / SPAN_BYTES);
-        if wants.attributes != Interest::NONE {
-            outline.attributes.reserve(body_bytes / ATTRIBUTE_BYTES);
+        match wants.attributes {
+            Interest::NONE => {}
+            Interest::ALL => outline.attributes.reserve(body_bytes / ATTRIBUTE_BYTES),
+            _ => outline.attributes.reserve(body_bytes / SPAN_BYTES * NAMED_ATTRIBUTES),
         }
         Self {
             outline,
             span: Span::default(),
             wants,
+            is_blind: wants.attributes == Interest::NONE,
             attributes: 0,
             events: 0,
             links: 0,
@@ -379,7 +386,7 @@ impl Notes for Taker {
 
     #[inline(always)]
     fn attribute(&mut self, at: usize, pair: &[u8], begins_with_key: bool) {
-        if !begins_with_key || self.wants.attributes.has(pair) {
+        if !self.is_blind && (!begins_with_key || self.wants.attributes.has(pair)) {
             self.outline.attributes.push(at32(at));
         }
     }

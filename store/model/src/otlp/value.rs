@@ -223,8 +223,8 @@ pub(super) fn inspect<'a>(
     let mut reader = Reader::nested(bytes, offset);
     while let Some(field) = reader.next()? {
         if field.number == attributes {
-            let (key, found) =
-                key_value(message(&field)?, field.offset, 1).map_err(name_nesting(&field))?;
+            let (key, found) = key_value(message(&field)?, field.offset, 1)
+                .map_err(|stop| name_nesting(stop, &field))?;
             each(key, found);
         }
     }
@@ -232,14 +232,11 @@ pub(super) fn inspect<'a>(
 }
 
 /// Puts the key of the attribute into a nesting refusal.
-fn name_nesting(field: &Field<'_>) -> impl FnOnce(Stop) -> Stop {
-    let key = match field.value {
-        Value::Bytes(kv) => peek_key(kv),
-        _ => String::new(),
-    };
-    |stop| match stop {
-        Stop::Refused(_) => Stop::Refused(Reason::Nesting(key)),
-        Stop::Malformed(_) => stop,
+#[cold]
+fn name_nesting(stop: Stop, field: &Field<'_>) -> Stop {
+    match (stop, field.value) {
+        (Stop::Refused(_), Value::Bytes(kv)) => Stop::Refused(Reason::Nesting(peek_key(kv))),
+        (stop, _) => stop,
     }
 }
 

@@ -69,16 +69,59 @@ impl Processor for Scrub {
 fn mask(text: &str, out: &mut String) -> bool {
     out.clear();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(NAME) {
+    while let Some(at) = find(rest.as_bytes()) {
+        let Some((before, after)) = rest.split_at_checked(at + NAME.len()) else { break };
         out.push_str(before);
-        out.push_str(NAME);
         out.push_str(MASK);
-        let end = after.find(['&', '#', ' ']).unwrap_or(after.len());
-        rest = after.get(end..).unwrap_or_default();
+        let end = after.bytes().position(|byte| matches!(byte, b'&' | b'#' | b' '));
+        rest = after.get(end.unwrap_or(after.len())..).unwrap_or_default();
     }
     let found = !out.is_empty();
     out.push_str(rest);
     found
 }
 
+/// Where the name of a token stands. Looks at the last byte of where it could be first, which says how far it is to
+/// where it could be next (Horspool): a search of `str` is made ready anew for each text.
+fn find(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(window) = text.get(at..at + NAME.len()) {
+        let last = *window.last()?;
+        if last == b'=' && window == NAME.as_bytes() {
+            return Some(at);
+        }
+        at += match last {
+            b'n' => 1,
+            b'e' => 2,
+            b'k' => 3,
+            b'o' => 4,
+            b't' => 5,
+            _ => NAME.len(),
+        };
+    }
+    None
+}
+
 export_processor!(Scrub);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_masked_wherever_they_stand() {
+        for (url, masked) in [
+            ("https://a/?token=abc&b=1", Some("https://a/?token=***&b=1")),
+            ("https://a/?b=1&token=abc", Some("https://a/?b=1&token=***")),
+            ("token=a token=b#token=c", Some("token=*** token=***#token=***")),
+            ("tototoken=é&tokentoken=", Some("tototoken=***&tokentoken=***")),
+            ("token", None),
+            ("https://a/?tok=abc", None),
+            ("", None),
+        ] {
+            let mut out = String::new();
+            let found = mask(url, &mut out);
+            assert_eq!(found.then_some(out.as_str()), masked, "{url}");
+        }
+    }
+}

@@ -90,8 +90,9 @@ fn compare_span(body: &[u8], outline: &Outline, found: &Span, span: &v1::Span) {
             let wanted = all.iter().filter(|pair| is_wanted(&pair.key));
             wanted.cloned().collect::<Vec<_>>()
         };
-        if outline.wants.attributes != Interest::NONE {
-            assert_eq!(wanted(&noted), wanted(&span.attributes));
+        match outline.wants.attributes {
+            Interest::NONE => assert_eq!(noted, []),
+            _ => assert_eq!(wanted(&noted), wanted(&span.attributes)),
         }
     }
     if outline.wants.events {
