@@ -15,7 +15,7 @@ enum Holds {
     Name,
     /// A key and its value.
     Attribute,
-    Message(&'static [(u32, Holds)]),
+    Message(&'static [(u32, Self)]),
 }
 
 use Holds::{Attribute, Message, Name, Plain, Text};
@@ -200,7 +200,6 @@ mod tests {
         }]});
         let body = json::decode(request.to_string().as_bytes()).unwrap();
         let masked = masked_request(&body, &keep).unwrap();
-        assert_eq!(json::encode(&masked, Flavour::Otlp).unwrap().len() > 100, true);
         serde_json::from_str(&json::encode(&masked, Flavour::Otlp).unwrap()).unwrap()
     }
 

@@ -98,7 +98,6 @@ impl Findings {
         self.add(Weight::Doubt, of, what.to_string());
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "what is told is told once")]
     fn fault(&mut self, of: &'static str, what: impl fmt::Display) {
         self.add(Weight::Fault, of, what.to_string());
     }
@@ -174,8 +173,8 @@ impl Findings {
             self.doubt("config-schema", what);
             return true;
         }
-        let is_given = config.is_some();
-        let checked: Result<(), Error> = schema::check(schema, config.unwrap_or(&json!({})));
+        let (is_given, nothing) = (config.is_some(), json!({}));
+        let checked: Result<(), Error> = schema::check(schema, config.unwrap_or(&nothing));
         match checked {
             Ok(()) => self.fine("config-schema", format!("{} bytes", schema.len())),
             Err(error) if error.kind() == Kind::NotOurs => {

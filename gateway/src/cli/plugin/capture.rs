@@ -137,8 +137,7 @@ fn requests(args: &Args) -> Result<Vec<PathBuf>, Stop> {
         Some(plugin) => format!("/plugins/captures?plugin={}", encoded(plugin)),
         None => "/plugins/captures".to_owned(),
     };
-    let mut state: State = ask(args, (Method::POST, "/plugins/captures"), &order.to_string())?;
-    // Told at once where there is no such plugin, and not when all has been waited for.
+    let mut state: State = ask(args, (Method::POST, &path), &order.to_string())?;
     while state.open {
         let before = state.captured;
         pause();
@@ -146,9 +145,6 @@ fn requests(args: &Args) -> Result<Vec<PathBuf>, Stop> {
         if state.captured > before {
             complain(&format!("{} of {} requests", state.captured, args.requests));
         }
-    }
-    if state.captures.is_empty() && state.captured > 0 {
-        state = ask(args, (Method::GET, &path), "")?;
     }
     // What is masked says little, and still need not lie there.
     let _: Value = ask(args, (Method::DELETE, "/plugins/captures"), "")?;
@@ -195,12 +191,13 @@ fn bytes(text: &str) -> Result<Vec<u8>, Stop> {
 
 /// A name within a path or a query.
 fn encoded(name: &str) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     name.bytes().fold(String::new(), |mut text, byte| {
         if plain(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            text.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
         text
     })

@@ -148,10 +148,10 @@ impl Template {
             }
             (Language::Go, "go.mod") => {
                 let module = "github.com/traceweir/traceweir/sdk/go";
-                text.push_str(&format!("\nreplace {module} => ./{sdk}\n"));
+                text.extend(["\nreplace ", module, " => ./", &sdk, "\n"]);
             }
             (Language::Js, "package.json") => {
-                text = text.replace("file:..", &format!("file:./{sdk}"))
+                text = text.replace("file:..", &format!("file:./{sdk}"));
             }
             (Language::C, _) => text = text.replace("#include \"../", "#include \""),
             (Language::Assemblyscript, _) => {

@@ -1,3 +1,5 @@
+//! Templates of all languages, and what is told where there is none.
+
 use super::*;
 use crate::cli::plugin::manifest::{FILE, Manifest};
 
