@@ -344,6 +344,8 @@ fn nothing_is_waited_for_longer_than_was_said() {
     assert!(told.contains("no request came"), "{told}");
     let told = ends(&desk.run(&["capture", "--admin", &admin, "--wait", "1h"]), 1);
     assert!(told.contains("wait: 1h, up to 600s"), "{told}");
+    let told = ends(&desk.run(&["capture", "--admin", &admin, "--plugin", "absent"]), 1);
+    assert!(told.contains("plugin \"absent\" does not run"), "{told}");
     let order = |body: &str| {
         Request::new("POST", "/plugins/captures").body(body).send(gateway.at.admin).status
     };

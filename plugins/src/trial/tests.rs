@@ -42,21 +42,21 @@ fn request() -> Request {
     Request::read(request.to_string().as_bytes()).unwrap()
 }
 
-fn head(sections: u32) -> Vec<u8> {
+fn head(sections: u32, traces: u32) -> Vec<u8> {
     let mut out = ANSWER_MAGIC.to_le_bytes().to_vec();
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&[0, 0]);
-    for number in [6, 2, 2, 0, 0, sections] {
+    for number in [6, 2, 2, 0, traces, sections] {
         out.extend_from_slice(&u32::to_le_bytes(number));
     }
     out
 }
 
-/// An answer with one section about spans.
-fn says((kind, layout): (u16, u8), bytes: &[u8]) -> Vec<u8> {
-    let mut out = head(1);
+/// An answer with one section about spans, or about traces.
+fn says((kind, layout, domain): (u16, u8, u8), bytes: &[u8]) -> Vec<u8> {
+    let mut out = head(1, if domain == domain::TRACES { 3 } else { 0 });
     out.extend_from_slice(&kind.to_le_bytes());
-    out.extend_from_slice(&[layout, domain::SPANS]);
+    out.extend_from_slice(&[layout, domain]);
     for number in [0, 48, u32::try_from(bytes.len()).unwrap()] {
         out.extend_from_slice(&u32::to_le_bytes(number));
     }
@@ -65,12 +65,12 @@ fn says((kind, layout): (u16, u8), bytes: &[u8]) -> Vec<u8> {
 }
 
 fn keeps(bits: u64) -> Vec<u8> {
-    says((answer::KEEP, layout::BITMAP), &bits.to_le_bytes())
+    says((answer::KEEP, layout::BITMAP, domain::SPANS), &bits.to_le_bytes())
 }
 
 /// Sets all spans' names.
 fn names(name: &str) -> Vec<u8> {
-    let mut out = head(2);
+    let mut out = head(2, 0);
     let texts = 8 + 24 + 8 + name.len();
     for (layout, at, len) in [(layout::U8, 64, 6), (layout::TEXT, 72, texts)] {
         out.extend_from_slice(&answer::SET.to_le_bytes());
@@ -143,13 +143,24 @@ fn a_call_that_fails_leaves_spans_as_they_were() {
 fn verdicts_of_a_sampler_are_told_span_by_span() {
     let verdicts =
         [verdict::KEEP, verdict::DROP, verdict::KEEP, verdict::KEEP, verdict::DROP, verdict::KEEP];
-    let answer = says((answer::VERDICT, layout::U8), &verdicts);
+    let answer = says((answer::VERDICT, layout::U8, domain::SPANS), &verdicts);
     let ran = ran(&Guest { role: ("head-sampler", "sample"), ..guest(answer) });
     assert_eq!(ran.failures, []);
     let fates: Vec<_> = ran.spans.iter().map(|fate| (fate.verdict, fate.is_kept)).collect();
     let (keep, drop) = ((Some(Verdict::Keep), true), (Some(Verdict::Drop), false));
     assert_eq!(fates, [keep, drop, keep, keep, drop, keep]);
     assert_eq!(ran.to_string().lines().count(), 7, "{ran}");
+}
+
+#[test]
+fn traces_are_put_together_for_a_tail_sampler_and_told_one_by_one() {
+    let verdicts = [verdict::KEEP, verdict::DROP, verdict::KEEP];
+    let answer = says((answer::VERDICT, layout::U8, domain::TRACES), &verdicts);
+    let ran = ran(&Guest { role: ("tail-sampler", "decide"), ..guest(answer) });
+    let trace = |id: &str, fate: &str| format!("trace {} of 2 spans: {fate}\n", id.repeat(16));
+    let traces = [trace("01", "kept"), trace("02", "dropped"), trace("03", "kept")].concat();
+    assert_eq!(ran.failures, []);
+    assert_eq!(ran.to_string(), format!("6 spans: 4 kept, 2 dropped, 0 changed\n{traces}"));
 }
 
 #[test]

@@ -84,6 +84,8 @@ pub(in crate::api) fn begin(api: &Api, call: &Call) -> Result<Answer, Fault> {
     if keep.len() > KEEP_MAX {
         return Err(Fault::invalid(format!("keep: {} keys, {KEEP_MAX} at most", keep.len())));
     }
+    // One that does not run is told before anybody waits.
+    recorder(api, call)?;
     let registry = api.parts.plugins.registry();
     let until = registry.surroundings().clock.monotonic().plus(wait.nanos());
     registry.orders().begin(Order { tenant, requests, until, keep });
@@ -96,8 +98,7 @@ pub(in crate::api) fn state(api: &Api, call: &Call) -> Result<Answer, Fault> {
     let registry = api.parts.plugins.registry();
     let state = registry.orders().state(registry.surroundings().clock.monotonic());
     let ordered = state.ok_or_else(|| Fault::not_found("nobody has ordered captures"))?;
-    let parameters = call.parameters()?;
-    let recorder = parameters.get("plugin").map(|name| Recorder::of(api, name)).transpose()?;
+    let recorder = recorder(api, call)?;
     let told = |capture: &Capture| Told {
         tenant: capture.tenant.to_string(),
         at: capture.at.0,
@@ -118,6 +119,11 @@ pub(in crate::api) fn end(api: &Api, call: &Call) -> Result<Answer, Fault> {
     call.caller()?.operates_all()?;
     api.parts.plugins.registry().orders().end();
     Ok(Answer::json("{}"))
+}
+
+/// The plugin that is asked for, if one is.
+fn recorder(api: &Api, call: &Call) -> Result<Option<Recorder>, Fault> {
+    call.parameters()?.get("plugin").map(|name| Recorder::of(api, name)).transpose()
 }
 
 /// Runs a plugin over what was captured, apart from the one that runs over what comes: it counts nothing there, and
