@@ -12,12 +12,13 @@
 //!   k8s: {kubernetes: {}}
 //! ```
 
+mod dir;
 pub mod fetch;
 mod file;
 pub mod oci;
 pub mod tables;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,6 +35,7 @@ use crate::overrides::values::Attached;
 use crate::overrides::{Limits, Overrides};
 use crate::watch::{Reload, Watched};
 use crate::web::{Courier, Redirects, Web};
+use dir::Dir;
 use fetch::Fetcher;
 pub use file::File;
 use oci::credentials::AuthFile;
@@ -43,8 +45,10 @@ use tables::Keeper;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// A YAML file that defines them. Empty: there are none.
+    /// A YAML file that defines them. Empty: none.
     pub file: String,
+    /// A directory: each `NAME.wasm` in it is a plugin, too. Empty: none.
+    pub dir: String,
     /// Where compiled code is kept; nobody else may write there. Default: `plugins` in the data directory.
     pub code_dir: String,
     /// Most instances at a time, of all plugins. Default 1,000.
@@ -69,6 +73,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             file: String::new(),
+            dir: String::new(),
             code_dir: String::new(),
             instances_max: 1_000,
             keys: Vec::new(),
@@ -104,12 +109,17 @@ impl Config {
         {
             faults.push(&of("registry_auth_file"), fault, "a file of credentials as Docker has it");
         }
+        let dir = Dir::new(&self.dir);
+        if let Err(fault) = dir.add(&mut Definitions::new(), &BTreeSet::new()) {
+            faults.push(&of("dir"), fault, "a directory that can be read");
+        }
         if self.file.is_empty() {
             return;
         }
         match Watched::open(vec![PathBuf::from(&self.file)]) {
             Ok((_, contents)) => {
-                let found = File::parse(&contents.concat(), &self.file).err().unwrap_or_default();
+                let found = File::parse(&contents.concat(), &self.file, &dir);
+                let found = found.err().unwrap_or_default();
                 for fault in found.list() {
                     faults.push(&fault.key, &fault.found, fault.accepted.clone());
                 }
@@ -148,9 +158,11 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct Plugins {
     path: String,
+    dir: Dir,
     registry: Registry,
     overrides: Arc<Overrides>,
     watched: Option<Watched>,
+    /// Those of the file.
     definitions: Mutex<Definitions>,
     /// Those that somebody needs beside chains.
     needed: OnceLock<BTreeSet<String>>,
@@ -172,6 +184,7 @@ impl Plugins {
         (surroundings, courier, code_dir): (Surroundings, Arc<Courier>, PathBuf),
     ) -> Result<Arc<Self>, String> {
         let fetch = Arc::new(config.fetcher(Arc::clone(&courier)));
+        let dir = Dir::new(&config.dir);
         let (watched, file) = match config.file.as_str() {
             "" => (None, File::default()),
             path => {
@@ -180,19 +193,21 @@ impl Plugins {
                     let all = faults.list().iter().map(ToString::to_string);
                     all.collect::<Vec<_>>().join("; ")
                 };
-                (Some(watched), File::parse(&contents.concat(), path).map_err(told)?)
+                (Some(watched), File::parse(&contents.concat(), path, &dir).map_err(told)?)
             }
         };
         let codes = Codes::in_dir(code_dir);
         let plugins = Self::new(config, overrides, watched, (surroundings, fetch, courier, codes));
+        let mut all = file.plugins.clone();
+        dir.add(&mut all, &BTreeSet::new())?;
         if let Some(name) =
-            plugins.overrides.attached().iter().find(|name| !file.plugins.contains_key(*name))
+            plugins.overrides.attached().iter().find(|name| !all.contains_key(*name))
         {
             return Err(format!(
-                "{name}: a chain of the overrides names it, and plugins.file does not define it"
+                "{name}: a chain of the overrides names it, and neither plugins.file nor plugins.dir has it"
             ));
         }
-        plugins.overrides.define(file.plugins.keys().cloned().collect());
+        plugins.overrides.define(all.into_keys().collect());
         // Plugins are tried with what is in them.
         plugins.keeper.apply(&file.tables);
         *plugins.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
@@ -233,6 +248,7 @@ impl Plugins {
         let parts = Parts { settings, codes, surroundings, fetch, trust, poll, bundled };
         Self {
             path: config.file.clone(),
+            dir: Dir::new(&config.dir),
             registry: Registry::new(parts),
             overrides,
             watched,
@@ -293,16 +309,37 @@ impl Plugins {
     }
 
     /// Makes what runs what is defined. Blocks for as long as that takes.
-    pub fn apply(&self) -> std::collections::BTreeMap<String, Error> {
-        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.registry.apply(&definitions)
+    pub fn apply(&self) -> BTreeMap<String, Error> {
+        self.registry.apply(&self.defined())
+    }
+
+    /// What is defined now, by the file and the directory.
+    fn defined(&self) -> Definitions {
+        let mut all = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let runs = self.registry.entries();
+        let mut named = self.overrides.attached();
+        named.extend(self.needed.get().into_iter().flatten().cloned());
+        named.retain(|name| runs.contains_key(name));
+        if let Err(fault) = self.dir.add(&mut all, &named) {
+            // Nobody is to lose a plugin for a directory that is not there for a moment.
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if *told != fault {
+                warn!(fault, "the directory of plugins cannot be read; what was before stays");
+                *told = fault;
+            }
+            for (name, entry) in runs.iter() {
+                all.entry(name.clone()).or_insert_with(|| entry.definition.clone());
+            }
+        }
+        self.overrides.define(all.keys().cloned().collect());
+        all
     }
 
     /// Reads the file and what it names again, now. Blocks for as long as that takes. Why plugins are not taken over.
     ///
     /// # Errors
     /// What is wrong with the file.
-    pub fn reload(&self) -> Result<std::collections::BTreeMap<String, Error>, String> {
+    pub fn reload(&self) -> Result<BTreeMap<String, Error>, String> {
         if !self.path.is_empty() {
             let (_, contents) = Watched::open(vec![PathBuf::from(&self.path)])?;
             self.take_over(&contents)?;
@@ -316,10 +353,13 @@ impl Plugins {
         let told = |faults: Faults| {
             faults.list().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         };
-        let file = File::parse(&contents.concat(), &self.path).map_err(told).and_then(|file| {
+        let file = File::parse(&contents.concat(), &self.path, &self.dir);
+        let file = file.map_err(told).and_then(|file| {
             let named = self.overrides.attached();
             let named = named.iter().chain(self.needed.get().into_iter().flatten());
-            let missing = named.into_iter().find(|name| !file.plugins.contains_key(*name));
+            let mut all = file.plugins.clone();
+            self.dir.add(&mut all, &BTreeSet::new())?;
+            let missing = named.into_iter().find(|name| !all.contains_key(*name));
             let fault = |name| {
                 format!("plugins.{name}: it is not defined any more, and a chain, or auth.plugins, names it")
             };
@@ -341,11 +381,11 @@ impl Plugins {
             }
         })?;
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.overrides.define(file.plugins.keys().cloned().collect());
         let (plugins, tables) = (file.plugins.len(), file.tables.len());
         info!(path = self.path, plugins, tables, "the file of plugins is taken over");
         self.keeper.apply(&file.tables);
         *self.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
+        self.defined();
         self.stats.reloads.inc();
         Ok(())
     }
@@ -367,7 +407,7 @@ impl Plugins {
             }
         }
         self.keeper.look(&self.registry);
-        let definitions = self.definitions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let definitions = self.defined();
         if !self.registry.is_due(&definitions) || self.is_loading.swap(true, Ordering::AcqRel) {
             return;
         }

@@ -4,6 +4,7 @@ use model::Faults;
 use plugins::definition::{self, Definitions};
 use serde::{Deserialize, Serialize};
 
+use super::dir::Dir;
 use super::tables;
 
 /// What it says.
@@ -21,7 +22,7 @@ impl File {
     ///
     /// # Errors
     /// Everything that is wrong, each with its key in the file.
-    pub fn parse(bytes: &[u8], path: &str) -> Result<Self, Faults> {
+    pub(super) fn parse(bytes: &[u8], path: &str, dir: &Dir) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let text = std::str::from_utf8(bytes).map_err(|fault| fault.to_string());
         let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
@@ -30,7 +31,8 @@ impl File {
             false => serde_saphyr::from_str::<Self>(text).map_err(|fault| fault.to_string()),
         });
         match file {
-            Ok(file) => {
+            Ok(mut file) => {
+                dir.fill(&mut file.plugins);
                 definition::check(&file.plugins, "plugins", &mut faults);
                 tables::check(&file.tables, &file.plugins, "tables", &mut faults);
                 if faults.is_empty() { Ok(file) } else { Err(faults) }

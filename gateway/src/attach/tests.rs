@@ -91,3 +91,40 @@ fn a_plugin_that_cannot_be_had_now_does_not_stop_the_start() {
     assert!(fault.to_string().contains('a'), "{fault}");
     assert_eq!(plugins.stats().missing.get(), 1);
 }
+
+#[test]
+fn plugins_of_a_directory_come_and_go_but_for_those_that_somebody_needs() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("plugins");
+    std::fs::create_dir(&dir).unwrap();
+    let put = |name: &str| {
+        let guest = plugins::guests::Guest::default();
+        std::fs::write(dir.join(format!("{name}.wasm")), guest.module()).unwrap();
+    };
+    put("one");
+    put("two");
+    let mut limits = Limits::default();
+    limits.ingestion.plugins = vec![serde_json::from_str("\"one\"").unwrap()];
+    let config = Config { dir: dir.to_str().unwrap().to_owned(), ..Config::default() };
+    let plugins = open(&config, limits.clone(), home.path()).unwrap();
+    let running = || plugins.registry().entries().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(running(), ["one", "two"]);
+    for name in ["one", "two"] {
+        std::fs::remove_file(dir.join(format!("{name}.wasm"))).unwrap();
+    }
+    put("three");
+    let faults = plugins.reload().unwrap();
+    assert_eq!(running(), ["one", "three"]);
+    assert_eq!(
+        faults.keys().collect::<Vec<_>>(),
+        ["one"],
+        "it runs on, and that it is gone is told"
+    );
+    std::fs::remove_dir_all(&dir).unwrap();
+    plugins.apply();
+    assert_eq!(running(), ["one", "three"]);
+    // Nobody starts without what a chain names.
+    std::fs::create_dir(&dir).unwrap();
+    let fault = open(&config, limits, home.path()).unwrap_err();
+    assert!(fault.contains("one") && fault.contains("plugins.dir"), "{fault}");
+}
