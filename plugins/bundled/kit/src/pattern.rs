@@ -101,14 +101,16 @@ fn compile(pattern: &str) -> Result<Pattern, String> {
         regex_syntax::Error::Translate(error) => error.kind().to_string(),
         _ => "is no pattern".to_owned(),
     })?;
-    let too_large =
-        |_| format!("must be a pattern of at most {COMPILED_BYTES_MAX} bytes, compiled");
     let limit = thompson::Config::new().nfa_size_limit(Some(COMPILED_BYTES_MAX));
     // From the end of a match its start is found, backwards; groups need none of that.
     let backwards = limit.clone().reverse(true).which_captures(WhichCaptures::None);
-    let nfa = |config| thompson::Compiler::new().configure(config).build_from_hir(&hir);
-    let (forwards, backwards) =
-        (nfa(limit).map_err(too_large)?, nfa(backwards).map_err(too_large)?);
+    let nfa = |config| {
+        let nfa = thompson::Compiler::new().configure(config).build_from_hir(&hir);
+        nfa.map_err(|_| {
+            format!("must be a pattern of at most {COMPILED_BYTES_MAX} bytes, compiled")
+        })
+    };
+    let (forwards, backwards) = (nfa(limit)?, nfa(backwards)?);
     let cache = dfa::Config::new().cache_capacity(CACHE_BYTES).skip_cache_capacity_check(true);
     let dfa = |config, nfa| {
         let dfa = dfa::Builder::new().configure(config).build_from_nfa(nfa);
