@@ -14,7 +14,7 @@ const AGENTS: [&str; 3] = [
 ];
 
 /// What the host knows of the pods, by their addresses.
-pub const PODS: [(&str, &str); 2] = [
+pub(crate) const PODS: [(&str, &str); 2] = [
     (
         "pod_ip/10.0.0.1",
         r#"{"k8s.pod.name": "frontend-1", "k8s.node.name": "n1", "k8s.pod.labels.app": "frontend"}"#,
@@ -33,12 +33,12 @@ fn drawn(n: u64) -> u64 {
 }
 
 /// Spans of a trace stand one after the other.
-pub fn fixture() -> Fixture {
+pub(crate) fn fixture() -> Fixture {
     spans(|n| n / SPANS_OF_TRACE)
 }
 
 /// Each span is of another trace than the one before it.
-pub fn scattered() -> Fixture {
+pub(crate) fn scattered() -> Fixture {
     spans(|n| n % (PODS_COUNT * SPANS_OF_POD / SPANS_OF_TRACE))
 }
 
