@@ -168,6 +168,8 @@ pub struct Plugins {
     needed: OnceLock<BTreeSet<String>>,
     /// What is wrong with the file, as it was told.
     told: Mutex<String>,
+    /// The same of the directory.
+    dir_told: Mutex<String>,
     keeper: Keeper,
     is_loading: AtomicBool,
     stats: Stats,
@@ -255,6 +257,7 @@ impl Plugins {
             definitions: Mutex::default(),
             needed: OnceLock::new(),
             told: Mutex::default(),
+            dir_told: Mutex::default(),
             keeper,
             is_loading: AtomicBool::new(false),
             stats: Stats::default(),
@@ -320,17 +323,20 @@ impl Plugins {
         let mut named = self.overrides.attached();
         named.extend(self.needed.get().into_iter().flatten().cloned());
         named.retain(|name| runs.contains_key(name));
-        if let Err(fault) = self.dir.add(&mut all, &named) {
+        let fault = self.dir.add(&mut all, &named).err().unwrap_or_default();
+        let mut told = self.dir_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !fault.is_empty() {
             // Nobody is to lose a plugin for a directory that is not there for a moment.
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if *told != fault {
+                self.stats.failed.inc();
                 warn!(fault, "the directory of plugins cannot be read; what was before stays");
-                *told = fault;
             }
             for (name, entry) in runs.iter() {
                 all.entry(name.clone()).or_insert_with(|| entry.definition.clone());
             }
         }
+        *told = fault;
+        drop(told);
         self.overrides.define(all.keys().cloned().collect());
         all
     }

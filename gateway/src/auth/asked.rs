@@ -154,7 +154,8 @@ impl Asked {
     async fn told_by(&self, rule: &Rule, shown: Shown) -> Result<Arc<Principal>, Denied> {
         let key = key(rule, &shown);
         let plugins = self.plugins.get().ok_or_else(|| unavailable(rule, "is not there yet"))?;
-        let generation = plugins.registry().changes().taken.get();
+        // Before it is asked: what a plugin says that is swapped meanwhile is kept for nobody.
+        let generation = plugins.registry().generation();
         if let Some(told) = self.before(&key, generation) {
             self.stats.remembered.inc();
             return told;

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use super::*;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::digest::Digest;
 use crate::guests::Guest;
 use crate::source::Fetched;
 
@@ -218,4 +219,24 @@ fn only_what_takes_batches_is_in_a_chain() {
     let attachment = Attachment { plugin: "a", on_failure: None, canary: None, is_shadow: false };
     let fault = world.registry.chain(&[attachment]).unwrap_err();
     assert!(fault.to_string().contains("it is of the interface refresher"), "{fault}");
+}
+
+#[test]
+fn a_generation_is_what_runs_from_one_change_to_the_next() {
+    let world = World::new("oci://registry.example/a:1");
+    let generation = || world.registry.generation();
+    assert_eq!(generation(), 0);
+    let next = |revision: &str, bytes: Vec<u8>| {
+        world.network.put(revision, bytes);
+        world.clock.pass(120);
+        world.look();
+        world.registry.generation()
+    };
+    let named = |name| Guest { name, ..Guest::default() }.module();
+    assert_eq!(next("r1", named("one")), 1);
+    assert_eq!(next("r1", named("one")), 1, "it is the same");
+    assert_eq!(next("r2", named("two")), 2);
+    assert_eq!(next("r3", b"no module".to_vec()), 2, "what cannot take over changes nothing");
+    world.registry.apply(&Definitions::new());
+    assert_eq!(generation(), 3, "nothing is something else, too");
 }
