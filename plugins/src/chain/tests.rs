@@ -99,7 +99,7 @@ impl Rig {
             tables: Arc::default(),
         };
         let limits = Limits {
-            time: Duration::from_millis(20),
+            time: Duration::from_millis(300),
             memory_bytes_max: 4 << 20,
             answer_bytes_max: 64 << 10,
         };

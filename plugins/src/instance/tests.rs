@@ -27,7 +27,7 @@ impl model::Clock for Still {
 }
 
 const LIMITS: Limits = Limits {
-    time: Duration::from_millis(50),
+    time: Duration::from_millis(500),
     memory_bytes_max: 4 << 20,
     answer_bytes_max: 64 << 10,
 };

@@ -43,7 +43,7 @@ fn says(told: Result<Response, Silence>) -> Arc<Says> {
 }
 
 const LIMITS: Limits = Limits {
-    time: Duration::from_millis(50),
+    time: Duration::from_millis(500),
     memory_bytes_max: 4 << 20,
     answer_bytes_max: 64 << 10,
 };
