@@ -16,9 +16,12 @@ use traceweir_plugin::codes::answer;
 pub use apply::{Kept, Outcome, Reason};
 pub(crate) use told::Said;
 
-use crate::projection::Owner;
+use crate::projection::{Keys, Owner};
 use sections::Texts;
 use values::Values;
+
+/// Most keys that one answer renames of one owner.
+pub(crate) const RENAMES_MAX: usize = 256;
 
 /// Why an answer is refused; nothing of it is applied then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ const fn name(kind: u16) -> &'static str {
         answer::ADD_KEY => "add-key",
         answer::ADD => "add",
         answer::COUNT => "count",
+        answer::DELETE_STARTS => "delete-starts",
         _ => "section",
     }
 }
@@ -85,7 +89,7 @@ pub struct Edits<'a> {
     verdicts: Option<verdicts::Verdicts<'a>>,
     reasons: Option<Texts<'a>>,
     renames: Vec<Renames<'a>>,
-    deletions: Vec<(Owner, Texts<'a>)>,
+    deletions: Vec<Deletions<'a>>,
     pairs: Vec<(usize, Values<'a>)>,
     sets: Vec<Set<'a>>,
     additions: Vec<Additions<'a>>,
@@ -100,6 +104,30 @@ struct Renames<'a> {
     owner: Owner,
     replace: bool,
     keys: Texts<'a>,
+}
+
+/// Attributes that go from everybody.
+#[derive(Debug)]
+struct Deletions<'a> {
+    owner: Owner,
+    /// Texts are what keys begin with.
+    by_start: bool,
+    texts: Texts<'a>,
+}
+
+impl Deletions<'_> {
+    /// What goes.
+    fn keys(&self) -> Keys {
+        let mut keys = Keys::default();
+        for text in (0..self.texts.entries).map(|entry| self.texts.get(entry).unwrap_or_default()) {
+            match self.by_start {
+                true => keys.insert_start(text, 0),
+                false => keys.insert(text, 0),
+            }
+        }
+        keys.seal();
+        keys
+    }
 }
 
 /// New values of a field.

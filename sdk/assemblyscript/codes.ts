@@ -106,6 +106,7 @@ export const ANSWER_ADD_OWNER: u16 = 9;
 export const ANSWER_ADD_KEY: u16 = 10;
 export const ANSWER_ADD: u16 = 11;
 export const ANSWER_COUNT: u16 = 12;
+export const ANSWER_DELETE_STARTS: u16 = 13;
 
 // What a sampler says of a row.
 export const VERDICT_DROP: u8 = 0;

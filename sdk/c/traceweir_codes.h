@@ -108,6 +108,7 @@
 #define TW_ANSWER_ADD_KEY 10
 #define TW_ANSWER_ADD 11
 #define TW_ANSWER_COUNT 12
+#define TW_ANSWER_DELETE_STARTS 13
 
 // What a sampler says of a row.
 #define TW_VERDICT_DROP 0

@@ -338,6 +338,8 @@ void tw_verdict(tw_answer *, uint32_t i, uint8_t verdict, double probability, tw
 // nothing is renamed.
 void tw_rename(tw_answer *, tw_owner, tw_str from, tw_str to, bool replace);
 void tw_delete_key(tw_answer *, tw_owner, tw_str key);
+// All whose keys begin so: `writes` must have them, and they need not be read.
+void tw_delete_starting(tw_answer *, tw_owner, tw_str start);
 // New values of pairs that were read: an entry for each.
 tw_values *tw_set_pairs(tw_answer *, tw_pairs);
 // New values of a field, by its place in the writes: an entry for each `per`. That is the owner of the field; or, for

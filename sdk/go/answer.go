@@ -45,6 +45,7 @@ type Answer struct {
 	probabilities []float64
 	renames       []named[entries]
 	deletes       []named[entries]
+	starts        []named[entries]
 	pairs         []named[Values]
 	sets          []named[Values]
 	adds          []named[adds]
@@ -149,6 +150,12 @@ func (a *Answer) DeleteKey(owner Owner, key string) {
 	part(&a.deletes, uint32(owner), codes.DomainNone).push(key)
 }
 
+// DeleteStarting removes all attributes of an owner whose keys begin so, wherever they are: the writes of the
+// projection must have them, and they need not be read.
+func (a *Answer) DeleteStarting(owner Owner, start string) {
+	part(&a.starts, uint32(owner), codes.DomainNone).push(start)
+}
+
 // SetPairs has the new values of pairs that were read: an entry for each pair.
 func (a *Answer) SetPairs(pairs Pairs) *Values {
 	return part(&a.pairs, pairs.place, codes.DomainPairs).sized(pairs.Len())
@@ -231,6 +238,10 @@ func (a *Answer) Encode() []byte {
 	a.encodeDecisions(w)
 	a.encodeEdits(w)
 	a.encodeCounts(w)
+	for _, list := range a.starts {
+		w.section(codes.AnswerDeleteStarts, codes.LayoutText, codes.DomainNone, list.argument)
+		list.part.encode(w)
+	}
 	return w.finish(codes.AnswerMagic, a.counts)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	traceweir "github.com/traceweir/traceweir/sdk/go"
 	"github.com/traceweir/traceweir/sdk/go/codes"
+	"github.com/traceweir/traceweir/sdk/go/plugintest"
 )
 
 // part is a section of an answer.
@@ -112,6 +114,7 @@ func editEverything(batch *traceweir.Batch, projection *traceweir.Projection) *t
 	a.Set(0, traceweir.Link).Remove(1)
 	a.SetPairs(pairs).Put(0, traceweir.EncodedValue(traceweir.Map, "m"))
 	a.DeleteKey(traceweir.Resource, "x")
+	a.DeleteStarting(traceweir.Span, "x.")
 	a.DeleteKey(traceweir.Span, "y")
 	a.DeleteKey(traceweir.Span, "z")
 	a.DeleteKey(traceweir.Span, "y")
@@ -152,7 +155,46 @@ func TestSectionsStandInTheirOrder(t *testing.T) {
 		part{11, 3, 0, 3, u64s(0, 1)},
 		part{11, 6, 0, 3, texts([]uint32{0, none}, "v")},
 		part{12, 10, 0, 0, u64s(5, 3, 2, math.MaxUint64)},
+		part{13, 6, 0, 0, texts([]uint32{0}, "x.")},
 	)
+}
+
+func TestTextsThatAreNearlyAllDifferentStandEachByItself(t *testing.T) {
+	written := func(rows, different int, order []int) []byte {
+		data := plugintest.Data{Resources: []plugintest.Resource{{}}, Scopes: []plugintest.Scope{{}}}
+		data.Spans = make([]plugintest.Span, rows)
+		a := data.Batch(everything()).Edits()
+		values := a.Set(0, traceweir.Span)
+		for _, i := range order {
+			if i != 5 {
+				values.PutText(i, fmt.Sprint("t", i%different))
+			}
+		}
+		return a.Encode()
+	}
+	forward := func(rows int) (order []int) {
+		for i := range rows {
+			order = append(order, i)
+		}
+		return order
+	}
+	indices := func(rows, different int) uint32 {
+		answer := written(rows, different, forward(rows))
+		section := binary.LittleEndian.Uint32(answer[32+16+8:])
+		return binary.LittleEndian.Uint32(answer[section+4:])
+	}
+	same(t, "113 of 128", indices(129, 113), uint32(0))
+	same(t, "112 of 128", indices(129, 112), uint32(129))
+	same(t, "too few to tell", indices(128, 128), uint32(128))
+	for _, different := range []int{113, 112} {
+		backwards := forward(300)
+		slices.Reverse(backwards)
+		for _, order := range [][]int{backwards, append(forward(300), 130, 7)} {
+			if !bytes.Equal(written(300, different, order), written(300, different, forward(300))) {
+				t.Errorf("%d different: another order gives another answer", different)
+			}
+		}
+	}
 }
 
 func TestTheLastWordOnAnEntryCounts(t *testing.T) {

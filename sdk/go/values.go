@@ -57,10 +57,24 @@ func (n *numbering) find(text string) (number uint32, there bool) {
 	return number, there
 }
 
+// So many entries tell whether a column is a dictionary: with more different values it is none
+// (docs/reference/plugin-buffer.md, "One way to write").
+const (
+	sample    = 128
+	different = sample / 8 * 7
+)
+
 // entries are texts, or bytes, on their way into an answer, and which of them each entry has.
 type entries struct {
 	values numbering
 	index  []uint32
+	// given is how many entries of a column have been given a value, as long as they come in their order; next is
+	// the first of those that may come.
+	given, next int
+	// loose: they do not come in their order.
+	loose bool
+	// each: nearly all are different, and are not looked for any more.
+	each bool
 }
 
 func (e *entries) push(text string) {
@@ -75,6 +89,38 @@ func (e *entries) put(i, count int, value uint32) {
 	e.index[i] = value
 }
 
+// putText gives entry i of a column, of so many, a text, or bytes.
+func (e *entries) putText(i, count int, text string) {
+	if i < e.next {
+		e.loosen()
+	}
+	if e.each {
+		e.put(i, count, uint32(len(e.values.texts)))
+		e.values.texts = append(e.values.texts, text)
+	} else {
+		e.put(i, count, e.values.of(text))
+	}
+	e.next = i + 1
+	e.given++
+	if e.given == sample && !e.loose {
+		e.each = len(e.values.texts) > different
+	}
+}
+
+// loosen: entries come in any order from now on.
+func (e *entries) loosen() {
+	if e.each {
+		texts := e.values.texts
+		e.values, e.each = numbering{}, false
+		for i, value := range e.index {
+			if value != codes.None {
+				e.index[i] = e.values.of(texts[value])
+			}
+		}
+	}
+	e.loose = true
+}
+
 // grow makes room for so many entries.
 func (e *entries) grow(count int) {
 	e.index = slices.Grow(e.index, count-len(e.index))
@@ -84,7 +130,8 @@ func (e *entries) grow(count int) {
 }
 
 func (e *entries) clear(i int) {
-	if i < len(e.index) {
+	if i < len(e.index) && e.index[i] != codes.None {
+		e.loosen()
 		e.index[i] = codes.None
 	}
 }
@@ -101,12 +148,38 @@ func (e *entries) empty() bool {
 	return !slices.ContainsFunc(e.index, func(value uint32) bool { return value != codes.None })
 }
 
-// encode writes the section: values in the order in which entries first have them.
-func (e *entries) encode(w *writer) {
+// encode writes the section of a list, or of reasons.
+func (e *entries) encode(w *writer) { e.encodeAs(w, false) }
+
+// encodeColumn writes a section of a column, where nearly all values are different each by itself.
+func (e *entries) encodeColumn(w *writer) {
+	if e.each {
+		e.encodeEach(w)
+	} else {
+		e.encodeAs(w, true)
+	}
+}
+
+// encodeEach writes the section: a value for each entry.
+func (e *entries) encodeEach(w *writer) {
+	w.body = appendNumbers(w.body, []uint32{uint32(len(e.index)), 0, 0})
+	end := uint32(0)
+	for i := range e.index {
+		end += uint32(len(e.at(i)))
+		w.body = binary.LittleEndian.AppendUint32(w.body, end)
+	}
+	w.body = slices.Grow(w.body, int(end))
+	for i := range e.index {
+		w.body = append(w.body, e.at(i)...)
+	}
+}
+
+// encodeAs writes the section: values in the order in which entries first have them.
+func (e *entries) encodeAs(w *writer, column bool) {
 	order := make([]string, 0, len(e.values.texts))
 	numbers := make([]uint32, len(e.values.texts))
 	index := make([]uint32, len(e.index))
-	bytes := 0
+	bytes, given := 0, 0
 	for i, value := range e.index {
 		if value == codes.None {
 			index[i] = codes.None
@@ -119,6 +192,10 @@ func (e *entries) encode(w *writer) {
 			numbers[value] = uint32(len(order))
 		}
 		index[i] = numbers[value] - 1
+		if given++; column && given == sample && len(order) > different {
+			e.encodeEach(w)
+			return
+		}
 	}
 	w.body = slices.Grow(w.body, 12+4*len(index)+4*len(order)+bytes)
 	w.body = appendNumbers(w.body, []uint32{uint32(len(order)), uint32(len(index))})
@@ -181,18 +258,18 @@ func (v *Values) Put(i int, value Value) {
 	v.tag(i, value.Type)
 	switch value.Type {
 	case String:
-		v.texts.put(i, len(v.tags), v.texts.values.of(value.text))
+		v.texts.putText(i, len(v.tags), value.text)
 	case Int, Double, Bool:
 		v.word(i, value.word)
 	case Bytes, Array, Map:
-		v.blobs.put(i, len(v.tags), v.blobs.values.of(value.text))
+		v.blobs.putText(i, len(v.tags), value.text)
 	}
 }
 
 // PutText gives entry i a string.
 func (v *Values) PutText(i int, text string) {
 	v.tag(i, String)
-	v.texts.put(i, len(v.tags), v.texts.values.of(text))
+	v.texts.putText(i, len(v.tags), text)
 }
 
 // PutInt gives entry i a whole number.
@@ -249,10 +326,10 @@ func (v *Values) encode(w *writer, kind uint16, domain uint8, argument uint32) {
 	}
 	if !v.texts.empty() {
 		w.section(kind, codes.LayoutText, domain, argument)
-		v.texts.encode(w)
+		v.texts.encodeColumn(w)
 	}
 	if !v.blobs.empty() {
 		w.section(kind, codes.LayoutBlob, domain, argument)
-		v.blobs.encode(w)
+		v.blobs.encodeColumn(w)
 	}
 }

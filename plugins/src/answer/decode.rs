@@ -5,15 +5,15 @@ use traceweir_plugin::codes::{REPLACE, answer, domain, layout, tag};
 use super::sections::{Section, Texts, sections, u32_at};
 use super::values::Values;
 use super::verdicts::Verdicts;
-use super::{Additions, Bounds, Edits, Fault, Renames, Set, owner_of};
+use super::{Additions, Bounds, Deletions, Edits, Fault, RENAMES_MAX, Renames, Set, owner_of};
 use crate::batch::{Batch, domain_of};
 use crate::draft::{Draft, Word};
 use crate::projection::{Intrinsic, KEY_BYTES_MAX, Keys, Owner, Plan, Role, Write};
 
-/// Most keys that one answer renames of one owner.
-const RENAMES_MAX: usize = 256;
 /// Most keys that one answer deletes of one owner: more are told apart more slowly, and those who answer choose them.
 const DELETIONS_MAX: usize = 4_096;
+/// Most beginnings of keys by which one answer deletes of one owner: each key is held against all of them.
+const STARTS_MAX: usize = 64;
 /// Most attributes that one answer adds to one span, resource, scope, event or link: each is looked for among all that
 /// it has.
 const ADDITIONS_MAX: u16 = 256;
@@ -107,6 +107,7 @@ impl<'a> Decoder<'a, '_> {
             answer::VERDICT => self.verdicts(first, all),
             answer::RENAME => self.renames(first),
             answer::DELETE_KEYS => self.deletions(first),
+            answer::DELETE_STARTS => self.deletions_by_start(first),
             answer::SET_PAIRS => self.pairs(first, column),
             answer::SET => self.set(first, column),
             answer::ADD => self.additions(first, column, all),
@@ -233,7 +234,26 @@ impl<'a> Decoder<'a, '_> {
         if keys.entries > DELETIONS_MAX {
             return Err(section.fault(format!("has more than {DELETIONS_MAX} keys")));
         }
-        self.edits.deletions.push((owner, keys));
+        self.edits.deletions.push(Deletions { owner, by_start: false, texts: keys });
+        Ok(())
+    }
+
+    fn deletions_by_start(&mut self, section: &Section<'a>) -> Result<(), Fault> {
+        let owner = owner_of(section.argument);
+        let owner = owner.ok_or_else(|| section.fault("there is no such owner"))?;
+        head(section, layout::TEXT, domain::NONE, None)?;
+        let texts = Texts::read(section, None)?;
+        if texts.entries > STARTS_MAX {
+            return Err(section.fault(format!("has more than {STARTS_MAX} texts")));
+        }
+        for entry in 0..texts.entries {
+            let start = texts.get(entry).unwrap_or_default();
+            if !self.plan.may_write_all(owner, start) {
+                let start = String::from_utf8_lossy(start);
+                return Err(section.fault(format!("all of {start:?} is not in `writes`")));
+            }
+        }
+        self.edits.deletions.push(Deletions { owner, by_start: true, texts });
         Ok(())
     }
 

@@ -84,7 +84,7 @@ pub(super) fn sections<'a>(answer: &'a [u8], shape: &Shape) -> Result<Vec<Sectio
 fn section<'a>(answer: &'a [u8], row: &[u8; ENTRY_BYTES]) -> Result<Option<Section<'a>>, Fault> {
     let [k0, k1, layout, domain, a0, a1, a2, a3, o0, o1, o2, o3, l0, l1, l2, l3] = *row;
     let kind = u16::from_le_bytes([k0, k1]);
-    if !(answer::KEEP..=answer::COUNT).contains(&kind) {
+    if !(answer::KEEP..=answer::DELETE_STARTS).contains(&kind) {
         return Ok(None);
     }
     let argument = u32::from_le_bytes([a0, a1, a2, a3]);

@@ -25,6 +25,16 @@ struct Start {
     number: u32,
 }
 
+impl Start {
+    /// Whether a key whose first word is right begins so. Nothing is compared with nothing: a slice that is empty may
+    /// point anywhere, and on processors with AVX-512 a comparison there takes 70 ns.
+    #[inline]
+    fn goes_on(&self, key: &[u8]) -> bool {
+        let length = self.bytes.len();
+        length <= key.len() && (length <= 8 || key.get(8..length) == self.bytes.get(8..))
+    }
+}
+
 /// Up to so many keys are compared one by one.
 const FEW: usize = 6;
 
@@ -100,17 +110,18 @@ impl Keys {
         }
         let word = word_of(key);
         for start in &self.starts {
-            if (word ^ start.word) & start.mask == 0 && key.starts_with(&start.bytes) {
+            if (word ^ start.word) & start.mask == 0 && start.goes_on(key) {
                 told(start.number);
             }
         }
     }
 
-    /// Whether it is one of the keys.
+    /// Whether it is one of the keys, or begins as one of the starts.
     #[inline]
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
         let mut found = false;
         self.each(key, |_| found = true);
+        self.each_start(key, |_| found = true);
         found
     }
 
@@ -165,7 +176,8 @@ mod tests {
             };
             prop_assert_eq!(exact, of(&keys, &|key| key == asked));
             prop_assert_eq!(begins, of(&starts, &|key| asked.starts_with(key)));
-            prop_assert_eq!(found.contains(asked.as_bytes()), keys.contains(&asked));
+            let has = keys.contains(&asked) || starts.iter().any(|start| asked.starts_with(start));
+            prop_assert_eq!(found.contains(asked.as_bytes()), has);
         }
     }
 }

@@ -320,9 +320,13 @@ impl Plan {
 
     /// Whether an attribute may be written.
     pub(crate) fn may_write(&self, owner: Owner, key: &[u8]) -> bool {
-        let keys = &self.writable[owner as usize];
-        let mut found = keys.contains(key);
-        keys.each_start(key, |_| found = true);
+        self.writable[owner as usize].contains(key)
+    }
+
+    /// Whether it may write every attribute whose key begins so.
+    pub(crate) fn may_write_all(&self, owner: Owner, start: &[u8]) -> bool {
+        let mut found = false;
+        self.writable[owner as usize].each_start(start, |_| found = true);
         found
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Answer {
     pub(crate) verdicts: Option<Vec<(u8, f64)>>,
     pub(crate) renames: Vec<Renames>,
     pub(crate) deletions: Vec<(Owner, Vec<String>)>,
+    /// What keys begin with.
+    pub(crate) starts: Vec<(Owner, Vec<String>)>,
     /// By place in `reads`.
     pub(crate) pairs: Vec<(usize, Vec<Change>)>,
     /// By place in `writes`, and whether resources say it.
@@ -196,6 +198,10 @@ impl Answer {
             let bytes = keys(deleted.iter().collect(), chance);
             out.push((kind::DELETE_KEYS, layout::TEXT, domain::NONE, *owner as u32, bytes));
         }
+        for (owner, starts) in &self.starts {
+            let bytes = keys(starts.iter().collect(), chance);
+            out.push((kind::DELETE_STARTS, layout::TEXT, domain::NONE, *owner as u32, bytes));
+        }
         for (read, changes) in &self.pairs {
             values(&mut out, (kind::SET_PAIRS, domain::PAIRS, number(*read)), changes, chance);
         }
@@ -267,6 +273,17 @@ fn writable(chance: &mut Chance, projection: &Projection, owner: Owner) -> Optio
     })
 }
 
+/// What keys of an owner begin with that all may be written.
+fn start(chance: &mut Chance, projection: &Projection, owner: Owner) -> Option<String> {
+    let starts = projection.writes.iter().filter_map(|field| match field {
+        Field::Attributes(of) if of.owner == owner => Some(&of.key),
+        _ => None,
+    });
+    let starts: Vec<&String> = starts.collect();
+    let longer = ["", "b", "http."];
+    (!starts.is_empty()).then(|| format!("{}{}", chance.pick(&starts), chance.pick(&longer)))
+}
+
 /// A key that begins so.
 fn added(chance: &mut Chance, start: &str) -> String {
     let known = chance.pick(&requests::KEYS[1..]);
@@ -319,6 +336,11 @@ pub(crate) fn answer(
             (0..chance.below(3)).filter_map(|_| writable(chance, projection, owner)).collect();
         if chance.one_in(3) && !keys.is_empty() {
             answer.deletions.push((owner, keys));
+        }
+        let starts: Vec<_> =
+            (0..chance.below(3)).filter_map(|_| start(chance, projection, owner)).collect();
+        if chance.one_in(3) && !starts.is_empty() {
+            answer.starts.push((owner, starts));
         }
     }
     for (read, field) in projection.reads.iter().enumerate() {

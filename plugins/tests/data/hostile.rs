@@ -138,6 +138,11 @@ fn may_write(projection: &Projection, answer: &Answer) -> bool {
             Field::Intrinsic(_) => false,
         })
     };
+    let all = |owner: Owner, start: &str| {
+        projection.writes.iter().any(|field| {
+            matches!(field, Field::Attributes(of) if of.owner == owner && start.starts_with(&of.key))
+        })
+    };
     let renames = answer.renames.iter().flat_map(|(owner, _, keys)| {
         keys.iter().flat_map(|(from, to)| [(*owner, from.as_str()), (*owner, to.as_str())])
     });
@@ -156,6 +161,7 @@ fn may_write(projection: &Projection, answer: &Answer) -> bool {
     let mut fields = sets.chain(answer.additions.iter().map(|(field, _)| field));
     fields.all(|field| *field < projection.writes.len())
         && renames.chain(deletions).chain(pairs).all(|(owner, key)| covers(owner, key))
+        && answer.starts.iter().all(|(owner, starts)| starts.iter().all(|of| all(*owner, of)))
 }
 
 /// Three spans with an attribute, the first with an event and a link.
@@ -296,6 +302,7 @@ fn a_column_of_another_domain_than_its_owners_is_refused() {
         (kind::REASON, layout::TEXT, domain::SPANS, 0),
         (kind::RENAME, layout::TEXT, domain::NONE, 0),
         (kind::DELETE_KEYS, layout::TEXT, domain::NONE, 0),
+        (kind::DELETE_STARTS, layout::TEXT, domain::NONE, 0),
         (kind::SET_PAIRS, layout::U8, domain::PAIRS, 0),
         (kind::SET, layout::U8, domain::SPANS, 0),
         (kind::SET, layout::U8, domain::SPANS, 2),
@@ -400,6 +407,7 @@ fn keys_are_keys_and_owners_are_there() {
     let rig = rig();
     let long = "b".repeat(513);
     let deletes = |keys: Vec<u8>| vec![(kind::DELETE_KEYS, layout::TEXT, domain::NONE, 0, keys)];
+    let starts = |of: &[&str]| vec![(kind::DELETE_STARTS, layout::TEXT, domain::NONE, 0, keys(of))];
     let renames = |argument: u32, of: &[&str]| {
         vec![(kind::RENAME, layout::TEXT, domain::NONE, argument, keys(of))]
     };
@@ -414,6 +422,8 @@ fn keys_are_keys_and_owners_are_there() {
         (deletes(keys(&["c"])), "delete-keys[0]: \"c\" is not in `writes`"),
         (deletes(keys(&[""])), "delete-keys[0]: key 0 is empty"),
         (deletes(keys(&[&long])), "delete-keys[0]: key 0 has 513 bytes, limit is 512"),
+        (starts(&["a"]), "delete-starts[0]: all of \"a\" is not in `writes`"),
+        (starts(&["b", ""]), "delete-starts[0]: all of \"\" is not in `writes`"),
         (renames(0, &["a", "c"]), "rename[0]: \"c\" is not in `writes`"),
         (renames(0, &["a", "b1", "a"]), "rename[0]: a key has no new one"),
         (renames(7, &["a", "b1"]), "rename[7]: there is no such owner"),
@@ -434,6 +444,8 @@ fn keys_are_keys_and_owners_are_there() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(rig.refusal(&deletes(keys(&many))), "delete-keys[0]: has more than 4096 keys");
     assert_eq!(rig.refusal(&deletes(keys(&many[1..]))), "");
+    assert_eq!(rig.refusal(&starts(&["b"; 65])), "delete-starts[0]: has more than 64 texts");
+    assert_eq!(rig.refusal(&starts(&["b"; 64])), "");
     assert_eq!(rig.refusal(&renames(0, &many[..514])), "rename[0]: has more than 256 keys");
     assert_eq!(rig.refusal(&renames(0, &many[..512])), "");
     assert_eq!(rig.refusal(&add(2, "b1", tag::EMPTY)), "");

@@ -470,6 +470,12 @@ pub(crate) fn apply(plain: &mut Plain, view: &View, projection: &Projection, ans
             {
                 remove(&mut slots, key);
             }
+            for (_, starts) in answer.starts.iter().filter(|(of, _)| *of == owner) {
+                let goes = |pair: &KeyValue| starts.iter().any(|start| pair.key.starts_with(start));
+                for slot in slots.iter_mut().filter(|slot| slot.as_ref().is_some_and(goes)) {
+                    *slot = None;
+                }
+            }
             set_pairs(&mut slots, projection, answer, (owner, entry));
             set_fields(&mut slots, projection, answer, (owner, entry), view);
             for (field, additions) in &answer.additions {

@@ -8,7 +8,15 @@ struct entries {
   // The number of the value, plus 1; 0: none.
   uint32_t *index;
   uint32_t len, capacity;
+  // Of a column: how many have been given a value, as long as they come in their order, and the first that may come.
+  uint32_t given, next;
+  // Not in their order; nearly all different, and not looked for any more.
+  bool loose, each;
 };
+
+// So many entries tell whether a column is a dictionary: with more different values it is none ("One way to write").
+#define SAMPLE 128
+#define DIFFERENT (SAMPLE / 8 * 7)
 
 // How many texts are looked through before their bytes are: rows often have one of few, from the same place.
 #define FEW 8
@@ -20,16 +28,48 @@ static uint32_t number_of(struct entries *e, tw_str text) {
   return tw_number(&e->values, text) + 1;
 }
 
-static void put_entry(struct entries *e, uint32_t i, tw_str text) {
+static void put_value(struct entries *e, uint32_t i, uint32_t value) {
   if (i >= e->len) {
     e->index = grown(e->index, &e->capacity, i + 1, sizeof *e->index);
     e->len = i + 1;
   }
-  e->index[i] = number_of(e, text);
+  e->index[i] = value;
+}
+
+static void put_entry(struct entries *e, uint32_t i, tw_str text) { put_value(e, i, number_of(e, text)); }
+
+// Entries come in any order from now on.
+static void loosen(struct entries *e) {
+  if (e->each) {
+    tw_numbering old = e->values;
+    e->values = (tw_numbering){0};
+    e->each = false;
+    for (uint32_t i = 0; i < e->len; i++) {
+      if (e->index[i] != 0) e->index[i] = number_of(e, old.texts[e->index[i] - 1]);
+    }
+  }
+  e->loose = true;
+}
+
+// Of a column.
+static void put_text(struct entries *e, uint32_t i, tw_str text) {
+  if (i < e->next) loosen(e);
+  if (e->each) {
+    tw_numbering *values = &e->values;
+    values->texts = grown(values->texts, &values->capacity, values->count + 1, sizeof *values->texts);
+    values->texts[values->count++] = text;
+    put_value(e, i, values->count);
+  } else {
+    put_entry(e, i, text);
+  }
+  e->next = i + 1;
+  if (++e->given == SAMPLE && !e->loose) e->each = e->values.count > DIFFERENT;
 }
 
 static void clear_entry(struct entries *e, uint32_t i) {
-  if (i < e->len) e->index[i] = 0;
+  if (i >= e->len || e->index[i] == 0) return;
+  loosen(e);
+  e->index[i] = 0;
 }
 
 static bool has_entries(const struct entries *e) {
@@ -78,7 +118,7 @@ struct tw_answer {
   uint8_t *verdicts;
   double *probabilities;
   struct entries reasons;
-  struct parts renames, deletes, pairs, sets, adds;
+  struct parts renames, deletes, starts, pairs, sets, adds;
   struct counted *counts;
   uint32_t count_count, count_capacity;
 };
@@ -162,6 +202,11 @@ void tw_delete_key(tw_answer *a, tw_owner owner, tw_str key) {
   put_entry(list, list->len, key);
 }
 
+void tw_delete_starting(tw_answer *a, tw_owner owner, tw_str start) {
+  struct entries *list = &part_of(&a->starts, (uint32_t)owner, TW_DOMAIN_NONE)->texts;
+  put_entry(list, list->len, start);
+}
+
 static tw_values *sized(tw_values *v, uint32_t len) {
   v->tags = grown(v->tags, &v->tag_capacity, len, 1);
   v->len = len;
@@ -218,7 +263,7 @@ void tw_put(tw_values *v, uint32_t i, tw_value value) {
   if (!put_tag(v, i, value.tag)) return;
   uint64_t bits;
   switch (value.tag) {
-    case TW_TAG_STRING: put_entry(&v->texts, i, value.text); break;
+    case TW_TAG_STRING: put_text(&v->texts, i, value.text); break;
     case TW_TAG_INT:
     case TW_TAG_BOOL: put_word(v, i, (uint64_t)value.number); break;
     case TW_TAG_DOUBLE:
@@ -227,13 +272,13 @@ void tw_put(tw_values *v, uint32_t i, tw_value value) {
       break;
     case TW_TAG_BYTES:
     case TW_TAG_ARRAY:
-    case TW_TAG_MAP: put_entry(&v->blobs, i, value.text); break;
+    case TW_TAG_MAP: put_text(&v->blobs, i, value.text); break;
     default: break;
   }
 }
 
 void tw_put_string(tw_values *v, uint32_t i, tw_str text) {
-  if (put_tag(v, i, TW_TAG_STRING)) put_entry(&v->texts, i, text);
+  if (put_tag(v, i, TW_TAG_STRING)) put_text(&v->texts, i, text);
 }
 
 void tw_remove(tw_values *v, uint32_t i) { put_tag(v, i, TW_TAG_REMOVE); }
@@ -272,8 +317,35 @@ static void begin_section(struct writer *w, uint16_t kind, uint8_t layout, uint8
   w->table[w->count++] = (struct entry){kind, layout, domain, argument, w->len, 0};
 }
 
-// Writes a section of so many entries: values in the order in which entries first have them.
-static void write_entries(struct writer *w, const struct entries *e, uint32_t len) {
+// Writes a section of so many entries: a value for each.
+static void write_each(struct writer *w, const struct entries *e, uint32_t len) {
+  const uint32_t head[] = {len, 0, 0};
+  write_bytes(w, head, sizeof head);
+  uint32_t end = 0, *ends = take(len * sizeof *ends);
+  for (uint32_t i = 0; i < len; i++) {
+    uint32_t value = i < e->len ? e->index[i] : 0;
+    if (value != 0) end += (uint32_t)e->values.texts[value - 1].len;
+    ends[i] = end;
+  }
+  write_bytes(w, ends, len * sizeof *ends);
+  uint8_t *heap = room(w, end);
+  for (uint32_t i = 0; i < len; i++) {
+    uint32_t value = i < e->len ? e->index[i] : 0;
+    if (value == 0) continue;
+    tw_str text = e->values.texts[value - 1];
+    if (text.len > 0) __builtin_memcpy(heap, text.at, text.len);
+    heap += text.len;
+  }
+}
+
+// Writes a section of so many entries: values in the order in which entries first have them; of a column, where nearly
+// all are different, each by itself.
+static void write_entries(struct writer *w, const struct entries *e, uint32_t len, bool column) {
+  if (e->each) {
+    write_each(w, e, len);
+    return;
+  }
+  uint32_t given = 0;
   uint32_t *numbers = tw_alloc(e->values.count * sizeof *numbers), count = 0;
   tw_str *order = take(e->values.count * sizeof *order);
   uint32_t *index = take(len * sizeof *index);
@@ -288,6 +360,10 @@ static void write_entries(struct writer *w, const struct entries *e, uint32_t le
       numbers[value - 1] = count;
     }
     index[i] = numbers[value - 1] - 1;
+    if (++given == SAMPLE && column && count > DIFFERENT) {
+      write_each(w, e, len);
+      return;
+    }
   }
   write_u32(w, count);
   write_u32(w, len);
@@ -316,11 +392,11 @@ static void write_values(struct writer *w, const tw_values *v, uint16_t kind, ui
   }
   if (has_entries(&v->texts)) {
     begin_section(w, kind, TW_LAYOUT_TEXT, domain, argument);
-    write_entries(w, &v->texts, v->len);
+    write_entries(w, &v->texts, v->len, true);
   }
   if (has_entries(&v->blobs)) {
     begin_section(w, kind, TW_LAYOUT_BLOB, domain, argument);
-    write_entries(w, &v->blobs, v->len);
+    write_entries(w, &v->blobs, v->len, true);
   }
 }
 
@@ -331,7 +407,7 @@ static void write_decisions(struct writer *w, const tw_answer *a) {
   }
   if (has_entries(&a->reasons)) {
     begin_section(w, TW_ANSWER_REASON, TW_LAYOUT_TEXT, a->of, 0);
-    write_entries(w, &a->reasons, a->decided);
+    write_entries(w, &a->reasons, a->decided, false);
   }
   if (a->verdicts == NULL) return;
   begin_section(w, TW_ANSWER_VERDICT, TW_LAYOUT_U8, a->of, 0);
@@ -346,7 +422,7 @@ static void write_decisions(struct writer *w, const tw_answer *a) {
 static void write_lists(struct writer *w, const struct parts *parts, uint16_t kind) {
   for (uint32_t i = 0; i < parts->count; i++) {
     begin_section(w, kind, TW_LAYOUT_TEXT, TW_DOMAIN_NONE, parts->all[i]->argument);
-    write_entries(w, &parts->all[i]->texts, parts->all[i]->texts.len);
+    write_entries(w, &parts->all[i]->texts, parts->all[i]->texts.len, false);
   }
 }
 
@@ -382,6 +458,7 @@ tw_str tw_answer_encode(tw_answer *a) {
   write_lists(&w, &a->adds, TW_ANSWER_ADD_KEY);
   write_columns(&w, &a->adds, TW_ANSWER_ADD);
   write_counts(&w, a);
+  write_lists(&w, &a->starts, TW_ANSWER_DELETE_STARTS);
 
   uint32_t start = TW_HEADER_BYTES + w.count * TW_ENTRY_BYTES;
   uint32_t header[] = {TW_ANSWER_MAGIC, TW_VERSION, a->rows, a->resources, a->scopes, a->events, a->traces, w.count};

@@ -107,18 +107,19 @@ const (
 
 // Kinds of the sections of an answer.
 const (
-	AnswerKeep        = 1
-	AnswerReason      = 2
-	AnswerVerdict     = 3
-	AnswerProbability = 4
-	AnswerRename      = 5
-	AnswerDeleteKeys  = 6
-	AnswerSetPairs    = 7
-	AnswerSet         = 8
-	AnswerAddOwner    = 9
-	AnswerAddKey      = 10
-	AnswerAdd         = 11
-	AnswerCount       = 12
+	AnswerKeep         = 1
+	AnswerReason       = 2
+	AnswerVerdict      = 3
+	AnswerProbability  = 4
+	AnswerRename       = 5
+	AnswerDeleteKeys   = 6
+	AnswerSetPairs     = 7
+	AnswerSet          = 8
+	AnswerAddOwner     = 9
+	AnswerAddKey       = 10
+	AnswerAdd          = 11
+	AnswerCount        = 12
+	AnswerDeleteStarts = 13
 )
 
 // What a sampler says of a row.

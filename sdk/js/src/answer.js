@@ -59,6 +59,7 @@ class Answer {
     });
     this.writeAdditions(sections);
     if (this.counters.size > 0) this.writeCounts(sections);
+    this.writeLast(sections);
     return sections.finish(this.batch);
   }
 
@@ -78,6 +79,8 @@ class Answer {
   writeEdits() {}
 
   writeAdditions() {}
+
+  writeLast() {}
 }
 
 export class Decisions extends Answer {
@@ -135,6 +138,7 @@ export class Edits extends Answer {
     this.dropped = [];
     this.renames = new Map();
     this.deletes = new Map();
+    this.starts = new Map();
     this.pairs = new Map();
     this.adds = new Map();
   }
@@ -154,6 +158,10 @@ export class Edits extends Answer {
 
   deleteKey(owner, key) {
     append(this.deletes, owner, key);
+  }
+
+  deleteStarting(owner, start) {
+    append(this.starts, owner, start);
   }
 
   setPairs(pairs) {
@@ -185,6 +193,12 @@ export class Edits extends Answer {
     });
     sorted(this.pairs, (values, place) => {
       values.write(sections, codes.ANSWER_SET_PAIRS, codes.DOMAIN_PAIRS, place);
+    });
+  }
+
+  writeLast(sections) {
+    sorted(this.starts, (starts, owner) => {
+      sections.add(codes.ANSWER_DELETE_STARTS, codes.LAYOUT_TEXT, texts(starts), codes.DOMAIN_NONE, owner);
     });
   }
 

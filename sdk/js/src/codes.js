@@ -115,6 +115,7 @@ export const ANSWER_ADD_OWNER = 9;
 export const ANSWER_ADD_KEY = 10;
 export const ANSWER_ADD = 11;
 export const ANSWER_COUNT = 12;
+export const ANSWER_DELETE_STARTS = 13;
 
 // What a sampler says of a row.
 export const VERDICT_DROP = 0;

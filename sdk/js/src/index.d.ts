@@ -348,6 +348,8 @@ export class Edits extends Answer {
   rename(owner: Owner, from: string, to: string, options?: { replace?: boolean }): void;
   /** Removes attributes of `owner` by their key, wherever they are. */
   deleteKey(owner: Owner, key: string): void;
+  /** Removes all attributes whose keys begin so, wherever they are: `writes` must have them, and they need not be read. */
+  deleteStarting(owner: Owner, start: string): void;
   /** New values of pairs that were read: an entry for each pair. */
   setPairs(pairs: Pairs): Values;
   /** Gives one span, resource, scope, event or link (whose the field at `place` in `writes` says) an attribute. */

@@ -48,6 +48,7 @@ export interface Outcome {
   probabilities: number[];
   renamed: { owner: Owner; from: string; to: string; replace: boolean }[];
   deleted: { owner: Owner; key: string }[];
+  deletedStarting: { owner: Owner; start: string }[];
   /** By place in `reads`. */
   setPairs: Map<number, Written[]>;
   /** By place in `writes` and who has an entry each. */

@@ -205,6 +205,7 @@ export function decodeAnswer(bytes) {
     probabilities: [],
     renamed: [],
     deleted: [],
+    deletedStarting: [],
     setPairs: new Map(),
     sets: [],
     added: [],
@@ -248,6 +249,9 @@ export function decodeAnswer(bytes) {
       }
       case codes.ANSWER_DELETE_KEYS:
         outcome.deleted.push(...list().map((key) => ({ owner: argument, key })));
+        break;
+      case codes.ANSWER_DELETE_STARTS:
+        outcome.deletedStarting.push(...list().map((start) => ({ owner: argument, start })));
         break;
       case codes.ANSWER_ADD_OWNER:
         added.set(argument, { owners: Array.from(new Uint32Array(part.buffer)) });

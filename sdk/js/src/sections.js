@@ -70,12 +70,29 @@ export function dictionary(index, values) {
 
 /** A section of texts, of which `undefined` is none: each once, in the order of first use. */
 export function texts(entries) {
-  return interned(entries, (text) => text, utf8);
+  return interned(entries, (text) => text, utf8, false);
 }
 
-/** A section of blobs, as of texts. */
+/** The same of a column, where nearly all are different each by itself. */
+function textColumn(entries) {
+  return interned(entries, (text) => text, utf8, true);
+}
+
+/** A section of blobs, as of texts of a column. */
 export function blobs(entries) {
-  return interned(entries, latin1, (blob) => blob);
+  return interned(entries, latin1, (blob) => blob, true);
+}
+
+/** So many entries tell whether a column is a dictionary: with more different values it is none. */
+const SAMPLE = 128;
+const DIFFERENT = (SAMPLE / 8) * 7;
+const NOTHING = new Uint8Array(0);
+
+/** A section with a value for each entry. */
+function each(entries, bytesOf) {
+  const values = new Array(entries.length);
+  for (let i = 0; i < values.length; i++) values[i] = entries[i] === undefined ? NOTHING : bytesOf(entries[i]);
+  return dictionary([], values);
 }
 
 /** One character for each byte: what can be looked up. */
@@ -88,10 +105,11 @@ function latin1(bytes) {
   return text;
 }
 
-function interned(entries, keyOf, bytesOf) {
+function interned(entries, keyOf, bytesOf, isColumn) {
   const index = new Uint32Array(entries.length).fill(codes.NONE);
   const numbers = new Map();
   const values = [];
+  let given = 0;
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i];
     if (entry === undefined) continue;
@@ -103,6 +121,8 @@ function interned(entries, keyOf, bytesOf) {
       values.push(bytesOf(entry));
     }
     index[i] = number;
+    given++;
+    if (given === SAMPLE && isColumn && values.length > DIFFERENT) return each(entries, bytesOf);
   }
   return dictionary(index, values);
 }
@@ -235,7 +255,7 @@ export class Values {
       });
       sections.add(kind, codes.LAYOUT_U64, words, domain, argument);
     }
-    if (has(codes.TAG_STRING)) sections.add(kind, codes.LAYOUT_TEXT, texts(this.texts), domain, argument);
+    if (has(codes.TAG_STRING)) sections.add(kind, codes.LAYOUT_TEXT, textColumn(this.texts), domain, argument);
     if (complex && has(codes.TAG_BYTES, codes.TAG_ARRAY, codes.TAG_MAP)) {
       sections.add(kind, codes.LAYOUT_BLOB, blobs(this.blobs), domain, argument);
     }

@@ -77,6 +77,7 @@ test('sections stand in their order', () => {
   edits.setPairs(of.pairs(0)).put(0, new Map([['x', 1n]]));
   edits.deleteKey(Owner.RESOURCE, 'x');
   for (const key of 'yzy') edits.deleteKey(Owner.SPAN, key);
+  edits.deleteStarting(Owner.SPAN, 'x.');
   edits.rename(Owner.SPAN, 'a', 'b', { replace: true });
   edits.rename(Owner.SPAN, 'b', 'c');
   edits.rename(Owner.SPAN, 'c', 'b');
@@ -107,6 +108,7 @@ test('sections stand in their order', () => {
     [11, 3, 0, 3, u64s(0, 1)],
     [11, 6, 0, 3, text([0, NONE], 'v')],
     [12, 10, 0, 0, u64s(5, 3, 2, 2n ** 64n - 1n)],
+    [13, 6, 0, 0, text([0], 'x.')],
   );
 });
 
@@ -120,6 +122,31 @@ test('the last word on an entry counts', () => {
   values.put(2, 'gone');
   values.put(2, EMPTY);
   check(edits, [8, 1, 1, 0, u8s(2, 1, 8)], [8, 3, 1, 0, u64s(7, 0, 0)], [8, 6, 1, 0, text([NONE, 0, NONE], 'late')]);
+});
+
+test('texts that are nearly all different stand each by itself', () => {
+  const written = (rows, different, put) => {
+    const edits = new Edits(batch(rows));
+    put(edits.set(0, Owner.SPAN), (i) => `t${i % different}`);
+    return Buffer.from(edits.encode());
+  };
+  const inOrder = (values, textOf) => {
+    for (let i = 0; i < values.length; i++) if (i !== 5) values.put(i, textOf(i));
+  };
+  // 16 bytes of the table for each of two sections, 32 before; indices are the second number of the texts.
+  const indices = (answer) => answer.readUInt32LE(answer.readUInt32LE(32 + 16 + 8) + 4);
+  assert.equal(indices(written(129, 113, inOrder)), 0);
+  assert.equal(indices(written(129, 112, inOrder)), 129);
+  assert.equal(indices(written(128, 128, inOrder)), 128, 'too few to tell');
+  // In whatever order they are put, and if some are put twice.
+  const backwards = (values, textOf) => {
+    for (let i = values.length - 1; i >= 0; i--) values.put(i, textOf(i));
+    values.put(5, undefined);
+    values.put(130 % values.length, textOf(130 % values.length));
+  };
+  for (const different of [113, 112]) {
+    assert.equal(hex(written(300, different, backwards)), hex(written(300, different, inOrder)));
+  }
 });
 
 test('all entries may get texts at once', () => {
@@ -220,6 +247,7 @@ test('the kit reads what was written', () => {
   edits.drop(1, 'why');
   edits.rename(Owner.EVENT, 'a', 'b', { replace: true });
   edits.deleteKey(Owner.SCOPE, 'c');
+  edits.deleteStarting(Owner.LINK, 'l.');
   const value = ['x', new Map([['y', Uint8Array.of(1)]])];
   edits.set(4, Owner.RESOURCE).put(0, value);
   edits.set(4, Owner.RESOURCE).put(1, REMOVE);
@@ -233,6 +261,7 @@ test('the kit reads what was written', () => {
     probabilities: [],
     renamed: [{ owner: Owner.EVENT, from: 'a', to: 'b', replace: true }],
     deleted: [{ owner: Owner.SCOPE, key: 'c' }],
+    deletedStarting: [{ owner: Owner.LINK, start: 'l.' }],
     sets: [{ place: 4, owner: Owner.RESOURCE, values: [value, REMOVE] }],
     setPairs: new Map([[0, [undefined, undefined, 1.5]]]),
     added: [{ place: 6, owner: 2, key: 'k', value: 'v' }],

@@ -86,6 +86,7 @@ class Answers(unittest.TestCase):
         edits.set(0, Owner.LINK).put(1, REMOVE)
         edits.set_pairs(of.pairs(0)).put(0, {"x": 1})
         edits.delete_key(Owner.RESOURCE, "x")
+        edits.delete_starting(Owner.SPAN, "x.")
         for key in "yzy":
             edits.delete_key(Owner.SPAN, key)
         edits.rename(Owner.SPAN, "a", "b", replace=True)
@@ -117,8 +118,28 @@ class Answers(unittest.TestCase):
             (11, 3, 0, 3, u64s(0, 1)),
             (11, 6, 0, 3, text([0, NONE], b"v")),
             (12, 10, 0, 0, u64s(5, 3, 2, 2**64 - 1)),
+            (13, 6, 0, 0, text([0], b"x.")),
         ]
         self.assertEqual(parts(edits.encode()), expected)
+
+    def test_texts_that_are_nearly_all_different_stand_each_by_itself(self) -> None:
+        def written(rows: int, different: int, order: Iterable[int]) -> bytes:
+            edits = Edits(batch(rows))
+            values = edits.set(0, Owner.SPAN)
+            for i in order:
+                values.put(i, f"t{i % different}" if i != 5 else None)
+            return edits.encode()
+
+        def indices(rows: int, different: int) -> int:
+            [_, (*_, texts)] = parts(written(rows, different, range(rows)))
+            return int(struct.unpack_from("<I", texts, 4)[0])
+
+        self.assertEqual(indices(129, 113), 0)
+        self.assertEqual(indices(129, 112), 129)
+        self.assertEqual(indices(128, 128), 128, "too few to tell")
+        for different in 113, 112:
+            backwards = written(300, different, [*reversed(range(300)), 130])
+            self.assertEqual(backwards, written(300, different, range(300)))
 
     def test_the_last_word_on_an_entry_counts(self) -> None:
         edits = Edits(batch())

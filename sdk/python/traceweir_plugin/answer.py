@@ -13,6 +13,7 @@ from .codes import (
     ANSWER_ADD_OWNER,
     ANSWER_COUNT,
     ANSWER_DELETE_KEYS,
+    ANSWER_DELETE_STARTS,
     ANSWER_KEEP,
     ANSWER_PROBABILITY,
     ANSWER_REASON,
@@ -101,6 +102,7 @@ class Answer:
         counts = [pack("<IIQ", counter, 0, by) for counter, by in self._counters.items() if by]
         if counts:
             sections.add(ANSWER_COUNT, LAYOUT_COUNTS, b"".join(counts))
+        self._write_last(sections)
         return sections.finish(self._batch.counts)
 
     def _write_decisions(self, sections: Sections) -> None:
@@ -112,6 +114,9 @@ class Answer:
         pass
 
     def _write_additions(self, sections: Sections) -> None:
+        pass
+
+    def _write_last(self, sections: Sections) -> None:
         pass
 
 
@@ -174,6 +179,7 @@ class Edits(Answer):
         self._keep = bytearray()
         self._renames: dict[int, list[str]] = {}
         self._deletes: dict[int, list[str]] = {}
+        self._starts: dict[int, list[str]] = {}
         self._pairs: dict[int, Values] = {}
         self._adds: dict[int, tuple[list[int], list[str], Values]] = {}
 
@@ -195,6 +201,11 @@ class Edits(Answer):
     def delete_key(self, owner: Owner, key: str) -> None:
         """Removes attributes of `owner` by their key, wherever they are."""
         self._deletes.setdefault(owner, []).append(key)
+
+    def delete_starting(self, owner: Owner, start: str) -> None:
+        """Removes all attributes of `owner` whose keys begin so, wherever they are: `writes` must
+        have them, and they need not be read."""
+        self._starts.setdefault(owner, []).append(start)
 
     def set_pairs(self, pairs: Pairs) -> Values:
         """New values of pairs that were read: an entry for each pair."""
@@ -220,6 +231,10 @@ class Edits(Answer):
             sections.add(ANSWER_DELETE_KEYS, LAYOUT_TEXT, texts(keys), DOMAIN_NONE, owner)
         for place in sorted(self._pairs):
             self._pairs[place].write(sections, ANSWER_SET_PAIRS, DOMAIN_PAIRS, place)
+
+    def _write_last(self, sections: Sections) -> None:
+        for owner, starts in sorted(self._starts.items()):
+            sections.add(ANSWER_DELETE_STARTS, LAYOUT_TEXT, texts(starts), DOMAIN_NONE, owner)
 
     def _write_additions(self, sections: Sections) -> None:
         # All owners, then all keys, then all values: sections stand in the order of their kinds.

@@ -308,6 +308,8 @@ class Outcome:
     renamed: list[tuple[Owner, str, str, bool]]
     """Whose, from, to, and whether an attribute of that name is replaced."""
     deleted: list[tuple[Owner, str]]
+    deleted_starting: list[tuple[Owner, str]]
+    """Whose, and what the keys begin with."""
     set_pairs: dict[int, list[Write]]
     """By place in `reads`."""
     set: dict[tuple[int, Owner], list[Write]]
@@ -320,7 +322,7 @@ class Outcome:
 def decode_answer(data: bytes) -> Outcome:
     """Reads an answer in the form that the SDKs write."""
     _, _, _, *counts, count = HEADER.unpack_from(data)
-    outcome = Outcome(counts[0], [True] * counts[0], [], [], [], [], [], {}, {}, [], {})
+    outcome = Outcome(counts[0], [True] * counts[0], [], [], [], [], [], [], {}, {}, [], {})
     table = memoryview(data)[codes.HEADER_BYTES :][: codes.ENTRY_BYTES * count]
     columns: dict[tuple[int, int, int], dict[int, memoryview]] = {}
     added: dict[int, tuple[list[int], list[str]]] = {}
@@ -343,6 +345,10 @@ def decode_answer(data: bytes) -> Outcome:
                     outcome.renamed.append((owner, old, new, replace))
             case codes.ANSWER_DELETE_KEYS:
                 outcome.deleted += ((Owner(argument), str(key)) for key in Texts(part))
+            case codes.ANSWER_DELETE_STARTS:
+                outcome.deleted_starting += (
+                    (Owner(argument), str(start)) for start in Texts(part)
+                )
             case codes.ANSWER_ADD_OWNER:
                 added[argument] = numbers(part, "I").tolist(), []
             case codes.ANSWER_ADD_KEY:

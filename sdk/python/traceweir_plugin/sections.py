@@ -3,6 +3,7 @@ same plugin gives the same bytes in every language."""
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, islice
 from struct import pack
 from typing import TypeVar
 
@@ -80,9 +81,33 @@ def texts(entries: Iterable[str | None]) -> bytes:
     return dictionary(_index(entries, values), [text.encode() for text in values])
 
 
+def text_column(entries: Sequence[str | None]) -> bytes:
+    """The same of a column, where nearly all are different each by itself."""
+    if not _differ(entries):
+        return texts(entries)
+    return _each([b"" if text is None else text.encode() for text in entries])
+
+
+# So many entries tell whether a column is a dictionary: with more different values it is none.
+SAMPLE = 128
+DIFFERENT = SAMPLE // 8 * 7
+
+
+def _differ(entries: Iterable[T | None]) -> bool:
+    sample = list(islice((entry for entry in entries if entry is not None), SAMPLE))
+    return len(sample) == SAMPLE and len(set(sample)) > DIFFERENT
+
+
+def _each(values: Sequence[bytes]) -> bytes:
+    ends = array("I", accumulate(map(len, values), initial=0))
+    return b"".join((pack("<II", len(values), 0), little_endian(ends), *values))
+
+
 def blobs(entries: Iterable[bytes | None]) -> bytes:
-    """A section of blobs, as of texts."""
+    """A section of blobs, as of texts of a column."""
     entries = list(entries)
+    if _differ(entries):
+        return _each([blob or b"" for blob in entries])
     values = [blob for blob in dict.fromkeys(entries) if blob is not None]
     return dictionary(_index(entries, values), values)
 
@@ -207,6 +232,6 @@ class Values:
             words = little_endian(array("Q", self._words))
             sections.add(kind, LAYOUT_U64, words, domain, argument)
         if TAG_STRING in self._tags:
-            sections.add(kind, LAYOUT_TEXT, texts(self._texts), domain, argument)
+            sections.add(kind, LAYOUT_TEXT, text_column(self._texts), domain, argument)
         if complex and any(tag in self._tags for tag in (TAG_BYTES, TAG_ARRAY, TAG_MAP)):
             sections.add(kind, LAYOUT_BLOB, blobs(self._blobs), domain, argument)

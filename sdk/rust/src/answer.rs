@@ -51,6 +51,7 @@ pub struct Answer {
     probabilities: Vec<f64>,
     renames: Slots<u32, Entries>,
     deletes: Slots<u32, Entries>,
+    starts: Slots<u32, Entries>,
     pairs: Slots<u32, Values>,
     /// By place in `writes` and domain.
     sets: Slots<(u32, u8), Values>,
@@ -59,11 +60,17 @@ pub struct Answer {
 }
 
 /// Attributes to add: owner, key, value of each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Adds {
     owners: Vec<u8>,
     keys: Entries,
     values: Values,
+}
+
+impl Adds {
+    fn new() -> Self {
+        Self { owners: Vec::new(), keys: Entries::default(), values: Values::new(0) }
+    }
 }
 
 impl Answer {
@@ -98,6 +105,7 @@ impl Answer {
             probabilities: Vec::new(),
             renames: Slots::default(),
             deletes: Slots::default(),
+            starts: Slots::default(),
             pairs: Slots::default(),
             sets: Slots::default(),
             adds: Slots::default(),
@@ -157,6 +165,11 @@ impl Answer {
         self.deletes.get_or(owner as u32, Entries::default).push(key.as_bytes());
     }
 
+    /// Removes the attributes of all owners whose keys begin so: `writes` must have them, and they need not be read.
+    pub fn delete_starting(&mut self, owner: Owner, start: &str) {
+        self.starts.get_or(owner as u32, Entries::default).push(start.as_bytes());
+    }
+
     /// New values of pairs that were read: an entry for each pair.
     pub fn set_pairs(&mut self, pairs: &Pairs<'_>) -> &mut Values {
         self.pairs.get_or(pairs.place, || Values::new(pairs.len()))
@@ -180,7 +193,7 @@ impl Answer {
         key: &str,
         value: impl Into<Value<'v>>,
     ) {
-        let adds = self.adds.get_or(write.into().0, Adds::default);
+        let adds = self.adds.get_or(write.into().0, Adds::new);
         adds.owners.extend_from_slice(&owner.to_le_bytes());
         adds.keys.push(key.as_bytes());
         adds.values.put(adds.values.len(), value);
@@ -204,34 +217,37 @@ impl Answer {
         let counters = self.counters.iter().filter(|(_, value)| *value > 0);
         let counters = bytes_of(counters.flat_map(|(id, value)| [u64::from(*id), *value]));
         if !counters.is_empty() {
-            writer.section(kind::COUNT, layout::COUNTS, domain::NONE, 0, &counters);
+            writer.section(kind::COUNT, layout::COUNTS, domain::NONE, 0, counters);
+        }
+        for (owner, list) in self.starts.iter() {
+            writer.entries((kind::DELETE_STARTS, layout::TEXT, domain::NONE, *owner), list, 0);
         }
         writer.finish(ANSWER_MAGIC, self.counts)
     }
 
-    fn encode_decisions(&self, writer: &mut Writer) {
+    fn encode_decisions<'a>(&'a self, writer: &mut Writer<'a>) {
         let entries = self.counts.of(self.of).unwrap_or_default();
         if !self.keep.is_empty() {
             let words = bytes_of(self.keep.iter().copied());
-            writer.section(kind::KEEP, layout::BITMAP, domain::SPANS, 0, &words);
+            writer.section(kind::KEEP, layout::BITMAP, domain::SPANS, 0, words);
         }
         if !self.reasons.is_empty() {
-            writer.section(kind::REASON, layout::TEXT, self.of, 0, &self.reasons.encode(entries));
+            writer.entries((kind::REASON, layout::TEXT, self.of, 0), &self.reasons, entries);
         }
         let Some(verdicts) = &self.verdicts else { return };
-        writer.section(kind::VERDICT, layout::U8, self.of, 0, verdicts);
+        writer.section(kind::VERDICT, layout::U8, self.of, 0, verdicts.as_slice());
         if verdicts.contains(&verdict::PROBABILITY) {
             let bytes = bytes_of(self.probabilities.iter().map(|value| value.to_bits()));
-            writer.section(kind::PROBABILITY, layout::F64, self.of, 0, &bytes);
+            writer.section(kind::PROBABILITY, layout::F64, self.of, 0, bytes);
         }
     }
 
-    fn encode_edits(&self, writer: &mut Writer) {
+    fn encode_edits<'a>(&'a self, writer: &mut Writer<'a>) {
         for (owner, list) in self.renames.iter() {
-            writer.section(kind::RENAME, layout::TEXT, domain::NONE, *owner, &list.encode(0));
+            writer.entries((kind::RENAME, layout::TEXT, domain::NONE, *owner), list, 0);
         }
         for (owner, list) in self.deletes.iter() {
-            writer.section(kind::DELETE_KEYS, layout::TEXT, domain::NONE, *owner, &list.encode(0));
+            writer.entries((kind::DELETE_KEYS, layout::TEXT, domain::NONE, *owner), list, 0);
         }
         for (place, values) in self.pairs.iter().filter(|(_, values)| !values.is_empty()) {
             values.encode(writer, kind::SET_PAIRS, domain::PAIRS, *place);
@@ -241,11 +257,11 @@ impl Answer {
         }
         // All owners, then all keys, then all values: sections stand in the order of their kinds.
         for (place, adds) in self.adds.iter() {
-            writer.section(kind::ADD_OWNER, layout::U32, domain::NONE, *place, &adds.owners);
+            let owners = adds.owners.as_slice();
+            writer.section(kind::ADD_OWNER, layout::U32, domain::NONE, *place, owners);
         }
         for (place, adds) in self.adds.iter() {
-            let keys = adds.keys.encode(0);
-            writer.section(kind::ADD_KEY, layout::TEXT, domain::NONE, *place, &keys);
+            writer.entries((kind::ADD_KEY, layout::TEXT, domain::NONE, *place), &adds.keys, 0);
         }
         for (place, adds) in self.adds.iter() {
             adds.values.encode(writer, kind::ADD, domain::NONE, *place);

@@ -1,6 +1,7 @@
 //! The frame of both buffers: header, table of sections, sections. What the sections hold is in `batch` and
 //! `answer`.
 
+use crate::answer::Entries;
 use crate::codes::{ENTRY_BYTES, HEADER_BYTES, VERSION, domain};
 use crate::error::PluginError;
 use crate::view::Numbers;
@@ -99,17 +100,63 @@ fn section(buffer: &[u8], row: [u8; ENTRY_BYTES]) -> Section<'_> {
     }
 }
 
-/// Puts a buffer together, section by section, in the order in which they are to stand.
+/// Puts a buffer together, section by section, in the order in which they are to stand. Nothing is copied before all of
+/// them are known.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
-    table: Vec<u8>,
-    /// The sections, as if the first began at 0.
-    body: Vec<u8>,
-    /// Where each section begins in `body`, and how long it is.
-    places: Vec<(usize, usize)>,
+pub(crate) struct Writer<'a> {
+    sections: Vec<(Head, Data<'a>)>,
 }
 
-impl Writer {
+/// What the table says of a section, but for where it is.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    kind: u16,
+    layout: u8,
+    domain: u8,
+    argument: u32,
+}
+
+/// What a section holds.
+#[derive(Debug)]
+pub(crate) enum Data<'a> {
+    Bytes(&'a [u8]),
+    Owned(Vec<u8>),
+    /// Texts or blobs, of so many entries.
+    Entries(&'a Entries, usize),
+}
+
+impl<'a> From<&'a [u8]> for Data<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Data<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(bytes)
+    }
+}
+
+impl Data<'_> {
+    /// About how many bytes it takes.
+    fn size(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Owned(bytes) => bytes.len(),
+            Self::Entries(of, entries) => of.size(*entries),
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Bytes(bytes) => out.extend_from_slice(bytes),
+            Self::Owned(bytes) => out.extend_from_slice(bytes),
+            Self::Entries(of, entries) => of.put_section(*entries, out),
+        }
+    }
+}
+
+impl<'a> Writer<'a> {
     /// Adds a section.
     pub(crate) fn section(
         &mut self,
@@ -117,32 +164,50 @@ impl Writer {
         layout: u8,
         domain: u8,
         argument: u32,
-        data: &[u8],
+        data: impl Into<Data<'a>>,
     ) {
-        self.body.resize(self.body.len().next_multiple_of(8), 0);
-        self.places.push((self.body.len(), data.len()));
-        self.body.extend_from_slice(data);
-        self.table.extend_from_slice(&kind.to_le_bytes());
-        self.table.extend_from_slice(&[layout, domain]);
-        self.table.extend_from_slice(&argument.to_le_bytes());
+        self.sections.push((Head { kind, layout, domain, argument }, data.into()));
+    }
+
+    /// Adds texts or blobs.
+    pub(crate) fn entries(
+        &mut self,
+        (kind, layout, domain, argument): (u16, u8, u8, u32),
+        of: &'a Entries,
+        entries: usize,
+    ) {
+        let head = Head { kind, layout, domain, argument };
+        self.sections.push((head, Data::Entries(of, entries)));
     }
 
     /// The whole buffer.
     pub(crate) fn finish(self, magic: u32, counts: Counts) -> Vec<u8> {
-        let start = HEADER_BYTES + self.places.len() * ENTRY_BYTES;
-        let mut buffer = Vec::with_capacity(start + self.body.len());
+        let start = HEADER_BYTES + self.sections.len() * ENTRY_BYTES;
+        let size = self.sections.iter().map(|(_, data)| data.size() + 8).sum::<usize>();
+        let mut buffer = Vec::with_capacity(start + size);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let Counts { rows, resources, scopes, events, traces } = counts;
-        let count = number(self.places.len());
+        let count = number(self.sections.len());
         for word in [magic, VERSION.into(), rows, resources, scopes, events, traces, count] {
             buffer.extend_from_slice(&word.to_le_bytes());
         }
-        for (row, (offset, length)) in self.table.as_chunks::<8>().0.iter().zip(self.places) {
-            buffer.extend_from_slice(row);
-            buffer.extend_from_slice(&number(start + offset).to_le_bytes());
-            buffer.extend_from_slice(&number(length).to_le_bytes());
+        buffer.resize(start, 0);
+        for (row, (head, data)) in self.sections.iter().enumerate() {
+            buffer.resize(buffer.len().next_multiple_of(8), 0);
+            let offset = buffer.len();
+            data.put(&mut buffer);
+            let [k0, k1] = head.kind.to_le_bytes();
+            let place = [
+                u32::from_le_bytes([k0, k1, head.layout, head.domain]),
+                head.argument,
+                number(offset),
+                number(buffer.len() - offset),
+            ];
+            let from = HEADER_BYTES + row * ENTRY_BYTES;
+            for (to, word) in buffer[from..].as_chunks_mut::<4>().0.iter_mut().zip(place) {
+                *to = word.to_le_bytes();
+            }
         }
-        buffer.extend_from_slice(&self.body);
         buffer
     }
 }

@@ -196,6 +196,8 @@ pub mod answer {
     pub const ADD: u16 = 11;
     /// Raises counters.
     pub const COUNT: u16 = 12;
+    /// Attributes that go everywhere, by what their keys begin with.
+    pub const DELETE_STARTS: u16 = 13;
 }
 
 /// What a sampler says of a row.

@@ -9,6 +9,8 @@ const FREE: u32 = u32::MAX;
 pub(crate) struct Interner {
     /// Numbers of values, found by their hash; its length is a power of two, at most half of it taken.
     table: Vec<u32>,
+    /// Of each value, the part that a table uses.
+    hashes: Vec<u32>,
     ends: Vec<u32>,
     heap: Vec<u8>,
 }
@@ -17,6 +19,16 @@ impl Interner {
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Where each value ends in the heap.
+    pub(crate) fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// All values, one after the other.
+    pub(crate) fn heap(&self) -> &[u8] {
+        &self.heap
     }
 
     /// The value with this number; nothing for one that is none.
@@ -32,44 +44,47 @@ impl Interner {
         if self.ends.len() * 2 >= self.table.len() {
             self.grow();
         }
-        let mut at = self.home(bytes);
+        let hash = hash(bytes);
+        let mask = self.table.len() - 1;
+        let mut at = hash as usize & mask;
         while self.table[at] != FREE {
             let value = self.table[at];
-            if self.get(value) == bytes {
+            if self.hashes.get(value as usize) == Some(&hash) && self.get(value) == bytes {
                 return value;
             }
-            at = (at + 1) & (self.table.len() - 1);
+            at = (at + 1) & mask;
         }
+        self.table[at] = u32::try_from(self.ends.len()).unwrap_or(FREE);
+        self.hashes.push(hash);
+        self.push(bytes)
+    }
+
+    /// Appends a value without looking whether it is there: from then on nothing can be looked for.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> u32 {
         let value = u32::try_from(self.ends.len()).unwrap_or(FREE);
-        self.table[at] = value;
         self.heap.extend_from_slice(bytes);
         self.ends.push(u32::try_from(self.heap.len()).unwrap_or(u32::MAX));
         value
     }
 
+    #[cold]
     fn grow(&mut self) {
-        let places = (self.table.len() * 2).max(16);
+        let places = (self.table.len() * 4).max(16);
         self.table.clear();
         self.table.resize(places, FREE);
-        for value in 0..u32::try_from(self.ends.len()).unwrap_or(FREE) {
-            let mut at = self.home(self.get(value));
+        for (value, hash) in (0..).zip(&self.hashes) {
+            let mut at = *hash as usize & (places - 1);
             while self.table[at] != FREE {
                 at = (at + 1) & (places - 1);
             }
             self.table[at] = value;
         }
     }
-
-    fn home(&self, bytes: &[u8]) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "the bits that the mask leaves")]
-        let hash = hash(bytes) as usize;
-        hash & (self.table.len() - 1)
-    }
 }
 
 /// Multiplies and rotates, eight bytes at a time. Whoever chooses keys to collide pays with the time limit of the
 /// call, not with the host's.
-fn hash(bytes: &[u8]) -> u64 {
+fn hash(bytes: &[u8]) -> u32 {
     const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(ODD);
     let (words, rest) = bytes.as_chunks::<8>();
@@ -80,7 +95,9 @@ fn hash(bytes: &[u8]) -> u64 {
         *to = *from;
     }
     hash = mix(hash, u64::from_le_bytes(last));
-    hash ^ (hash >> 32)
+    #[expect(clippy::cast_possible_truncation, reason = "the bits that a table uses")]
+    let hash = (hash ^ (hash >> 32)) as u32;
+    hash
 }
 
 #[cfg(test)]

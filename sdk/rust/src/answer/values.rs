@@ -9,22 +9,63 @@ use crate::value::Value;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextId(u32);
 
+/// So many entries tell whether a column is a dictionary: with more than [`DIFFERENT`] values it is none
+/// (`docs/reference/plugin-buffer.md`, "One way to write").
+const SAMPLE: usize = 128;
+const DIFFERENT: usize = SAMPLE / 8 * 7;
+
 /// Texts or blobs, and which of them each entry has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Entries {
+    /// Of a column: it may be no dictionary.
+    is_column: bool,
     index: Vec<u32>,
     values: Interner,
+    order: Order,
+    /// How many entries have been given a value, while there is an order.
+    given: usize,
+}
+
+/// How values lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Order {
+    /// Each once, in the order in which entries first use them.
+    #[default]
+    Used,
+    /// One for each entry.
+    Plain,
+    /// Each once.
+    Any,
 }
 
 impl Entries {
+    fn column() -> Self {
+        Self { is_column: true, ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let value = self.value(bytes);
-        self.index.push(value);
+        self.put(self.index.len(), bytes);
     }
 
     pub(crate) fn put(&mut self, i: usize, bytes: &[u8]) {
-        let value = self.value(bytes);
+        if i < self.index.len() {
+            self.loosen();
+        }
+        let value = match self.order {
+            Order::Plain => {
+                while self.values.len() < i {
+                    self.values.push(&[]);
+                }
+                self.values.push(bytes)
+            }
+            Order::Used | Order::Any => self.value(bytes),
+        };
         self.put_value(i, value);
+        self.given += 1;
+        let is_due = self.is_column && self.given == SAMPLE && self.order == Order::Used;
+        if is_due && self.values.len() > DIFFERENT {
+            self.unfold();
+        }
     }
 
     /// The number of a value, which is often the same as before: reasons are, and keys.
@@ -35,6 +76,12 @@ impl Entries {
         }
     }
 
+    /// The number of a text that entries will be given; from now on it stays.
+    fn known(&mut self, bytes: &[u8]) -> u32 {
+        self.loosen();
+        self.values.intern(bytes)
+    }
+
     fn put_value(&mut self, i: usize, value: u32) {
         if self.index.len() <= i {
             self.index.resize(i + 1, NONE);
@@ -43,9 +90,36 @@ impl Entries {
     }
 
     fn clear(&mut self, i: usize) {
-        if let Some(value) = self.index.get_mut(i) {
-            *value = NONE;
+        if self.index.get(i).is_some_and(|value| *value != NONE) {
+            self.loosen();
+            self.index[i] = NONE;
         }
+    }
+
+    /// Makes a value for each entry of a dictionary.
+    #[cold]
+    fn unfold(&mut self) {
+        let mut values = Interner::default();
+        for (value, number) in self.index.iter_mut().zip(0..) {
+            values.push(self.values.get(*value));
+            if *value != NONE {
+                *value = number;
+            }
+        }
+        self.values = values;
+        self.order = Order::Plain;
+    }
+
+    /// Entries come in any order from now on.
+    fn loosen(&mut self) {
+        if self.order == Order::Plain {
+            let mut values = Interner::default();
+            for value in self.index.iter_mut().filter(|value| **value != NONE) {
+                *value = values.intern(self.values.get(*value));
+            }
+            self.values = values;
+        }
+        self.order = Order::Any;
     }
 
     /// Whether no entry has a value.
@@ -53,41 +127,87 @@ impl Entries {
         self.index.iter().all(|value| *value == NONE)
     }
 
-    /// The section of `entries` entries: values in the order in which entries first use them.
-    pub(crate) fn encode(&self, entries: usize) -> Vec<u8> {
+    /// About how many bytes the section of `entries` entries takes.
+    pub(crate) fn size(&self, entries: usize) -> usize {
+        let numbers = 3 + entries.max(self.index.len()) + self.values.len();
+        numbers * 4 + self.values.heap().len()
+    }
+
+    /// Writes the section of `entries` entries.
+    pub(crate) fn put_section(&self, entries: usize, out: &mut Vec<u8>) {
+        let entries = entries.max(self.index.len());
+        let values = &self.values;
+        match self.order {
+            Order::Used => {
+                put_u32s(out, &[count(values.len()), count(entries)]);
+                put_u32s(out, &self.index);
+                out.resize(out.len() + (entries - self.index.len()) * 4, 0xff);
+                put_u32s(out, &[0]);
+                put_u32s(out, values.ends());
+                out.extend_from_slice(values.heap());
+            }
+            Order::Plain => {
+                put_u32s(out, &[count(entries), 0, 0]);
+                put_u32s(out, values.ends());
+                let rest = entries - values.len();
+                put_u32s(out, &vec![count(values.heap().len()); rest]);
+                out.extend_from_slice(values.heap());
+            }
+            Order::Any => self.put_loose(entries, out),
+        }
+    }
+
+    /// Writes the section where values lie in any order, and some may be of no entry.
+    fn put_loose(&self, entries: usize, out: &mut Vec<u8>) {
         let mut renumbered = vec![NONE; self.values.len()];
         let mut used = Vec::with_capacity(self.values.len());
-        let mut index = Vec::with_capacity(entries * 4);
-        let mut heap_bytes = 0;
-        for i in 0..entries.max(self.index.len()) {
-            let value = self.index.get(i).copied().unwrap_or(NONE);
-            let number = match renumbered.get_mut(value as usize) {
-                None => NONE,
-                Some(number) => {
-                    if *number == NONE {
-                        *number = count(used.len());
-                        heap_bytes += self.values.get(value).len();
-                        used.push(value);
-                    }
-                    *number
-                }
-            };
-            index.extend_from_slice(&number.to_le_bytes());
+        let mut index = vec![NONE; entries];
+        let mut given = 0;
+        for (number, value) in index.iter_mut().zip(&self.index) {
+            let Some(known) = renumbered.get_mut(*value as usize) else { continue };
+            if *known == NONE {
+                *known = count(used.len());
+                used.push(*value);
+            }
+            *number = *known;
+            given += 1;
+            if self.is_column && given == SAMPLE && used.len() > DIFFERENT {
+                self.put_each(entries, out);
+                return;
+            }
         }
-        let mut section = Vec::with_capacity(12 + index.len() + used.len() * 4 + heap_bytes);
-        section.extend_from_slice(&count(used.len()).to_le_bytes());
-        section.extend_from_slice(&count(index.len() / 4).to_le_bytes());
-        section.extend_from_slice(&index);
+        put_u32s(out, &[count(used.len()), count(entries)]);
+        put_u32s(out, &index);
+        self.put_ends(&used, out);
+    }
+
+    /// Writes one value for each entry.
+    fn put_each(&self, entries: usize, out: &mut Vec<u8>) {
+        let mut index = self.index.clone();
+        index.resize(entries, NONE);
+        put_u32s(out, &[count(entries), 0]);
+        self.put_ends(&index, out);
+    }
+
+    /// Writes where these values end, and them.
+    fn put_ends(&self, values: &[u32], out: &mut Vec<u8>) {
         let mut end = 0;
-        section.extend_from_slice(&0_u32.to_le_bytes());
-        for value in &used {
+        put_u32s(out, &[0]);
+        for value in values {
             end += self.values.get(*value).len();
-            section.extend_from_slice(&count(end).to_le_bytes());
+            put_u32s(out, &[count(end)]);
         }
-        for value in used {
-            section.extend_from_slice(self.values.get(value));
+        for value in values {
+            out.extend_from_slice(self.values.get(*value));
         }
-        section
+    }
+}
+
+fn put_u32s(out: &mut Vec<u8>, numbers: &[u32]) {
+    let from = out.len();
+    out.resize(from + numbers.len() * 4, 0);
+    for (place, number) in out[from..].as_chunks_mut::<4>().0.iter_mut().zip(numbers) {
+        *place = number.to_le_bytes();
     }
 }
 
@@ -96,7 +216,7 @@ fn count(number: usize) -> u32 {
 }
 
 /// A column of an answer: for each entry a new value, a removal, or nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Values {
     tags: Vec<u8>,
     /// As long as the last entry that has one.
@@ -107,7 +227,8 @@ pub struct Values {
 
 impl Values {
     pub(crate) fn new(entries: usize) -> Self {
-        Self { tags: vec![tag::ABSENT; entries], ..Self::default() }
+        let (texts, blobs) = (Entries::column(), Entries::column());
+        Self { tags: vec![tag::ABSENT; entries], words: Vec::new(), texts, blobs }
     }
 
     /// Gives entry `i` a value; [`Value::Absent`] leaves it as it is. An entry that the batch does not have fails the
@@ -135,7 +256,7 @@ impl Values {
 
     /// Makes a text known, for [`put_text`](Self::put_text).
     pub fn text(&mut self, text: &str) -> TextId {
-        TextId(self.texts.values.intern(text.as_bytes()))
+        TextId(self.texts.known(text.as_bytes()))
     }
 
     /// Gives entry `i` a text that [`text`](Self::text) of the same column has made known.
@@ -170,22 +291,128 @@ impl Values {
     }
 
     /// Writes its sections.
-    pub(crate) fn encode(&self, writer: &mut Writer, kind: u16, domain: u8, argument: u32) {
+    pub(crate) fn encode<'a>(
+        &'a self,
+        writer: &mut Writer<'a>,
+        kind: u16,
+        domain: u8,
+        argument: u32,
+    ) {
         let entries = self.tags.len();
-        writer.section(kind, layout::U8, domain, argument, &self.tags);
+        writer.section(kind, layout::U8, domain, argument, self.tags.as_slice());
         if self.tags.iter().any(|tag| matches!(*tag, tag::INT | tag::DOUBLE | tag::BOOL)) {
             let mut words = Vec::with_capacity(entries * 8);
             for word in &self.words {
                 words.extend_from_slice(&word.to_le_bytes());
             }
             words.resize(entries * 8, 0);
-            writer.section(kind, layout::U64, domain, argument, &words);
+            writer.section(kind, layout::U64, domain, argument, words);
         }
         if !self.texts.is_empty() {
-            writer.section(kind, layout::TEXT, domain, argument, &self.texts.encode(entries));
+            writer.entries((kind, layout::TEXT, domain, argument), &self.texts, entries);
         }
         if !self.blobs.is_empty() {
-            writer.section(kind, layout::BLOB, domain, argument, &self.blobs.encode(entries));
+            writer.entries((kind, layout::BLOB, domain, argument), &self.blobs, entries);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::view::Texts;
+
+    /// The same by the words of the contract: a section of so many entries.
+    fn plain(given: &[Option<String>], is_column: bool) -> Vec<u8> {
+        let first = || given.iter().flatten().take(SAMPLE);
+        let mut different: Vec<&String> = first().collect();
+        different.sort_unstable();
+        different.dedup();
+        let is_each = is_column && first().count() == SAMPLE && different.len() > DIFFERENT;
+        let (mut values, mut index) = (Vec::new(), Vec::new());
+        for text in given {
+            match text {
+                _ if is_each => values.push(text.clone().unwrap_or_default()),
+                None => index.push(NONE),
+                Some(text) => {
+                    let known = values.iter().position(|known| known == text);
+                    index.push(count(known.unwrap_or(values.len())));
+                    if known.is_none() {
+                        values.push(text.clone());
+                    }
+                }
+            }
+        }
+        let mut ends = vec![0];
+        values.iter().for_each(|value| ends.push(ends[ends.len() - 1] + count(value.len())));
+        let mut out = Vec::new();
+        put_u32s(&mut out, &[count(values.len()), count(index.len())]);
+        put_u32s(&mut out, &index);
+        put_u32s(&mut out, &ends);
+        values.iter().for_each(|value| out.extend_from_slice(value.as_bytes()));
+        out
+    }
+
+    /// What is done to the entries of a column.
+    #[derive(Clone, Debug)]
+    enum Deed {
+        Put(usize, u32),
+        Known(usize, u32),
+        Clear(usize),
+    }
+
+    fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+        let some = prop_oneof![
+            8 => (0..200_usize, 0..200_u32).prop_map(|(i, text)| Deed::Put(i, text)),
+            1 => (0..200_usize, 0..200_u32).prop_map(|(i, text)| Deed::Known(i, text)),
+            1 => (0..200_usize).prop_map(Deed::Clear),
+        ];
+        // In their order, nearly all or few of them different; then whatever comes.
+        let order = (0..200_usize, prop_oneof![Just(1000), 100..130_u32, 1..9_u32]);
+        let in_order = order.prop_map(|(many, different)| {
+            let entries = (0..many).zip(0..).filter(|(i, _)| i % 11 != 5);
+            entries.map(|(i, text)| Deed::Put(i, text % different)).collect::<Vec<_>>()
+        });
+        (in_order, prop_oneof![Just(Vec::new()), prop::collection::vec(some, 0..20)])
+            .prop_map(|(first, then)| [first, then].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn sections_are_written_in_one_way(deeds in deeds(), is_column in any::<bool>()) {
+            let mut entries = if is_column { Entries::column() } else { Entries::default() };
+            let mut given: Vec<Option<String>> = vec![None; 210];
+            for deed in deeds {
+                match deed {
+                    Deed::Put(i, text) => {
+                        let text = format!("text {text}");
+                        entries.clear(i);
+                        entries.put(i, text.as_bytes());
+                        given[i] = Some(text);
+                    }
+                    Deed::Known(i, text) => {
+                        let text = format!("text {text}");
+                        let known = entries.known(text.as_bytes());
+                        entries.put_value(i, known);
+                        given[i] = Some(text);
+                    }
+                    Deed::Clear(i) => {
+                        entries.clear(i);
+                        given[i] = None;
+                    }
+                }
+            }
+            let mut out = vec![1; 4];
+            entries.put_section(given.len(), &mut out);
+            let section = out.split_off(4);
+            prop_assert_eq!(&section, &plain(&given, is_column));
+            prop_assert!(section.len() <= entries.size(given.len()) || !is_column);
+            let read = Texts::parse(&section).unwrap();
+            for (i, text) in given.iter().enumerate() {
+                prop_assert_eq!(read.get(i).unwrap_or_default(), text.as_deref().unwrap_or_default());
+            }
         }
     }
 }

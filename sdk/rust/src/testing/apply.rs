@@ -39,6 +39,18 @@ pub fn apply(
             list.retain(|slot| slot.key != *key);
         }
     }
+    for (owner, start) in &answer.starts {
+        let covered = projection.writes.iter().any(|field| match field {
+            Field::Attributes(all) => all.owner == *owner && start.starts_with(&all.key),
+            Field::Attribute(_) | Field::Intrinsic(_) => false,
+        });
+        if !covered {
+            return Err(PluginError::BadInput(format!("{start}* may not be written")));
+        }
+        for list in &mut lists[*owner as usize] {
+            list.retain(|slot| !slot.key.starts_with(start));
+        }
+    }
     set_pairs(&mut lists, fixture, projection, answer)?;
     for ((place, per), edits) in &answer.sets {
         match projection.writes.get(*place as usize) {

@@ -1,10 +1,10 @@
 //! Writes batches as a host does.
 
 use super::fixture::{Attributes, Fixture, Layout, Resource, Scope, Span, find};
-use crate::answer::Entries;
 use crate::any::Any;
 use crate::buffer::{Counts, Writer};
 use crate::codes::{BATCH_MAGIC, NONE, batch as kind, domain, layout};
+use crate::intern::Interner;
 use crate::plugin::InputLevel;
 use crate::projection::{Attribute, Field, Intrinsic, Owner, Projection};
 use crate::value::Value;
@@ -93,7 +93,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn columns(&self, projection: &Projection, writer: &mut Writer) {
+    fn columns(&self, projection: &Projection, writer: &mut Writer<'_>) {
         for (place, field) in projection.reads.iter().enumerate() {
             let place = number(place);
             match field {
@@ -110,7 +110,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn intrinsic(&self, intrinsic: Intrinsic, writer: &mut Writer) {
+    fn intrinsic(&self, intrinsic: Intrinsic, writer: &mut Writer<'_>) {
         let spans = || self.spans.iter().map(|row| row.span);
         let events = || spans().flat_map(|span| &span.events);
         let (layout, domain, data) = match intrinsic {
@@ -183,7 +183,7 @@ impl<'a> Rows<'a> {
                 self.texts(domain::RESOURCES, self.resources.iter().map(|of| &of.peer_address))
             }
         };
-        writer.section(u16::from(intrinsic as u8), layout, domain, 0, &data);
+        writer.section(u16::from(intrinsic as u8), layout, domain, 0, data);
     }
 
     fn texts(&self, domain: u8, texts: impl Iterator<Item = &'a String>) -> (u8, u8, Vec<u8>) {
@@ -203,7 +203,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn pairs(&self, attribute: &Attribute, place: u32, writer: &mut Writer) {
+    fn pairs(&self, attribute: &Attribute, place: u32, writer: &mut Writer<'_>) {
         let (mut ends, mut keys, mut values) = (vec![], vec![], vec![]);
         for owner in self.owners(attribute.owner) {
             for (key, value) in owner.iter().filter(|(key, _)| key.starts_with(&attribute.key)) {
@@ -213,9 +213,9 @@ impl<'a> Rows<'a> {
             ends.push(number(keys.len()));
         }
         let domain = attribute.owner.domain();
-        writer.section(kind::PAIRS_END, layout::U32, domain, place, &u32s(ends));
+        writer.section(kind::PAIRS_END, layout::U32, domain, place, u32s(ends));
         let keys = dictionary(&keys, self.layout);
-        writer.section(kind::PAIRS_KEY, layout::TEXT, domain::PAIRS, place, &keys);
+        writer.section(kind::PAIRS_KEY, layout::TEXT, domain::PAIRS, place, keys);
         let at = (kind::PAIRS, domain::PAIRS, place);
         self.column(at, &values, attribute.complex, writer);
     }
@@ -226,7 +226,7 @@ impl<'a> Rows<'a> {
         at: (u16, u8, u32),
         values: &[Option<&Any>],
         complex: bool,
-        writer: &mut Writer,
+        writer: &mut Writer<'_>,
     ) {
         let mut blobs = vec![Vec::new(); values.len()];
         let values: Vec<Value<'_>> = values
@@ -236,20 +236,20 @@ impl<'a> Rows<'a> {
             .collect();
         let (kind, domain, place) = at;
         let tags: Vec<u8> = values.iter().map(|value| value.tag()).collect();
-        writer.section(kind, layout::U8, domain, place, &tags);
+        writer.section(kind, layout::U8, domain, place, tags);
         if values.iter().any(|value| value.word().is_some()) {
             let words = u64s(values.iter().map(|value| value.word().unwrap_or_default()));
-            writer.section(kind, layout::U64, domain, place, &words);
+            writer.section(kind, layout::U64, domain, place, words);
         }
         let texts: Vec<_> = values.iter().map(|value| value.text().map(str::as_bytes)).collect();
         if texts.iter().any(Option::is_some) {
             let texts = dictionary(&texts, self.layout);
-            writer.section(kind, layout::TEXT, domain, place, &texts);
+            writer.section(kind, layout::TEXT, domain, place, texts);
         }
         let blobs: Vec<_> = values.iter().map(|value| value.blob()).collect();
         if complex && blobs.iter().any(Option::is_some) {
             let blobs = dictionary(&blobs, self.layout);
-            writer.section(kind, layout::BLOB, domain, place, &blobs);
+            writer.section(kind, layout::BLOB, domain, place, blobs);
         }
     }
 }
@@ -269,13 +269,14 @@ pub(super) fn u64s(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
 /// A section of texts or blobs.
 pub(super) fn dictionary(values: &[Option<&[u8]>], layout: Layout) -> Vec<u8> {
     if layout == Layout::Dictionary {
-        let mut entries = Entries::default();
-        for (i, value) in values.iter().enumerate() {
-            if let Some(value) = value {
-                entries.put(i, value);
-            }
-        }
-        return entries.encode(values.len());
+        let mut known = Interner::default();
+        let index: Vec<u32> =
+            values.iter().map(|value| value.map_or(NONE, |value| known.intern(value))).collect();
+        let head = [number(known.len()), number(index.len())];
+        let ends = std::iter::once(0).chain(known.ends().iter().copied());
+        let mut section = u32s(head.into_iter().chain(index).chain(ends));
+        section.extend_from_slice(known.heap());
+        return section;
     }
     let values = || values.iter().copied().map(Option::unwrap_or_default);
     let ends = values().scan(0, |end, value| {

@@ -50,6 +50,8 @@ pub struct Decoded {
     pub renames: Vec<(Owner, String, String, Clash)>,
     /// Whose attribute, its key.
     pub deletes: Vec<(Owner, String)>,
+    /// Attributes that go everywhere, by what their keys begin with.
+    pub starts: Vec<(Owner, String)>,
     /// New values of pairs, by place in `reads`.
     pub pairs: BTreeMap<u32, Vec<Edit>>,
     /// New values, by place in `writes` and for whom each entry is.
@@ -104,6 +106,11 @@ impl Decoded {
                 }
                 (kind::ADD_KEY, layout::TEXT) => {
                     keys.insert(argument, Texts::parse(data)?);
+                }
+                (kind::DELETE_STARTS, layout::TEXT) => {
+                    let owner = owner(&section, argument)?;
+                    let starts = all(Texts::parse(data)?);
+                    decoded.starts.extend(starts.map(|start| (owner, start)));
                 }
                 (kind::COUNT, layout::COUNTS) => decoded.counts(data),
                 _ => return Err(section.bad("no section of an answer")),

@@ -15,7 +15,7 @@ impl Fixture {
         projection: &Projection,
         rows: &Rows<'_>,
         of: u8,
-        writer: &mut Writer,
+        writer: &mut Writer<'_>,
     ) {
         for (at, budget) in projection.budgets.iter().enumerate() {
             let mut keys: Vec<String> = Vec::new();
@@ -41,10 +41,10 @@ impl Fixture {
             let keys: Vec<_> = keys.iter().map(|key| Some(key.as_bytes())).collect();
             let keys = dictionary(&keys, Layout::Each);
             let (home, place) = (domain::BUDGETS, number(at));
-            writer.section(kind::BUDGET_KEY, layout::TEXT, home, place, &keys);
-            writer.section(kind::BUDGET_LIMIT, layout::U64, home, place, &limits);
-            writer.section(kind::BUDGET_USED, layout::U64, home, place, &used);
-            writer.section(kind::BUDGET_INDEX, layout::U32, of, place, &u32s(index));
+            writer.section(kind::BUDGET_KEY, layout::TEXT, home, place, keys);
+            writer.section(kind::BUDGET_LIMIT, layout::U64, home, place, limits);
+            writer.section(kind::BUDGET_USED, layout::U64, home, place, used);
+            writer.section(kind::BUDGET_INDEX, layout::U32, of, place, u32s(index));
         }
     }
 
@@ -54,11 +54,11 @@ impl Fixture {
         rows: &Rows<'_>,
         ids: &[[u8; 16]],
         level: InputLevel,
-        writer: &mut Writer,
+        writer: &mut Writer<'_>,
     ) {
         let traces: Vec<Trace<'_>> = ids.iter().map(|id| Trace::of(*id, rows)).collect();
         let mut section = |kind, layout, data: Vec<u8>| {
-            writer.section(kind, layout, domain::TRACES, 0, &data);
+            writer.section(kind, layout, domain::TRACES, 0, data);
         };
         let ends = traces.iter().scan(0, |end, trace| {
             *end += trace.rows.len();

@@ -15,12 +15,12 @@ struct Config {}
 #[derive(Debug)]
 pub struct Scrub {
     url: Read,
-    headers: Read,
     to: Write,
     /// The text that is written, in memory that is used again.
     masked: String,
 }
 
+const HEADERS: &str = "http.request.header.";
 const NAME: &str = "token=";
 const MASK: &str = "***";
 
@@ -39,20 +39,16 @@ impl Plugin for Scrub {
         let Config {} = config::parse(json)?;
         let mut projection = Projection::default();
         let url = projection.read(Field::attribute(Owner::Span, "url.full"));
-        let headers = projection.read(Field::attributes(Owner::Span, "http.request.header."));
         let to = projection.write(Field::attribute(Owner::Span, "url.full"));
-        projection.write(Field::attributes(Owner::Span, "http.request.header."));
-        Ok((Self { url, headers, to, masked: String::new() }, projection))
+        projection.write(Field::attributes(Owner::Span, HEADERS));
+        Ok((Self { url, to, masked: String::new() }, projection))
     }
 }
 
 impl Processor for Scrub {
     fn process(&mut self, batch: &Batch<'_>) -> Result<Answer, PluginError> {
         let mut answer = Answer::edits(batch);
-        // Keys stand once in a dictionary: each goes everywhere.
-        for key in batch.pairs(self.headers)?.keys().values() {
-            answer.delete_key(Owner::Span, key);
-        }
+        answer.delete_starting(Owner::Span, HEADERS);
         let urls = batch.column(self.url)?;
         let to = answer.set(self.to, Owner::Span);
         for row in 0..urls.len() {
