@@ -25,6 +25,7 @@ use crate::draft::Draft;
 use crate::projection::{Column, Level, Mode, Owner, Plan, Role};
 use budgets::Keyed;
 use sections::Sections;
+pub(crate) use texts::same;
 use texts::{Texts, at32, put_u32s};
 use values::Values;
 

@@ -15,7 +15,7 @@ use model::otlp::{Checked, Open, Outline, Rules, Wants};
 
 use crate::projection::{Owner, Plan};
 
-pub(crate) use edit::Target;
+pub(crate) use edit::{Renaming, Target};
 pub(crate) use memory::{Memory, Value, content};
 pub use write::{Finished, Written};
 

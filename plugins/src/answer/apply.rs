@@ -6,10 +6,10 @@ use traceweir_plugin::codes::NONE;
 use super::sampling::{self, Said, Threshold};
 use super::values::Change;
 use super::verdicts::Verdict;
-use super::{Edits, Renames, Set};
+use super::{Edits, Set};
 use crate::batch::Batch;
-use crate::draft::{Draft, Found, Target, Value, Word};
-use crate::projection::{Intrinsic, Keys, Owner, Plan, Write};
+use crate::draft::{Draft, Found, Renaming, Target, Value, Word};
+use crate::projection::{Intrinsic, Owner, Plan, Write};
 
 /// What an answer has come to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -222,35 +222,22 @@ impl Apply<'_> {
 
     fn rename(&mut self, edits: &Edits<'_>) {
         for renames in &edits.renames {
-            let mut keys = Keys::default();
-            (0..renames.keys.entries).step_by(2).for_each(|from| {
-                keys.insert(renames.keys.get(from).unwrap_or_default(), 0);
-            });
-            keys.seal();
+            let key = |entry| renames.keys.get(entry).unwrap_or_default();
+            let pairs = (0..renames.keys.entries).step_by(2).map(|from| (key(from), key(from + 1)));
+            let renaming = Renaming::new(pairs, renames.replace);
             for entry in 0..self.batch.shape.count(renames.owner) {
-                let Some(target) = self.target(renames.owner, entry) else { continue };
-                if self.draft.has_any(target, &keys) {
-                    self.outcome.edits += self.rename_of(target, renames);
+                if let Some(target) = self.target(renames.owner, entry) {
+                    self.outcome.edits += self.draft.rename(target, &renaming);
                 }
             }
         }
     }
 
-    fn rename_of(&mut self, target: Target, renames: &Renames<'_>) -> u64 {
-        let key = |entry| renames.keys.get(entry).unwrap_or_default();
-        let pairs = (0..renames.keys.entries).step_by(2).map(|from| (key(from), key(from + 1)));
-        self.draft.rename(target, pairs, renames.replace)
-    }
-
     fn delete(&mut self, edits: &Edits<'_>) {
-        for (owner, texts) in &edits.deletions {
-            let mut keys = Keys::default();
-            (0..texts.entries).for_each(|entry| {
-                keys.insert(texts.get(entry).unwrap_or_default(), 0);
-            });
-            keys.seal();
-            for entry in 0..self.batch.shape.count(*owner) {
-                if let Some(target) = self.target(*owner, entry) {
+        for deletions in &edits.deletions {
+            let (owner, keys) = (deletions.owner, deletions.keys());
+            for entry in 0..self.batch.shape.count(owner) {
+                if let Some(target) = self.target(owner, entry) {
                     self.outcome.edits += self.draft.remove_any(target, &keys);
                 }
             }
@@ -300,8 +287,8 @@ impl Apply<'_> {
     /// Whether nothing has been done to an attribute since it was read, so that it still is where it was.
     fn is_as_read(&self, edits: &Edits<'_>, owner: Owner, key: &[u8]) -> bool {
         let is_deleted = || {
-            let mut keys = edits.deletions.iter().filter(|(of, _)| *of == owner);
-            keys.any(|(_, keys)| (0..keys.entries).any(|entry| keys.get(entry) == Some(key)))
+            let mut deletions = edits.deletions.iter().filter(|of| of.owner == owner);
+            deletions.any(|deletions| deletions.keys().contains(key))
         };
         self.batch.shape.generation == self.draft.generation
             && edits.renames.is_empty()
@@ -388,10 +375,24 @@ impl Apply<'_> {
 
     /// Writes thresholds.
     fn mark(&mut self, marks: &[Mark]) {
+        // Most spans say nothing of it, and those that are kept alike get the same.
+        let mut of_none: Option<(Threshold, Vec<u8>)> = None;
         for Mark { span, threshold, randomness } in marks {
             let old = self.draft.memory.text(self.draft.word(*span, Word::TraceState));
-            let new = sampling::state(old, *threshold, *randomness);
-            self.outcome.edits += self.draft.set_word(*span, Word::TraceState, Value::String(&new));
+            // What is kept with certainty is what it was; only what others have said may be wrong.
+            if threshold.is_all() && (old.is_empty() || !Said::of(old).has_threshold()) {
+                continue;
+            }
+            let made = || sampling::state(old, *threshold, *randomness);
+            let of_others;
+            let new = if old.is_empty() {
+                of_none.take_if(|(known, _)| known != threshold);
+                &of_none.get_or_insert_with(|| (*threshold, made())).1
+            } else {
+                of_others = made();
+                &of_others
+            };
+            self.outcome.edits += self.draft.set_word(*span, Word::TraceState, Value::String(new));
         }
     }
 }

@@ -38,6 +38,11 @@ impl Threshold {
         randomness >= self.0
     }
 
+    /// Whether every trace is kept.
+    pub(super) const fn is_all(self) -> bool {
+        self.0 == 0
+    }
+
     /// As it is written: without the zeros at its end.
     fn text(self) -> String {
         let digits = format!("{:014x}", self.0);
@@ -77,6 +82,11 @@ impl Said {
             }
         }
         said
+    }
+
+    /// Whether it says with which threshold the span was kept.
+    pub(super) const fn has_threshold(self) -> bool {
+        self.threshold.is_some()
     }
 }
 

@@ -3,6 +3,8 @@
 use model::otlp::outline::Stretch;
 
 use super::{Draft, Edit, Found, Value, Word, at32, count, original};
+use crate::answer::RENAMES_MAX;
+use crate::batch::same;
 use crate::projection::{Keys, Owner};
 
 /// What is edited: whose it is, its place there, and the span that it is in.
@@ -14,11 +16,63 @@ pub(crate) struct Target {
     pub(crate) span: u32,
 }
 
+/// New keys for attributes, one pair of keys after the other; each sees what those before it did.
+#[derive(Debug)]
+pub(crate) struct Renaming<'a> {
+    /// From and to.
+    pairs: Vec<(&'a [u8], &'a [u8])>,
+    /// The places of pairs by the key that they rename.
+    from: Keys,
+    /// Where there is an attribute by the new key it goes; else nothing happens to the one by the old key.
+    replace: bool,
+}
+
+/// Places of pairs.
+type Places = [u64; RENAMES_MAX / 64];
+
+impl<'a> Renaming<'a> {
+    /// No more than [`RENAMES_MAX`] pairs; others are left out.
+    pub(crate) fn new(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>, replace: bool) -> Self {
+        let pairs: Vec<_> = pairs.filter(|(from, to)| from != to).take(RENAMES_MAX).collect();
+        let mut from = Keys::default();
+        for (place, (key, _)) in (0..).zip(&pairs) {
+            from.insert(key, place);
+        }
+        from.seal();
+        Self { pairs, from, replace }
+    }
+
+    fn new_key(&self, place: usize) -> &'a [u8] {
+        self.pairs.get(place).map_or(&[], |(_, to)| to)
+    }
+
+    /// Notes the pairs that rename a key, from a place on.
+    fn note(&self, key: &[u8], from: usize, due: &mut Places) {
+        self.from.each(key, |place| {
+            let place = place as usize;
+            if let Some(word) = due.get_mut(place / 64).filter(|_| place >= from) {
+                *word |= 1 << (place % 64);
+            }
+        });
+    }
+}
+
+/// Takes out the first place.
+fn pop(places: &mut Places) -> Option<usize> {
+    let word = places.iter().position(|word| *word != 0)?;
+    let bits = places.get_mut(word)?;
+    let bit = bits.trailing_zeros() as usize;
+    *bits &= *bits - 1;
+    Some(word * 64 + bit)
+}
+
 /// What an attribute is called while there are renames.
+#[derive(Clone, Copy)]
 enum Called<'a> {
-    /// As it stands there.
-    Old(u32),
-    New(&'a [u8]),
+    /// As it was.
+    Old(&'a [u8]),
+    /// By the new key of this pair.
+    New(usize),
     Gone,
 }
 
@@ -122,12 +176,6 @@ impl Draft {
         removed
     }
 
-    /// Whether something has an attribute by one of these keys.
-    pub(crate) fn has_any(&self, of: Target, keys: &Keys) -> bool {
-        let slots = self.attributes(of.owner, of.place);
-        slots.iter().any(|at| *at != 0 && keys.contains(self.memory.key(self.memory.field(*at))))
-    }
-
     /// Removes the attributes by these keys.
     pub(crate) fn remove_any(&mut self, of: Target, keys: &Keys) -> u64 {
         let mut removed = 0;
@@ -164,41 +212,50 @@ impl Draft {
         }
     }
 
-    /// Gives attributes other keys, one pair of keys after the other; each sees what those before it did. Where there
-    /// is an attribute by the new key already it goes, if it may; else nothing happens to the one by the old key.
-    pub(crate) fn rename<'a>(
-        &mut self,
-        of: Target,
-        keys: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-        replace: bool,
-    ) -> u64 {
+    /// Gives attributes other keys.
+    pub(crate) fn rename(&mut self, of: Target, renaming: &Renaming<'_>) -> u64 {
+        let slots = self.attributes(of.owner, of.place);
+        let key = |at: &u32| (*at != 0).then(|| self.memory.key(self.memory.field(*at)));
+        let mut due = Places::default();
+        slots.iter().filter_map(key).for_each(|key| renaming.note(key, 0, &mut due));
+        if due == Places::default() {
+            return 0;
+        }
         // Every attribute is written once, under its last key, however often it is renamed on the way there.
-        let slots = self.attributes(of.owner, of.place).iter();
-        let mut names: Vec<Called<'_>> = slots.map(|at| Called::Old(*at)).collect();
-        for (from, to) in keys.filter(|(from, to)| from != to) {
-            let is = |name: &Called<'_>, key: &[u8]| match name {
-                Called::Old(at) => *at != 0 && self.memory.key(self.memory.field(*at)) == key,
-                Called::New(new) => *new == key,
-                Called::Gone => false,
-            };
-            let found = |key: &[u8]| names.iter().any(|name| is(name, key));
-            if !found(from) || !replace && found(to) {
+        let mut names: Vec<Called<'_>> =
+            slots.iter().map(|at| key(at).map_or(Called::Gone, Called::Old)).collect();
+        let key_of = |name: &Called<'_>, key: &[u8]| match name {
+            Called::Old(old) => same(old, key),
+            Called::New(place) => same(renaming.new_key(*place), key),
+            Called::Gone => false,
+        };
+        while let Some(place) = pop(&mut due) {
+            let Some((from, to)) = renaming.pairs.get(place).copied() else { continue };
+            let found = |key: &[u8]| names.iter().any(|name| key_of(name, key));
+            let has_to = found(to);
+            if has_to && !renaming.replace || !found(from) {
                 continue;
             }
             for name in &mut names {
-                if is(name, to) {
+                if has_to && key_of(name, to) {
                     *name = Called::Gone;
-                } else if is(name, from) {
-                    *name = Called::New(to);
+                } else if key_of(name, from) {
+                    *name = Called::New(place);
                 }
             }
+            renaming.note(to, place + 1, &mut due);
         }
+        let change = |(slot, name): (u32, &Called<'_>)| match name {
+            Called::Old(_) => None,
+            Called::New(place) => Some((slot, Some(*place))),
+            Called::Gone => Some((slot, None)),
+        };
+        let changes: Vec<_> = (0..).zip(&names).filter_map(change).collect();
         let mut changed = 0;
-        for (slot, name) in (0..).zip(&names) {
-            changed += match name {
-                Called::Old(_) => 0,
-                Called::New(key) => self.put_renamed(of, slot, key),
-                Called::Gone => self.remove_slot(of, slot),
+        for (slot, place) in changes {
+            changed += match place {
+                Some(place) => self.put_renamed(of, slot, renaming.new_key(place)),
+                None => self.remove_slot(of, slot),
             };
         }
         changed
@@ -218,7 +275,7 @@ impl Draft {
     pub(crate) fn set_word(&mut self, span: u32, word: Word, value: Value<'_>) -> u64 {
         let (known, tag) = (self.word(span, word), word.tag());
         let is_known = match value {
-            Value::String(text) => self.memory.text(known) == text,
+            Value::String(text) => same(self.memory.text(known), text),
             Value::Int(value) => self.memory.number(known) == value,
             _ => true,
         };
