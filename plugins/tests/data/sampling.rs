@@ -99,6 +99,9 @@ fn threshold(probability: f64) -> Option<u64> {
 
 /// The tracestate of a span that has passed a threshold.
 fn marked(state: &str, threshold: u64, randomness: u64) -> String {
+    if threshold == 0 && said(state).1.is_none() {
+        return state.to_owned();
+    }
     let before = said(state).1.filter(|before| *before <= randomness).unwrap_or_default();
     let digits = format!("{:014x}", threshold.max(before));
     let digits = digits.trim_end_matches('0');
