@@ -133,7 +133,7 @@ fn elsewhere(examples: &[Guest]) -> Vec<Guest> {
 type Bundled = (&'static str, Value, fn(&str) -> Native);
 
 fn bundled() -> Vec<Guest> {
-    let all: [Bundled; 9] = [
+    let all: [Bundled; 10] = [
         (
             "attributes",
             json!({ "actions": [
@@ -149,6 +149,7 @@ fn bundled() -> Vec<Guest> {
             processor::<filter::Filter>,
         ),
         ("k8s-enrich", json!({}), k8s_enrich),
+        ("noise", json!({}), processor::<noise::Noise>),
         (
             "probabilistic-sampler",
             json!({ "ratio": 0.1 }),

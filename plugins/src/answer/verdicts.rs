@@ -69,10 +69,19 @@ impl<'a> Verdicts<'a> {
         }
     }
 
+    fn are_all_the_same(&self) -> bool {
+        let Some(first) = self.verdicts.first() else { return true };
+        let (probabilities, _) = self.probabilities.as_chunks::<8>();
+        self.verdicts.iter().all(|of| of == first)
+            && (*first != verdict::PROBABILITY
+                || probabilities
+                    .first()
+                    .is_none_or(|first| probabilities.iter().all(|of| of == first)))
+    }
+
     /// Holds rows of one trace against each other: the first one that says something else than another.
     pub(super) fn torn(&self, draft: &Draft, batch: &Batch) -> Option<usize> {
-        let first = self.verdicts.first()?;
-        if *first != verdict::PROBABILITY && self.verdicts.iter().all(|of| of == first) {
+        if self.are_all_the_same() {
             return None;
         }
         // Rows and 1 by trace; at most half of it is in use.

@@ -16,6 +16,9 @@ pub(crate) struct Target {
     pub(crate) span: u32,
 }
 
+/// How many attributes of a span are noted, mostly, with one that is new.
+const SLOTS: usize = 3;
+
 /// New keys for attributes, one pair of keys after the other; each sees what those before it did.
 #[derive(Debug)]
 pub(crate) struct Renaming<'a> {
@@ -87,9 +90,14 @@ impl Target {
 }
 
 impl Draft {
-    /// Makes room for new bytes.
-    pub(crate) fn reserve(&mut self, bytes: usize) {
+    /// Makes room for new bytes, and for edits of nearly all spans where there are as many.
+    pub(crate) fn reserve(&mut self, bytes: usize, edits: usize) {
         self.memory.reserve(bytes);
+        if edits > self.outline.spans.len() / 2 {
+            let more = self.outline.spans.len().saturating_sub(self.edits.len());
+            self.edits.reserve(more);
+            self.slots.reserve(more * SLOTS);
+        }
     }
 
     /// How many bytes can still be written.
@@ -292,7 +300,7 @@ impl Draft {
     /// The first attribute by a key, from a slot on.
     pub(crate) fn find(&self, of: Target, key: &[u8], from: u32) -> Option<u32> {
         let slots = self.attributes(of.owner, of.place).get(from as usize..)?;
-        let is_it = |at: &u32| *at != 0 && self.memory.key(self.memory.field(*at)) == key;
+        let is_it = |at: &u32| *at != 0 && same(self.memory.key(self.memory.field(*at)), key);
         slots.iter().position(is_it).map(|slot| from + at32(slot))
     }
 

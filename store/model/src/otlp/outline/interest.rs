@@ -6,6 +6,8 @@
 /// Keys, and what keys begin with. It has what was added to it, and may have more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
+    /// A bit for each length of a key, modulo 64, which most are told apart by.
+    lengths: u64,
     /// A bit for each key.
     keys: u64,
     starts: [Start; STARTS_MAX],
@@ -41,7 +43,8 @@ const fn bit(length: usize, last: u8) -> u64 {
 
 impl Interest {
     /// In nothing.
-    pub const NONE: Self = Self { keys: 0, starts: [Start::EVERY; STARTS_MAX], count: 0 };
+    pub const NONE: Self =
+        Self { lengths: 0, keys: 0, starts: [Start::EVERY; STARTS_MAX], count: 0 };
     /// In every attribute.
     pub const ALL: Self = Self { count: 1, ..Self::NONE };
 
@@ -49,6 +52,7 @@ impl Interest {
     #[must_use]
     pub fn with_key(mut self, key: &[u8]) -> Self {
         let Some(last) = key.last() else { return Self::ALL };
+        self.lengths |= 1 << (key.len() & 63);
         self.keys |= bit(key.len(), *last);
         self
     }
@@ -80,25 +84,29 @@ impl Interest {
     /// What either has.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        let keys = self.keys | other.keys;
-        other.starts().iter().fold(Self { keys, ..self }, |all, start| all.with(*start))
+        let (lengths, keys) = (self.lengths | other.lengths, self.keys | other.keys);
+        other.starts().iter().fold(Self { lengths, keys, ..self }, |all, start| all.with(*start))
     }
 
     /// Whether it has all that the other one has.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
         let has = |start: &Start| self.starts().iter().any(|own| own.has(*start));
-        has(&Start::EVERY) || self.keys & other.keys == other.keys && other.starts().iter().all(has)
+        let has_keys =
+            self.lengths & other.lengths == other.lengths && self.keys & other.keys == other.keys;
+        has(&Start::EVERY) || has_keys && other.starts().iter().all(has)
     }
 
     /// Whether it has an attribute, which is known to begin with its key.
     #[inline(always)]
     pub(super) fn has(&self, pair: &[u8]) -> bool {
         let [_, length @ 0..0x80, key @ ..] = pair else { return true };
-        let length = usize::from(*length);
-        let Some(last) = pair.get(1 + length) else { return true };
-        if self.keys & bit(length, *last) != 0 {
-            return true;
+        if self.lengths >> (length & 63) & 1 != 0 {
+            let length = usize::from(*length);
+            let is_key = |last: &u8| self.keys & bit(length, *last) != 0;
+            if pair.get(1 + length).is_none_or(is_key) {
+                return true;
+            }
         }
         self.count != 0 && self.has_start(key)
     }
