@@ -52,9 +52,40 @@ fn end_of(bytes: &[u8], from: usize, is: impl Fn(u8) -> bool) -> usize {
     from + rest.iter().position(|byte| !is(*byte)).unwrap_or(rest.len())
 }
 
+/// A bit for each class that a byte is of: each byte of each text is looked up, mostly several times.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "it is less than 256")]
+        let of = byte as u8;
+        let is_word = of.is_ascii_alphanumeric() || of == b'_';
+        classes[byte] = if is_word || of >= 0x80 { WORD } else { 0 };
+        if is_word || of == b'-' {
+            classes[byte] |= TOKEN;
+        }
+        byte += 1;
+    }
+    classes
+};
+const WORD: u8 = 1;
+const TOKEN: u8 = 2;
+
 /// Whether it is part of a word.
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    CLASSES[usize::from(byte)] & WORD != 0
+}
+
+/// Base64url, as keys and JWT have it.
+fn is_token(byte: u8) -> bool {
+    CLASSES[usize::from(byte)] & TOKEN != 0
+}
+
+/// How many bytes are such: all of them are looked at, sixteen at a time.
+fn count(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    let (chunks, rest) = bytes.as_chunks::<16>();
+    let of = |bytes: &[u8]| bytes.iter().fold(0, |count: u8, byte| count + u8::from(is(*byte)));
+    chunks.iter().map(|chunk| usize::from(of(chunk))).sum::<usize>() + usize::from(of(rest))
 }
 
 #[cfg(test)]

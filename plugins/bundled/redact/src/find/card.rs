@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{at, before, is_word};
+use super::{at, before, count, is_word};
 
 const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
@@ -27,6 +27,9 @@ const NETWORKS: &[(Range<u32>, &[usize])] = &[
 /// The first number of a card from `from` on.
 pub(crate) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
+    if from == 0 && count(bytes, |byte| byte.is_ascii_digit()) < DIGITS_MIN {
+        return None;
+    }
     let mut i = from;
     while i + DIGITS_MIN <= bytes.len() {
         if !at(bytes, i).is_ascii_digit() {

@@ -2,11 +2,14 @@
 
 use std::ops::Range;
 
-use super::{at, end_of};
+use super::{at, count, end_of};
 
 /// The first address from `from` on.
 pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
+    if from == 0 && count(bytes, |byte| byte == b'@') == 0 {
+        return None;
+    }
     let mut search = from;
     loop {
         let rest = bytes.get(search..)?;

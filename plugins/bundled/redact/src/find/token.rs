@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{at, before, end_of, is_word};
+use super::{at, before, count, end_of, is_token, is_word};
 
 /// How keys begin (with no letter that a JWT or scheme begins with), and of how many characters at least the rest is.
 const KEYS: &[(&str, usize)] = &[
@@ -79,8 +79,8 @@ pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     // Without one of these no word is the name of a parameter. A text is looked through for them once, not again behind
     // each credential, which would take quadratic time.
-    let assigns = |has, byte: &u8| has | (*byte == b'=') | (*byte == b'"');
-    let has_parameters = from > 0 || bytes.iter().fold(false, assigns);
+    let assigns = |byte: u8| (byte == b'=') | (byte == b'"');
+    let has_parameters = from > 0 || count(bytes, assigns) > 0;
     let mut i = from;
     while i < bytes.len() {
         let first = at(bytes, i);
@@ -102,11 +102,6 @@ pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
         i = end_of(bytes, i, is_word).max(i + 1);
     }
     None
-}
-
-/// Base64url, as keys and JWT have it.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
 /// Header, claims and signature; `{"` in base64 is `eyJ`.
