@@ -163,7 +163,7 @@ fn bundled() -> Vec<Guest> {
         ("redact", json!({}), processor::<redact::Redact>),
         (
             "resource",
-            json!({ "actions": [{ "action": "upsert", "key": "environment", "value": "production" }] }),
+            json!({ "attributes": [{ "action": "upsert", "key": "environment", "value": "production" }] }),
             processor::<resource::Resource>,
         ),
         ("semconv", json!({ "mode": "old" }), processor::<semconv::Semconv>),

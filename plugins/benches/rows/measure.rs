@@ -147,7 +147,7 @@ impl Rig {
         (chain, Arc::clone(&self.registry.entries()[&title].configured))
     }
 
-    /// Measures a plugin over a request; the request as it leaves it.
+    /// Measures a plugin over a request; the request as it leaves it, which is what its own code leaves natively.
     pub(crate) fn measure(
         &self,
         guest: &Guest,
@@ -190,6 +190,13 @@ impl Rig {
             answer_bytes: stats.bytes_out.get() / stats.calls.get(),
             ..Figures::default()
         };
+        if parts.native.is_some() {
+            assert!(
+                parts.buffer == buffer,
+                "{} leaves another request than natively",
+                guest.title()
+            );
+        }
         parts.tell(&mut figures);
         // Empty where nothing has changed.
         (figures, buffer)
