@@ -297,8 +297,12 @@ impl Apply<'_> {
             let mut deletions = edits.deletions.iter().filter(|of| of.owner == owner);
             deletions.any(|deletions| deletions.keys().contains(key))
         };
+        let is_renamed = || {
+            let mut renames = edits.renames.iter().filter(|of| of.owner == owner);
+            renames.any(|of| (0..of.keys.entries).any(|entry| of.keys.get(entry) == Some(key)))
+        };
         self.batch.shape.generation == self.draft.generation
-            && edits.renames.is_empty()
+            && !is_renamed()
             && edits.pairs.is_empty()
             && !is_deleted()
     }
