@@ -27,6 +27,7 @@ mod routed;
 pub mod sample;
 mod services;
 pub mod stats;
+mod tally;
 
 use std::fmt;
 use std::sync::Arc;

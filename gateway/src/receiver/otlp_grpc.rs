@@ -9,11 +9,12 @@ use store::Accepted;
 
 use super::body::{self, Feed};
 use super::decode::Coding;
-use super::ingest::{Inbound, Tally};
+use super::ingest::Inbound;
 use super::otlp_http::essence;
 use super::reply::{self, Fault, Format, Kind};
 use super::services::Serves;
 use super::stats::Protocol;
+use super::tally::Tally;
 use super::{OtherSignals, Receiver, Signal};
 use crate::server::{Body, Peer};
 

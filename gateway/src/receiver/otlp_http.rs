@@ -11,9 +11,10 @@ use store::Accepted;
 
 use super::body::{self, Feed};
 use super::decode::Coding;
-use super::ingest::{Inbound, Tally};
+use super::ingest::Inbound;
 use super::reply::{self, Fault, Format, Kind, Size};
 use super::stats::Protocol;
+use super::tally::Tally;
 use super::{OtherSignals, Receiver, Signal};
 use crate::server::{Body, Peer};
 
