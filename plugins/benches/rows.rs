@@ -15,8 +15,9 @@
 //! | `twin` | the same work over structs that a request was decoded into before, and is not encoded again from |
 //!
 //! `-- --json` prints a line of JSON for each plugin instead, `-- NAME` only what has that in its name. Guests in other
-//! languages are found in the directory that `GUESTS` names, as `LANGUAGE-PLUGIN.wasm` (`go-tenth.wasm`): they take the
-//! configurations of `tenth`, `enrich` and `scrub` in `plugins/bundled/examples`, and have to leave the same request.
+//! languages are found in the directory that `GUESTS` names, as `LANGUAGE-PLUGIN.wasm` (`go-tenth.wasm`): they are the
+//! examples `tenth`, `enrich` and `scrub` of the SDKs, which have to leave the same request. `./dev prove rows` builds
+//! them all, and runs this.
 
 #![expect(
     clippy::print_stdout,

@@ -55,5 +55,7 @@ void tw_json_skip(tw_json *);
 // Says that the member that is being read, or was read last, is wrong; `$.key` of one that there is not.
 void tw_json_wrong(tw_json *, tw_str message);
 void tw_json_unknown(tw_json *);
+// Says that a member is missing in the object around, once it is read: `$.key`.
+void tw_json_missing(tw_json *, tw_str key);
 
 #endif

@@ -83,6 +83,7 @@ func TestIntrinsicFieldsAreColumns(t *testing.T) {
 	same(t, "flags", batch.TraceFlags(), []uint32{1, 0, 0})
 	same(t, "names", list(batch.Names()), []string{"GET /", "GET /", "größe"})
 	same(t, "distinct names", batch.Names().Values(), 2)
+	same(t, "size", batch.Names().Size(), len(batch.Names().Value(0))+len(batch.Names().Value(1)))
 	same(t, "kinds", batch.Kinds(), []uint8{2, 3, 1})
 	same(t, "starts", batch.StartTimes(), []uint64{1000, 900, 1010})
 	same(t, "durations", batch.Durations(), []uint64{50, 20, 90})

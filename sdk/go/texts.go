@@ -90,6 +90,9 @@ func (t Texts) Values() int {
 	return max(len(t.ends)-1, 0)
 }
 
+// Size is how many bytes all values have together.
+func (t Texts) Size() int { return len(t.heap) }
+
 // Value is the value with this number, below [Texts.Values].
 func (t Texts) Value(value int) string {
 	return t.heap[t.ends[value]:t.ends[value+1]]

@@ -15,13 +15,19 @@ static tw_str path_of(const tw_json *j) {
   return path;
 }
 
-void tw_json_wrong(tw_json *j, tw_str message) {
+static void wrong_at(tw_json *j, tw_str path, tw_str message) {
   if (j->failed) return;
   j->failed = true;
-  *j->error = (tw_config_error){path_of(j), message};
+  *j->error = (tw_config_error){path, message};
 }
 
+void tw_json_wrong(tw_json *j, tw_str message) { wrong_at(j, path_of(j), message); }
+
 void tw_json_unknown(tw_json *j) { tw_json_wrong(j, TW_STR("unknown")); }
+
+void tw_json_missing(tw_json *j, tw_str key) {
+  wrong_at(j, tw_join((tw_str[]){path_of(j), TW_STR("."), key, {NULL, 0}}), TW_STR("is missing"));
+}
 
 void tw_json_begin(tw_json *j, tw_str text, tw_config_error *error) {
   *j = (tw_json){.at = text.at, .end = text.at + text.len, .error = error};

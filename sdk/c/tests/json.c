@@ -119,6 +119,21 @@ static void errors_name_the_path(void) {
   }
 }
 
+static void what_is_missing_is_told_by_its_object(void) {
+  tw_config_error error = {TW_STR(""), TW_STR("")};
+  tw_json j;
+  tw_str key;
+  tw_json_begin(&j, text_of("{\"any\": {\"a\": 1}, \"on\": 2}"), &error);
+  tw_json_object(&j);
+  tw_json_key(&j, &key);
+  tw_json_object(&j);
+  while (tw_json_key(&j, &key)) tw_json_skip(&j);
+  tw_json_missing(&j, TW_STR("b"));
+  CHECK_STR(error.path, "$.any.b");
+  CHECK(!tw_json_key(&j, &key) && !tw_json_end(&j), "nothing is read after it");
+  tw_release_memory();
+}
+
 static double read_double(const char *json, bool *good) {
   tw_config_error error;
   tw_json j;
@@ -222,6 +237,7 @@ int main(void) {
   values_are_read();
   errors_name_the_path();
   doubles_are_the_nearest();
+  what_is_missing_is_told_by_its_object();
   strange_bytes_are_refused_or_read();
   tw_forget_memory();
   return done("json");

@@ -135,7 +135,8 @@ export class Decisions extends Answer {
 export class Edits extends Answer {
   constructor(batch) {
     super(batch, codes.DOMAIN_SPANS);
-    this.dropped = [];
+    /** 1 for each row that is dropped; `null` until one is. */
+    this.dropped = null;
     this.renames = new Map();
     this.deletes = new Map();
     this.starts = new Map();
@@ -145,11 +146,23 @@ export class Edits extends Answer {
 
   drop(row, reason = '') {
     this.check(row);
-    this.dropped.push(row);
-    if (reason === '' && this.reasons === null) return;
+    this.dropped ??= new Uint8Array(this.entries);
+    this.dropped[row] = 1;
+    if (reason === '') return;
     this.reasons ??= new Reasons(this.entries);
     this.reasons.which[row] = this.reasons.numberOf(reason);
     this.reasons.lists.push([row]);
+  }
+
+  dropWhere(flags, reason = '') {
+    if (flags.length !== this.entries) throw new Internal(`${flags.length} flags for ${this.entries} rows`);
+    if (this.dropped === null && reason === '' && flags instanceof Uint8Array && largest(flags) <= 1) {
+      this.dropped = flags.slice();
+      return;
+    }
+    for (let row = 0; row < flags.length; row++) {
+      if (flags[row]) this.drop(row, reason);
+    }
   }
 
   rename(owner, from, to, { replace = false } = {}) {
@@ -178,7 +191,7 @@ export class Edits extends Answer {
   }
 
   writeDecisions(sections) {
-    if (this.dropped.length > 0) {
+    if (this.dropped?.includes(1)) {
       sections.add(codes.ANSWER_KEEP, codes.LAYOUT_BITMAP, bitmap(this.entries, this.dropped), codes.DOMAIN_SPANS);
     }
     super.writeDecisions(sections);
@@ -234,8 +247,14 @@ function sorted(map, work) {
 /** One bit for each of `entries`, in words of 64: 0 for those that are dropped. */
 function bitmap(entries, dropped) {
   const bytes = new Uint8Array(Math.ceil(entries / 64) * 8);
-  bytes.fill(0xff, 0, entries >> 3);
-  if (entries % 8 > 0) bytes[entries >> 3] = (1 << entries % 8) - 1;
-  for (let i = 0; i < dropped.length; i++) bytes[dropped[i] >> 3] &= ~(1 << dropped[i] % 8);
+  // Four flags are a word, which the multiplication pushes together into its highest bits.
+  const flags = new Uint8Array(bytes.length * 8);
+  flags.set(dropped);
+  const words = new Uint32Array(flags.buffer);
+  for (let at = 0, i = 0; at < entries; at += 8, i += 2) {
+    const low = Math.imul(words[i], 0x10204080) >>> 28;
+    bytes[at >> 3] = ~((Math.imul(words[i + 1], 0x10204080) >>> 28 << 4) | low);
+  }
+  if (entries % 8 > 0) bytes[entries >> 3] &= (1 << entries % 8) - 1;
   return bytes;
 }

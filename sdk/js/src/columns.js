@@ -11,6 +11,9 @@ import { BadInput } from './errors.js';
 import { EMPTY, UNREAD, decode } from './values.js';
 import { Blobs, Texts, U64s, largest, rises, smallest } from './views.js';
 
+/** What is no string. */
+const OTHERS = [TAG_ABSENT, TAG_INT, TAG_DOUBLE, TAG_BOOL, TAG_BYTES, TAG_ARRAY, TAG_MAP, TAG_EMPTY];
+
 /** One attribute: the value that each of its owners has. */
 export class Column {
   /** Reads up to four sections, by their type; the column has `entries`, or as many as there are tags. */
@@ -70,6 +73,19 @@ export class Column {
     const { values } = this;
     const results = new Array(values.length);
     for (let i = 0; i < results.length; i++) results[i] = work(values[i]);
+    return this.spread(results);
+  }
+
+  rewrite(work) {
+    return this.spread(this.texts === null ? [] : this.texts.rewritten(work));
+  }
+
+  /** The result of each owner, of results that there are for each text. */
+  spread(results) {
+    // As it is where each has a text of its own.
+    if (this.texts?.index === null && results.length === this.length && !OTHERS.some((tag) => this.tags.includes(tag))) {
+      return results;
+    }
     const entries = new Array(this.length);
     for (let i = 0; i < entries.length; i++) {
       const at = this.indexOf(i);

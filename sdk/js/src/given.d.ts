@@ -29,6 +29,11 @@ export class Ids {
   hex(i: number): string;
   /** The rows that have the same id as one of these, and these: all spans of their traces. */
   rowsLike(rows: Rows): Uint32Array;
+  /**
+   * For each row 1 where the last 56 bits of its id are less than `limit`, else 0. They are random (W3C Trace Context, level
+   * 2): `2n ** 56n / 10n` is the limit of a tenth of all traces.
+   */
+  below(limit: number | bigint): Uint8Array;
 }
 
 /**
@@ -51,7 +56,14 @@ declare class Dictionary<T> {
   /** `work` done for each entry, but called only once for each value. */
   map<R>(work: (value: T) => R): (R | undefined)[];
 }
-export class Texts extends Dictionary<string> {}
+export class Texts extends Dictionary<string> {
+  /**
+   * The new text of each entry; `undefined` where there is none, or it stays what it is. `work` is given all values at once,
+   * each with a `'\0'` behind it, and gives them back so: one call of a regular expression, and not one for each. A `'\0'` in
+   * a value is passed as `'\ud800'`, which no text has.
+   */
+  rewrite(work: (texts: string) => string): (string | undefined)[];
+}
 /** Each an OTLP `AnyValue`. */
 export class Blobs extends Dictionary<Uint8Array> {}
 
@@ -72,6 +84,8 @@ export class Column {
   value(i: number): Value | typeof UNREAD | undefined;
   /** `work` done for the text of each owner, but called only once for each text. */
   map<R>(work: (text: string) => R): (R | undefined)[];
+  /** The new text of each owner; `undefined` where the value is no text, or stays what it is. See `Texts.rewrite`. */
+  rewrite(work: (texts: string) => string): (string | undefined)[];
 }
 
 /** Every attribute whose key begins so: a list of key and value, owner after owner. */

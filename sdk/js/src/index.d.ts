@@ -341,6 +341,8 @@ export class Edits extends Answer {
   constructor(batch: Batch);
   /** Drops a span, and says why, in one of 32 reasons at most. */
   drop(row: number, reason?: string): void;
+  /** Drops the spans whose flag is true, of as many as there are rows: what `map` of a column of spans gives, or `Ids.below`. */
+  dropWhere(flags: Uint8Array | readonly unknown[], reason?: string): void;
   /**
    * Gives attributes of `owner` another key, wherever they are. Where there is one with that key already, it is replaced,
    * or else nothing is renamed.

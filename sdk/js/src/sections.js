@@ -7,7 +7,7 @@
 import * as codes from './codes.js';
 import { Internal } from './errors.js';
 import { REMOVE, encode, tagOf, utf8, wordOf } from './values.js';
-import { ARGUMENTS_MAX } from './views.js';
+import { ARGUMENTS_MAX, largest } from './views.js';
 
 /** The sections of an answer, which are added in the order in which they are to stand. */
 export class Sections {
@@ -49,44 +49,71 @@ export class Sections {
   }
 }
 
-/** A section of texts or blobs: which value each entry has, and the values. */
+/** A section of texts or blobs: which value each entry has, and the values, in bytes. */
 export function dictionary(index, values) {
   let size = 0;
   for (let i = 0; i < values.length; i++) size += values[i].length;
+  const bytes = section(index, values, size);
+  let at = bytes.length - size;
+  for (let i = 0; i < values.length; i++) {
+    bytes.set(values[i], at);
+    at += values[i].length;
+  }
+  return bytes;
+}
+
+/** The same, but for the bytes of the values, of which there are `size`: each has `length`, or is `undefined`. */
+function section(index, values, size) {
   const heap = 8 + 4 * (index.length + values.length + 1);
   const bytes = new Uint8Array(heap + size);
   const words = new Uint32Array(bytes.buffer, 0, heap / 4);
   words[0] = values.length;
   words[1] = index.length;
   words.set(index, 2);
-  let end = 0;
-  for (let i = 0; i < values.length; i++) {
-    bytes.set(values[i], heap + end);
-    end += values[i].length;
-    words[index.length + i + 3] = end;
+  for (let i = 0, at = index.length + 3, end = 0; i < values.length; i++, at++) {
+    const value = values[i];
+    if (value !== undefined) end += value.length;
+    words[at] = end;
   }
   return bytes;
 }
 
+const ENCODER = new TextEncoder();
+
 /** A section of texts, of which `undefined` is none: each once, in the order of first use. */
 export function texts(entries) {
-  return interned(entries, (text) => text, utf8, false);
+  return interned(entries, (text) => text, utf8);
 }
 
 /** The same of a column, where nearly all are different each by itself. */
 function textColumn(entries) {
-  return interned(entries, (text) => text, utf8, true);
+  if (!differ(entries, (text) => text)) return texts(entries);
+  const joined = entries.join('');
+  const heap = ENCODER.encode(joined);
+  // All at once, where each character is a byte.
+  if (heap.length !== joined.length) return each(entries, utf8);
+  const bytes = section([], entries, heap.length);
+  bytes.set(heap, bytes.length - heap.length);
+  return bytes;
 }
 
 /** A section of blobs, as of texts of a column. */
 export function blobs(entries) {
-  return interned(entries, latin1, (blob) => blob, true);
+  return differ(entries, latin1) ? each(entries, (blob) => blob) : interned(entries, latin1, (blob) => blob);
 }
 
 /** So many entries tell whether a column is a dictionary: with more different values it is none. */
 const SAMPLE = 128;
 const DIFFERENT = (SAMPLE / 8) * 7;
 const NOTHING = new Uint8Array(0);
+
+function differ(entries, keyOf) {
+  const sample = [];
+  for (let i = 0; i < entries.length && sample.length < SAMPLE; i++) {
+    if (entries[i] !== undefined) sample.push(keyOf(entries[i]));
+  }
+  return sample.length === SAMPLE && new Set(sample).size > DIFFERENT;
+}
 
 /** A section with a value for each entry. */
 function each(entries, bytesOf) {
@@ -105,11 +132,10 @@ function latin1(bytes) {
   return text;
 }
 
-function interned(entries, keyOf, bytesOf, isColumn) {
+function interned(entries, keyOf, bytesOf) {
   const index = new Uint32Array(entries.length).fill(codes.NONE);
   const numbers = new Map();
   const values = [];
-  let given = 0;
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i];
     if (entry === undefined) continue;
@@ -121,8 +147,6 @@ function interned(entries, keyOf, bytesOf, isColumn) {
       values.push(bytesOf(entry));
     }
     index[i] = number;
-    given++;
-    if (given === SAMPLE && isColumn && values.length > DIFFERENT) return each(entries, bytesOf);
   }
   return dictionary(index, values);
 }
@@ -185,7 +209,8 @@ export class Reasons {
 /** A column of an answer: for each entry a new value, a removal, or nothing. */
 export class Values {
   constructor(entries) {
-    this.tags = new Array(entries).fill(codes.TAG_ABSENT);
+    /** A list where entries are appended. */
+    this.tags = entries === 0 ? [] : new Uint8Array(entries);
     /** What is put, as it is; numbers and bools. */
     this.words = new Map();
     this.texts = new Array(entries);
@@ -220,7 +245,15 @@ export class Values {
 
   putTexts(texts) {
     if (texts.length !== this.length) throw new Internal(`${texts.length} texts for ${this.length} entries`);
-    for (let i = 0; i < texts.length; i++) this.put(i, texts[i]);
+    if (texts.length === 0) return;
+    this.words.clear();
+    this.blobs = new Array(texts.length);
+    this.texts = texts.slice();
+    if (!texts.includes(undefined)) {
+      this.tags.fill(codes.TAG_STRING);
+      return;
+    }
+    for (let i = 0; i < texts.length; i++) this.tags[i] = texts[i] === undefined ? codes.TAG_ABSENT : codes.TAG_STRING;
   }
 
   remove(i) {
@@ -246,8 +279,9 @@ export class Values {
   /** Adds its sections, of those that say something; bytes, arrays and maps if `complex`. */
   write(sections, kind, domain, argument, complex = true) {
     const has = (...tags) => tags.some((tag) => this.tags.includes(tag));
-    if (this.tags.every((tag) => tag === codes.TAG_ABSENT)) return;
-    sections.add(kind, codes.LAYOUT_U8, Uint8Array.from(this.tags), domain, argument);
+    const tags = new Uint8Array(this.tags);
+    if (largest(tags) <= codes.TAG_ABSENT) return;
+    sections.add(kind, codes.LAYOUT_U8, tags, domain, argument);
     if (has(codes.TAG_INT, codes.TAG_DOUBLE, codes.TAG_BOOL)) {
       const words = new BigUint64Array(this.length);
       this.words.forEach((word, i) => {

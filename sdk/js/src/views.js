@@ -44,7 +44,17 @@ export function smallest(array) {
 /** Whether no number is less than the one before it. */
 export function rises(array) {
   let last = 0;
-  for (let i = 0; i < array.length; i++) {
+  let i = 0;
+  // Four in a turn take a third of the time.
+  for (const whole = array.length - (array.length % 4); i < whole; i += 4) {
+    const a = array[i];
+    const b = array[i + 1];
+    const c = array[i + 2];
+    const d = array[i + 3];
+    if (a < last || b < a || c < b || d < c) return false;
+    last = d;
+  }
+  for (; i < array.length; i++) {
     const next = array[i];
     if (next < last) return false;
     last = next;
@@ -148,7 +158,29 @@ export class Ids {
     const found = few ? search(words, halves, perRow, distinct) : sift(halves, perRow, byEnd);
     return new Uint32Array(found).sort();
   }
+
+  below(limit) {
+    const { bytes, length, size } = this;
+    const flags = new Uint8Array(length);
+    const least = BigInt(limit);
+    if (least <= 0n) return flags;
+    if (least > RANDOM_MAX) return flags.fill(1);
+    // The first of these bytes says it of all rows but one in 256, which are looked at again.
+    const top = Number(least >> 48n);
+    const said = new Uint8Array(256).fill(1, 0, top);
+    said[top] = UNSAID;
+    for (let row = 0, at = size - 7; row < length; row++, at += size) flags[row] = said[bytes[at]];
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let row = flags.indexOf(UNSAID); row >= 0; row = flags.indexOf(UNSAID, row + 1)) {
+      flags[row] = (view.getBigUint64((row + 1) * size - 8) & RANDOM_MAX) < least ? 1 : 0;
+    }
+    return flags;
+  }
 }
+
+/** The last 56 bits of an id. */
+const RANDOM_MAX = 2n ** 56n - 1n;
+const UNSAID = 2;
 
 /** Up to how many ids it is cheaper to search all rows for each than to go through them once. */
 const SEARCHES_MAX = 30;
@@ -253,9 +285,15 @@ class Dictionary {
   }
 
   map(work) {
-    const { index, values } = this;
+    const { values } = this;
     const results = new Array(this.distinct);
     for (let i = 0; i < results.length; i++) results[i] = work(values[i]);
+    return this.spread(results);
+  }
+
+  /** The result of each entry, of results that there are for each value. */
+  spread(results) {
+    const { index } = this;
     if (index === null) return results;
     const entries = new Array(index.length);
     for (let i = 0; i < entries.length; i++) {
@@ -265,6 +303,9 @@ class Dictionary {
     return entries;
   }
 }
+
+/** Of how many values on it takes less to make all at once. */
+const SLICES_MAX = 20;
 
 export class Texts extends Dictionary {
   constructor(bytes, offset, size, entries) {
@@ -281,6 +322,50 @@ export class Texts extends Dictionary {
     for (let i = 0; i <= this.distinct; i++) {
       if ((this.bytes[this.ends[i]] & 0xc0) === 0x80) throw new BadInput('a text is not UTF-8');
     }
+  }
+
+  get values() {
+    if (this.all === null && this.distinct >= SLICES_MAX && !this.bytes.includes(0)) {
+      this.all = this.separated().split('\0');
+      this.all.pop();
+    }
+    return super.values;
+  }
+
+  /** All values, with a zero behind each: to move bytes and split the text takes a third of the time of slices. */
+  separated() {
+    const { bytes, distinct, ends } = this;
+    const moved = new Uint8Array(bytes.length + distinct);
+    moved.set(bytes);
+    for (let i = distinct - 1; i >= 0; i--) {
+      const end = ends[i + 1];
+      moved.copyWithin(ends[i] + i, ends[i], end);
+      moved[end + i] = 0;
+    }
+    return UTF8.decode(moved);
+  }
+
+  rewrite(work) {
+    return this.spread(this.rewritten(work));
+  }
+
+  /** What `rewrite` finds, for each value. */
+  rewritten(work) {
+    const { values, distinct } = this;
+    if (distinct === 0) return [];
+    const strange = this.bytes.includes(0);
+    // Where a text has a zero itself, it is passed as what no text has.
+    const given = strange ? values.map((text) => text.replaceAll('\0', '\ud800')) : values;
+    const joined = given.join('\0');
+    const changed = work(`${joined}\0`).split('\0');
+    if (changed.pop() !== '' || changed.length !== distinct) {
+      throw new Internal('work must leave the "\\0" behind each text');
+    }
+    for (let i = 0; i < distinct; i++) {
+      if (strange) changed[i] = changed[i].replaceAll('\ud800', '\0');
+      if (changed[i] === values[i]) changed[i] = undefined;
+    }
+    return changed;
   }
 
   slice(start, end) {

@@ -37,9 +37,7 @@ export default class MyPlugin extends Processor {
     const edits = new Edits(batch);
     // `map` asks once for each path, however many spans have it.
     const unwanted = batch.column(this.path).map((path) => this.paths.has(path));
-    for (let row = unwanted.indexOf(true); row >= 0; row = unwanted.indexOf(true, row + 1)) {
-      edits.drop(row, 'health check');
-    }
+    edits.dropWhere(unwanted, 'health check');
     return edits;
   }
 }

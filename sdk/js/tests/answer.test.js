@@ -155,6 +155,47 @@ test('all entries may get texts at once', () => {
   check(edits, [8, 1, 1, 0, u8s(1, 0, 1)], [8, 6, 1, 0, text([0, NONE, 1], 'b', 'a')]);
 });
 
+test('many texts are what they are one by one', () => {
+  for (const start of ['a', 'größe 🦊 ']) {
+    const edits = new Edits(batch(140));
+    const values = edits.set(0, Owner.SPAN);
+    values.put(1, 7n);
+    const texts = Array.from({ length: 140 }, (_, i) => (i === 3 ? undefined : `${start}${i}`));
+    values.putTexts(texts);
+    const tags = Uint8Array.from(texts, (text) => (text === undefined ? 0 : 1));
+    check(edits, [8, 1, 1, 0, tags], [8, 6, 1, 0, text([], ...texts.map((text) => text ?? ''))]);
+    assert.throws(() => values.putTexts(['a']), Internal);
+    for (const broken of [texts.with(7, '\ud800'), new Array(140).fill('\ud800')]) {
+      values.putTexts(broken);
+      assert.throws(() => edits.encode(), Internal);
+    }
+  }
+});
+
+test('spans are dropped by flags', () => {
+  for (const flags of [u8s(0, 1, 2), [undefined, true, 'x']]) {
+    const edits = new Edits(batch());
+    edits.dropWhere(u8s(0, 0, 0));
+    check(edits);
+    edits.dropWhere(flags, 'why');
+    edits.dropWhere([false, false, true]);
+    check(edits, [1, 5, 1, 0, u64s(1)], [2, 6, 1, 0, text([NONE, 0, 0], 'why')]);
+    edits.drop(0);
+    assert.deepEqual(parts(edits.encode())[0], [1, 5, 1, 0, hex(u64s(0))]);
+    assert.throws(() => edits.dropWhere([true]), Internal);
+  }
+  for (const rows of [1, 7, 8, 9, 63, 64, 65, 130]) {
+    const flags = Uint8Array.from({ length: rows }, (_, row) => (row % 3 === 0 ? 1 : 0));
+    const [byFlags, byRow] = [new Edits(batch(rows)), new Edits(batch(rows))];
+    byFlags.dropWhere(flags);
+    flags.forEach((flag, row) => flag && byRow.drop(row));
+    const bits = flags.reduce((sum, flag, row) => (flag ? sum : sum | (1n << BigInt(row))), 0n);
+    const words = Array.from({ length: Math.ceil(rows / 64) }, (_, i) => BigInt.asUintN(64, bits >> BigInt(64 * i)));
+    check(byFlags, [1, 5, 1, 0, u64s(...words)]);
+    check(byRow, [1, 5, 1, 0, u64s(...words)]);
+  }
+});
+
 test('equal blobs stand once', () => {
   const edits = new Edits(batch());
   const values = edits.set(0, Owner.SPAN);

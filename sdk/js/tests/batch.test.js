@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  BadInput, Batch, Owner, Projection, UNREAD, attribute, attributes, rowsAtLeast, rowsEqual,
+  BadInput, Batch, Internal, Owner, Projection, UNREAD, attribute, attributes, rowsAtLeast, rowsEqual,
 } from '@traceweir/plugin';
 import { encode } from '@traceweir/plugin/kit';
 
@@ -185,6 +185,46 @@ test('an entry may have no text', () => {
   const { names } = new Batch(batchOf(2, [codes.BATCH_NAME, codes.LAYOUT_TEXT, content]));
   assert.deepEqual(list(names), ['x', undefined]);
   assert.deepEqual(names.map((text) => text.length), [1, undefined]);
+});
+
+test('many texts are what they are one by one', () => {
+  for (const heap of ['abc', 'größe 🦊 ', '\ufeffa\0']) {
+    const all = Array.from({ length: 50 }, (_, i) => heap.repeat(i % 4));
+    const ends = all.map((_, i) => utf8(all.slice(0, i).join('')).length);
+    const content = texts(50, [], [...ends, utf8(all.join('')).length], utf8(all.join('')));
+    const view = new Texts(content, 0, content.length);
+    assert.deepEqual(all.map((_, i) => view.value(i)), all);
+    assert.deepEqual(view.values, all);
+  }
+});
+
+test('texts are rewritten all at once', () => {
+  const given = [];
+  const work = (joined) => {
+    given.push(joined);
+    return joined.replaceAll('a', 'ü');
+  };
+  for (const [index, expected] of [
+    [[], ['ü', undefined, 'ä\0ü']],
+    [[0, 0, 2 ** 32 - 1, 1], ['ü', 'ü', undefined, undefined]],
+  ]) {
+    const content = texts(3, index, [0, 1, 3, 7], utf8('abbä\0a'));
+    assert.deepEqual(new Texts(content, 0, content.length).rewrite(work), expected);
+  }
+  assert.deepEqual(given, ['a\0bb\0ä\ud800a\0', 'a\0bb\0ä\ud800a\0']);
+  const one = new Texts(texts(1, [], [0, 1], utf8('a')), 0, 17);
+  for (const wrong of ['a\0a\0', 'a\0a', 'a', '']) assert.throws(() => one.rewrite(() => wrong), Internal);
+  assert.deepEqual(new Texts(texts(0, [], [0], utf8('')), 0, 12).rewrite(work), []);
+});
+
+test('texts of columns are rewritten', () => {
+  const column = (...given) => {
+    const spans = given.map((a) => ({ attributes: { a } }));
+    const projection = new Projection({ reads: [attribute(Owner.SPAN, 'a')] });
+    return new Batch(encode({ spans }, projection)).column(0).rewrite((texts) => texts.toUpperCase());
+  };
+  assert.deepEqual(column('x', 7n, 'X', 'x'), ['X', undefined, undefined, 'X']);
+  assert.deepEqual(column(7n), [undefined]);
 });
 
 test('malformed columns are refused', () => {

@@ -3,10 +3,16 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import Enrich from '../examples/enrich/enrich.js';
 import KeepInteresting from '../examples/keep-interesting/keep-interesting.js';
+import Scrub from '../examples/scrub/scrub.js';
 import Team from '../examples/team/team.js';
+import Tenth from '../examples/tenth/tenth.js';
 
-export const PLUGINS = { team: Team, 'keep-interesting': KeepInteresting };
+export const PLUGINS = { enrich: Enrich, 'keep-interesting': KeepInteresting, scrub: Scrub, team: Team, tenth: Tenth };
+
+/** What they cannot do without; the others take an empty one. */
+export const CONFIGS = { enrich: '{"teams": {"a": "x"}}', tenth: '{"one_in": 2}' };
 
 export const SDK = fileURLToPath(new URL('..', import.meta.url));
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url));

@@ -7,7 +7,7 @@ import { BadInput, Batch, Instance, rowsAtLeast, rowsEqual } from '@traceweir/pl
 import { encode } from '@traceweir/plugin/kit';
 
 import { Ids, U64s } from '../src/views.js';
-import { PLUGINS } from './examples.js';
+import { CONFIGS, PLUGINS } from './examples.js';
 import { DATA, everything } from './everything.js';
 
 const ROUNDS = 3000;
@@ -104,10 +104,12 @@ test('mutated batches', () => {
 
 test('examples fail cleanly', () => {
   const chance = chances(SEED);
-  for (const Plugin of Object.values(PLUGINS)) {
+  for (const [name, Plugin] of Object.entries(PLUGINS)) {
     const instance = new Instance(new Plugin());
-    const projection = instance.configure('{}');
-    const spans = Array.from({ length: 20 }, (_, i) => ({ duration: 2 ** 27 * i, traceId: String(i).padStart(32, '0') }));
+    const projection = instance.configure(CONFIGS[name] ?? '{}');
+    const attributes = { 'url.full': '?token=a\0', 'http.request.header.host': 'b' };
+    const span = (_, i) => ({ duration: 2 ** 27 * i, traceId: String(i).padStart(32, '0'), attributes });
+    const spans = Array.from({ length: 20 }, span);
     const resources = ['a', 'b', 'c'].map((name) => ({ attributes: { 'k8s.namespace.name': name } }));
     const bytes = encode({ spans, resources }, projection);
     instance.answer(bytes);
@@ -148,6 +150,10 @@ test('searches find what a loop finds', () => {
       const wanted = new Set(some.map((row) => ids[row].join()));
       const alike = ids.flatMap((id, row) => (wanted.has(id.join()) ? [row] : []));
       assert.deepEqual([...new Ids(bytes, offset, rows, size).rowsLike(some)], alike, `seed ${SEED}`);
+      const lows = ids.map((id) => BigInt(`0x${Buffer.from(id.slice(-7)).toString('hex')}`));
+      const limit = [...lows, 0n, -1n, 2n ** 56n][chance(rows + 3)] + BigInt(chance(2));
+      const below = lows.map((low) => (low < limit ? 1 : 0));
+      assert.deepEqual([...new Ids(bytes, offset, rows, size).below(limit)], below, `seed ${SEED}`);
     }
   }
 });

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { SDK } from './examples.js';
+import { PLUGINS, SDK } from './examples.js';
 
 const { TRACEWEIR_TSC: tsc } = process.env;
 const TYPES = ['--allowJs', '--checkJs', '--strict', '--noEmit', '--target', 'es2024', '--module', 'nodenext'];
@@ -33,7 +33,7 @@ test('the template passes its test, and its types fit', () => {
   }
 });
 
-for (const of of ['template', 'examples/team', 'examples/keep-interesting']) {
+for (const of of ['template', ...Object.keys(PLUGINS).map((name) => `examples/${name}`)]) {
   test(`the manifest of ${of} names what its command makes`, () => {
     const text = readFileSync(join(SDK, of, 'plugin.toml'), 'utf8');
     const value = (key) => new RegExp(`^${key} = "(.*)"$`, 'm').exec(text)?.[1];

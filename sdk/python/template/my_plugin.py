@@ -37,9 +37,8 @@ class MyPlugin(Processor):
     def process(self, batch: Batch) -> Edits:
         edits = Edits(batch)
         # `map` asks once for each path, however many spans have it.
-        for row, unwanted in enumerate(batch.column(self.path).map(self.paths.__contains__)):
-            if unwanted:
-                edits.drop(row, "health check")
+        unwanted = batch.column(self.path).map(self.paths.__contains__)
+        edits.drop_where(unwanted, "health check")
         return edits
 
 

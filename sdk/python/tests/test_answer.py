@@ -163,6 +163,32 @@ class Answers(unittest.TestCase):
         expected = [(8, 1, 1, 0, b"\1\0\1"), (8, 6, 1, 0, text([0, NONE, 1], b"b", b"a"))]
         self.assertEqual(parts(edits.encode()), expected)
 
+    def test_many_texts_are_what_they_are_one_by_one(self) -> None:
+        for start in ("a", "größe 🦊 "):
+            many = [None if i == 3 else f"{start}{i}" for i in range(140)]
+            edits = Edits(batch(140))
+            edits.set(0, Owner.SPAN).put_texts(many)
+            tags = bytes(of is not None for of in many)
+            each = text([], *((of or "").encode() for of in many))
+            self.assertEqual(parts(edits.encode()), [(8, 1, 1, 0, tags), (8, 6, 1, 0, each)])
+
+    def test_spans_are_dropped_by_flags(self) -> None:
+        for flags in (b"\0\1\2", [None, True, "x"]):
+            edits = Edits(batch())
+            edits.drop_where(bytes(3))
+            self.assertEqual(parts(edits.encode()), [])
+            edits.drop_where(flags, "why")
+            edits.drop_where([False, False, True])
+            self.assertEqual(
+                parts(edits.encode()),
+                [(1, 5, 1, 0, u64s(0b001)), (2, 6, 1, 0, text([NONE, 0, 0], b"why"))],
+            )
+            edits.drop(0)
+            edits.drop_where([False, False, True])
+            self.assertEqual(parts(edits.encode())[0], (1, 5, 1, 0, u64s(0)))
+            with self.assertRaises(Internal):
+                edits.drop_where([True])
+
     def test_bits_fill_whole_words(self) -> None:
         for rows in (1, 63, 64, 65, 128, 130):
             edits = Edits(batch(rows))

@@ -11,6 +11,7 @@ from traceweir_plugin import (
     BadInput,
     Batch,
     Budget,
+    Internal,
     Intrinsic,
     Owner,
     Projection,
@@ -236,6 +237,35 @@ class Malformed(unittest.TestCase):
         batch = Batch(section(*NAME, texts(1, [0, 2**32 - 1], [0, 1], b"x"), rows=2))
         self.assertEqual(list(batch.names), ["x", None])
         self.assertEqual(batch.names.map(len), [1, None])
+        self.assertEqual(batch.names.rewrite(str.upper), ["X", None])
+
+    def test_texts_are_rewritten_all_at_once(self) -> None:
+        given = []
+
+        def work(joined: str) -> str:
+            given.append(joined)
+            return joined.replace("a", "ü")
+
+        heap = "abbä\0a".encode()
+        for index, expected in (
+            ([], ["ü", None, "ä\0ü"]),
+            ([0, 0, 2**32 - 1, 1], ["ü", "ü", None, None]),
+        ):
+            view = Texts(memoryview(texts(3, index, [0, 1, 3, 7], heap)))
+            self.assertEqual(view.rewrite(work), expected)
+        self.assertEqual(given, ["a\0bb\0ä\ud800a\0"] * 2)
+        self.assertEqual(Texts(memoryview(texts(0, [], [0], b""))).rewrite(work), [])
+        for wrong in ("{}\0", "{}x", "x", ""):
+            with self.assertRaises(Internal):
+                view.rewrite(wrong.format)
+
+    def test_texts_of_columns_are_rewritten(self) -> None:
+        spans = [kit.Span(attributes={"a": value}) for value in ("x", 7, "X", "x")]
+        projection = Projection(reads=[Attribute(Owner.SPAN, "a")])
+        column = Batch(kit.encode(kit.Data(spans), projection)).column(0)
+        self.assertEqual(column.rewrite(str.upper), ["X", None, None, "X"])
+        none = Batch(kit.encode(kit.Data(spans[1:2]), projection)).column(0)
+        self.assertEqual(none.rewrite(str.upper), [None])
 
     def test_columns(self) -> None:
         def column(*parts: tuple[int, bytes]) -> bytes:

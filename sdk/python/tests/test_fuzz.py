@@ -7,9 +7,9 @@ from contextlib import suppress
 
 from traceweir_plugin import BadInput, Batch, PluginError, kit, rows_at_least, rows_equal
 from traceweir_plugin.plugin import Instance
-from traceweir_plugin.views import Ids
+from traceweir_plugin.views import Ids, Texts
 
-from .examples import PLUGINS
+from .examples import CONFIGS, PLUGINS
 from .test_batch import BUDGETS, RESOURCES, SPANS, everything
 
 ROUNDS = 3000
@@ -85,10 +85,14 @@ class Fuzz(unittest.TestCase):
                 self.try_to_read(mutate(data, self.chance))
 
     def test_examples_fail_cleanly(self) -> None:
-        for example in PLUGINS.values():
+        for name, example in PLUGINS.items():
             instance = Instance(example())
-            projection = instance.configure("{}")
-            spans = [kit.Span(self.chance.randbytes(16), duration=i << 27) for i in range(20)]
+            projection = instance.configure(CONFIGS.get(name, "{}"))
+            url = {"url.full": "?token=a\0", "http.request.header.host": "b"}
+            spans = [
+                kit.Span(self.chance.randbytes(16), duration=i << 27, attributes=url)
+                for i in range(20)
+            ]
             resources = [kit.Resource({"k8s.namespace.name": name}) for name in "abc"]
             data = kit.encode(kit.Data(spans, resources), projection)
             instance.answer(data)
@@ -124,6 +128,18 @@ class Fuzz(unittest.TestCase):
             expected = [row for row, code in enumerate(codes) if code == 2]
             self.assertEqual(rows_equal(memoryview(bytes(codes)), 2), expected)
 
+            limit = self.chance.choice([1, 2, 255, 256, 257, 300, 513])
+            near = [0, limit - 1, limit, limit - 256, limit - 257, 255, 256]
+            index = self.chance.choices([at for at in near if at >= 0], k=rows)
+            index = [at for at in index if at < limit or self.chance.random() < 0.01]
+            index = [-1 if self.chance.random() < 0.001 else at for at in index]
+            ends = array("I", [0] * (limit + 1))
+            head = array("I", [limit, len(index)]).tobytes() + array("i", index).tobytes()
+            least, most = Texts(memoryview(head + ends.tobytes())).bounds
+            if index:
+                self.assertEqual(least >= 0, min(index) >= 0)
+                self.assertEqual(most < limit, max(index) < limit)
+
             for size in (8, 16):
                 ids = [
                     bytes(self.chance.choices([0, 1], k=2)).rjust(size, b"x") for _ in range(rows)
@@ -134,3 +150,7 @@ class Fuzz(unittest.TestCase):
                 view = Ids(memoryview(b"".join(ids)), size)
                 self.assertEqual(view.tolist(), ids)
                 self.assertEqual(view.rows_like(some), expected)
+                lows = [int.from_bytes(one[-7:], "big") for one in ids]
+                limit = self.chance.choice([*lows, 0, -1, 2**56]) + self.chance.randrange(2)
+                expected_flags = bytes(low < limit for low in lows)
+                self.assertEqual(view.below(limit), expected_flags)

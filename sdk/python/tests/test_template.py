@@ -5,7 +5,7 @@ import sys
 import tomllib
 import unittest
 
-from .examples import SDK
+from .examples import PLUGINS, SDK
 
 LANGUAGE = "python"
 
@@ -20,7 +20,7 @@ class Template(unittest.TestCase):
 
     def test_manifests_name_what_their_commands_make(self) -> None:
         manifests = [*SDK.glob("template/plugin.toml"), *SDK.glob("examples/*/plugin.toml")]
-        self.assertEqual(len(manifests), 3)
+        self.assertEqual(len(manifests), 1 + len(PLUGINS))
         for path in manifests:
             manifest = tomllib.loads(path.read_text())
             self.assertEqual(manifest["language"], LANGUAGE)

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from struct import pack
 
 from .any_value import Write
@@ -192,6 +193,23 @@ class Edits(Answer):
             self._reasons = self._reasons or Reasons(self._entries)
             self._reasons.put((row,), reason)
 
+    def drop_where(self, flags: Sequence[object], reason: str = "") -> None:
+        """Drops the spans whose flag is true, of as many as there are rows: what `map` of a column
+        of spans gives, or `Ids.below`."""
+        if len(flags) != self._entries:
+            raise Internal(f"{len(flags)} flags for {self._entries} rows")
+        dropped = flags if isinstance(flags, bytes) else bytes(map(bool, flags))
+        kept = dropped.translate(_IS_ZERO)
+        if not self._keep:
+            self._keep = bytearray(kept)
+        else:
+            # Each is a byte of a number: what both keep is one call into C.
+            both = int.from_bytes(self._keep, "big") & int.from_bytes(kept, "big")
+            self._keep = bytearray(both.to_bytes(len(kept), "big"))
+        if reason:
+            self._reasons = self._reasons or Reasons(self._entries)
+            self._reasons.put(compress(range(self._entries), dropped), reason)
+
     def rename(self, owner: Owner, old: str, new: str, *, replace: bool = False) -> None:
         """Gives attributes of `owner` another key, wherever they are. Where there is one with that
         key already, it is replaced, or else nothing is renamed."""
@@ -245,6 +263,10 @@ class Edits(Answer):
             sections.add(ANSWER_ADD_KEY, LAYOUT_TEXT, texts(keys), DOMAIN_NONE, place)
         for place, (_, _, values) in sorted(self._adds.items()):
             values.write(sections, ANSWER_ADD, DOMAIN_NONE, place)
+
+
+# For `bytes.translate`: 1 for 0.
+_IS_ZERO = b"\1".ljust(256, b"\0")
 
 
 def _bitmap(flags: bytes | bytearray) -> bytes:

@@ -7,7 +7,7 @@ from . import codes
 from .columns import Budget, Column, Pairs, Traces
 from .errors import BadInput
 from .projection import Attribute, Intrinsic, Projection
-from .views import ENTRY_SIZES, Ids, Texts, numbers
+from .views import ENTRY_SIZES, Ids, Texts, numbers, rises
 
 HEADER = Struct("<IHHIIIIII")
 ENTRY = Struct("<HBBIII")
@@ -185,7 +185,7 @@ class Batch:
             elif kind == codes.BATCH_TRACE_END_ROW:
                 _leads(view, self.rows + 1)
                 ends = self._view(kind, place, memoryview)
-                if sorted(ends) != ends.tolist():
+                if not rises(ends.tolist()):
                     raise BadInput("a trace ends before it begins")
 
     def hold(self, projection: Projection) -> None:

@@ -23,7 +23,7 @@ from .codes import (
     TAG_STRING,
 )
 from .errors import BadInput
-from .views import Blobs, Dictionary, Ids, Texts, numbers
+from .views import Blobs, Dictionary, Ids, Texts, gather, numbers, rises
 
 T = TypeVar("T")
 
@@ -101,8 +101,12 @@ class Column:
     def map(self, work: Callable[[str], T]) -> list[T | None]:
         """`work` done for the text of each owner, but called only once for each text; `None` where
         the value is no text."""
-        results: list[T | None] = [*map(work, self.values), None]
-        return list(map(results.__getitem__, self.index))
+        return gather([*map(work, self.values)], self.index)
+
+    def rewrite(self, work: Callable[[str], str]) -> list[str | None]:
+        """The new text of each owner; `None` where the value is no text, or stays what it is. See
+        `Texts.rewrite`: `work` is given all texts at once."""
+        return gather([] if self.texts is None else self.texts.rewritten(work), self.index)
 
     def value(self, i: int) -> Read:
         """The value of owner `i`; `None` where there is none."""
@@ -142,7 +146,8 @@ def _check(dictionary: Dictionary[str] | Dictionary[bytes], there: bytes) -> Non
     """Refuses an index that leads nowhere, where there is a value: the others mean nothing."""
     if len(dictionary) < len(there):
         raise BadInput("a column has too few entries")
-    if not isinstance(dictionary.index, range):
+    least, most = dictionary.bounds
+    if least < 0 or most >= dictionary.distinct:
         used = list(compress(dictionary.index, there))
         if used and not (min(used) >= 0 and max(used) < dictionary.distinct):
             raise BadInput("a column has no value where its tag says that it has")
@@ -154,7 +159,7 @@ class Pairs:
     def __init__(
         self, place: int, ends: memoryview, keys: Texts | None, values: dict[int, memoryview] | None
     ) -> None:
-        if sorted(ends) != ends.tolist():
+        if not rises(ends.tolist()):
             raise BadInput("pairs end before they begin")
         pairs = ends[-1] if len(ends) else 0
         if pairs and keys is None:
@@ -168,7 +173,7 @@ class Pairs:
         self.values = Column({LAYOUT_U8: memoryview(b"")} if values is None else values, pairs)
         """The value of each pair."""
         self.keys.check(pairs)
-        if -1 in self.keys.index[:pairs]:
+        if self.keys.bounds[0] < 0 and -1 in self.keys.index[:pairs]:
             raise BadInput("a pair has no key")
 
     def __len__(self) -> int:

@@ -3,7 +3,8 @@ same plugin gives the same bytes in every language."""
 
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, islice, repeat
+from operator import is_not
 from struct import pack
 from typing import TypeVar
 
@@ -67,25 +68,35 @@ class Sections:
 
 def dictionary(index: bytes | bytearray, values: Sequence[bytes]) -> bytes:
     """A section of texts or blobs: which value each entry has, four bytes each, and the values."""
-    ends = array("I", [0])
-    for value in values:
-        ends.append(ends[-1] + len(value))
-    head = pack("<II", len(values), len(index) // 4)
-    return b"".join((head, index, little_endian(ends), *values))
+    return _section(index, list(map(len, values)), b"".join(values))
+
+
+def _section(index: bytes | bytearray, lengths: Sequence[int], heap: bytes) -> bytes:
+    ends = array("I", accumulate(lengths, initial=0))
+    head = pack("<II", len(lengths), len(index) // 4)
+    return b"".join((head, index, little_endian(ends), heap))
 
 
 def texts(entries: Iterable[str | None]) -> bytes:
     """A section of texts: each once, in the order of first use."""
     entries = list(entries)
-    values = [text for text in dict.fromkeys(entries) if text is not None]
-    return dictionary(_index(entries, values), [text.encode() for text in values])
+    values = _distinct(entries)
+    return _written(_index(entries, values), values)
+
+
+def _written(index: bytes, values: Sequence[str]) -> bytes:
+    heap = "".join(values)
+    if heap.isascii():
+        # All at once: each character is a byte.
+        return _section(index, list(map(len, values)), heap.encode())
+    return dictionary(index, list(map(str.encode, values)))
 
 
 def text_column(entries: Sequence[str | None]) -> bytes:
     """The same of a column, where nearly all are different each by itself."""
     if not _differ(entries):
         return texts(entries)
-    return _each([b"" if text is None else text.encode() for text in entries])
+    return _written(b"", [text or "" for text in entries])
 
 
 # So many entries tell whether a column is a dictionary: with more different values it is none.
@@ -98,18 +109,20 @@ def _differ(entries: Iterable[T | None]) -> bool:
     return len(sample) == SAMPLE and len(set(sample)) > DIFFERENT
 
 
-def _each(values: Sequence[bytes]) -> bytes:
-    ends = array("I", accumulate(map(len, values), initial=0))
-    return b"".join((pack("<II", len(values), 0), little_endian(ends), *values))
-
-
 def blobs(entries: Iterable[bytes | None]) -> bytes:
     """A section of blobs, as of texts of a column."""
     entries = list(entries)
     if _differ(entries):
-        return _each([blob or b"" for blob in entries])
-    values = [blob for blob in dict.fromkeys(entries) if blob is not None]
+        return dictionary(b"", [blob or b"" for blob in entries])
+    values = _distinct(entries)
     return dictionary(_index(entries, values), values)
+
+
+def _distinct(entries: list[T | None]) -> list[T]:
+    """Each once, in the order of first use."""
+    found = dict.fromkeys(entries)
+    found.pop(None, None)
+    return list(found)  # type: ignore[arg-type]
 
 
 def _index(entries: Sequence[T | None], values: Sequence[T]) -> bytes:
@@ -199,7 +212,8 @@ class Values:
         """Gives each entry a text, or for `None` leaves it as it is."""
         if len(texts) != len(self):
             raise Internal(f"{len(texts)} texts for {len(self)} entries")
-        self._tags = bytearray(TAG_ABSENT if text is None else TAG_STRING for text in texts)
+        # A string is 1, nothing is 0.
+        self._tags = bytearray(map(is_not, texts, repeat(None)))
         self._words, self._texts, self._blobs = [], list(texts), []
 
     def append(self, value: Write) -> None:

@@ -8,12 +8,13 @@ Python costs some 100 ns an entry in Wasm, a call a few.
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, compress
+from operator import ne
 from struct import Struct, iter_unpack
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from .codes import LAYOUT_F64, LAYOUT_ID8, LAYOUT_ID16, LAYOUT_U8, LAYOUT_U32, LAYOUT_U64
-from .errors import BadInput
+from .errors import BadInput, Internal
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,6 +86,41 @@ def _positions(data: bytes, value: int) -> list[int]:
     return positions
 
 
+def rises(values: list[int]) -> bool:
+    """Whether none is less than the one before it."""
+    # Sorting what is sorted is one comparison an entry, in C.
+    return sorted(values) == values
+
+
+def _is_below(index: memoryview, limit: int) -> bool:
+    """Whether all of these numbers of four bytes are less than `limit`, as far as that can be told
+    without making them: of a limit of 65,536 or less, where the two upper bytes are 0."""
+    data = index.tobytes()
+    if sys.byteorder == "big" or not 0 < limit <= 1 << 16:
+        return False
+    if data[3::4].strip(b"\0") or data[2::4].strip(b"\0"):
+        return False
+    high, low = divmod(limit - 1, 256)
+    lows, highs = data[::4], data[1::4]
+    if highs.translate(None, _SMALL[: high + 1]):
+        return False
+    if high:
+        # The others are less whatever their low byte is.
+        lows = bytes(compress(lows, highs.translate(bytes(high) + b"\1" * (256 - high))))
+    return not lows.translate(None, _SMALL[: low + 1])
+
+
+_SMALL = bytes(range(256))
+
+
+def gather(results: list[R | None], index: Sequence[int]) -> list[R | None]:
+    """The result of each entry, of results that there are for each value."""
+    if isinstance(index, range) and len(index) == len(results):
+        return results
+    results.append(None)
+    return list(map(results.__getitem__, index))
+
+
 _MANY = {size: Struct(f"{size}s" * 64) for size in (8, 16)}
 
 
@@ -140,12 +176,29 @@ class Ids(Sequence[bytes]):
         near = _positions(data[self.size - 1 :: self.size].translate(ends), 1)
         return [row for row in near if data[row * self.size : (row + 1) * self.size] in wanted]
 
+    def below(self, limit: int) -> bytes:
+        """For each row 1 where the last 56 bits of its id are less than `limit`, else 0. They are
+        random (W3C Trace Context, level 2): `2**56 // 10` is the limit of a tenth of all traces."""
+        data = self.data.tobytes()
+        if limit <= 0:
+            return bytes(len(self))
+        if limit >= 1 << 56:
+            return b"\1" * len(self)
+        # The first of these bytes says it of all rows but one in 256.
+        top = limit >> 48
+        firsts = data[self.size - 7 :: self.size]
+        flags = bytearray(firsts.translate(b"\1" * top + bytes(256 - top)))
+        for row in _positions(firsts, top):
+            end = (row + 1) * self.size
+            flags[row] = int.from_bytes(data[end - 7 : end], "big") < limit
+        return bytes(flags)
+
 
 class Dictionary(Generic[T]):
     """Texts or blobs: values that each stand once, and which of them each entry has; or a value for
     each entry. `len` and iteration are over entries; an entry without a value is `None`."""
 
-    __slots__ = ("_ends", "_index", "_values")
+    __slots__ = ("_bounds", "_ends", "_index", "_values")
 
     def __init__(self, data: memoryview, entries: int | None = None) -> None:
         """Reads a section that has at least `entries`."""
@@ -157,14 +210,14 @@ class Dictionary(Generic[T]):
             raise BadInput("a section of texts is shorter than it says")
         # Signed, so that "none" is -1, which is the last of a list.
         self._index = numbers(data[8 : 8 + 4 * indices], "i") if indices else None
-        self._ends = numbers(data[8 + 4 * indices : heap], "I")
+        self._ends: list[int] = numbers(data[8 + 4 * indices : heap], "I").tolist()
         last = self._ends[-1]
-        # Sorting what is sorted is one comparison an entry, in C.
-        if self._ends[0] != 0 or sorted(self._ends) != self._ends.tolist():
+        if self._ends[0] != 0 or not rises(self._ends):
             raise BadInput("a text ends before it begins")
         if heap + last > len(data):
             raise BadInput("a section of texts is shorter than it says")
         self._values: list[T] | None = None
+        self._bounds: tuple[int, int] | None = None
         self._take(data[heap : heap + last])
         if entries is not None:
             self.check(entries)
@@ -180,9 +233,20 @@ class Dictionary(Generic[T]):
         """Refuses too few entries, and an index that leads nowhere."""
         if len(self) < entries:
             raise BadInput("a section of texts has too few entries")
-        index = self._index
-        if index is not None and not (min(index) >= -1 and max(index) < self.distinct):
+        least, most = self.bounds
+        if least < -1 or most >= self.distinct:
             raise BadInput("an index of texts leads nowhere")
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Of `index` at most the least and at least the most number."""
+        if self._bounds is None:
+            self._bounds = 0, self.distinct - 1
+            index = self._index
+            if index is not None and not _is_below(index.cast("B"), self.distinct):
+                listed = index.tolist()
+                self._bounds = min(listed), max(listed)
+        return self._bounds
 
     def __len__(self) -> int:
         return self.distinct if self._index is None else len(self._index)
@@ -202,8 +266,7 @@ class Dictionary(Generic[T]):
     def values(self) -> list[T]:
         """The values, each once in a dictionary. Made when first asked for."""
         if self._values is None:
-            ends = self._ends.tolist()
-            self._values = list(map(self._slice, ends, ends[1:]))
+            self._values = list(map(self._slice, self._ends, self._ends[1:]))
         return self._values
 
     def value(self, number: int) -> T:
@@ -222,14 +285,49 @@ class Dictionary(Generic[T]):
     def map(self, work: Callable[[T], R]) -> list[R | None]:
         """`work` done for each entry, but called only once for each value; `None` where there is no
         value."""
-        results: list[R | None] = [*map(work, self.values), None]
-        return list(map(results.__getitem__, self.index))
+        return gather([*map(work, self.values)], self.index)
 
 
 class Texts(Dictionary[str]):
     """A section of texts."""
 
     __slots__ = ("_bytes", "_text")
+
+    def rewrite(self, work: Callable[[str], str]) -> list[str | None]:
+        """The new text of each entry; `None` where there is none, or it stays what it is. `work` is
+        given all values at once, each with a `"\\0"` behind it, and gives them back so: one call of
+        a regular expression, and not one for each. A `"\\0"` in a value is passed as `"\\ud800"`,
+        which no text has."""
+        return gather(self.rewritten(work), self.index)
+
+    def rewritten(self, work: Callable[[str], str]) -> list[str | None]:
+        """What `rewrite` finds, for each value."""
+        values = self.values
+        if not values:
+            return []
+        strange = "\0" in self._text
+        given = [value.replace("\0", "\ud800") for value in values] if strange else values
+        joined = "\0".join([*given, ""])
+        changed: list[str | None] = [*work(joined).split("\0")]
+        if changed.pop() or len(changed) != len(values):
+            raise Internal('work must leave the "\\0" behind each text')
+        if strange:
+            changed = [text and text.replace("\ud800", "\0") for text in changed]
+        if all(map(ne, changed, values)):
+            return changed
+        return [None if new == old else new for new, old in zip(changed, values)]
+
+    @property
+    def values(self) -> list[str]:
+        """The values, each once in a dictionary. Made when first asked for."""
+        if self._values is None:
+            # As `_slice` does, without a call of it for each.
+            places, text, data = zip(self._ends, self._ends[1:]), self._text, self._bytes
+            if data is None:
+                self._values = [text[start:end] for start, end in places]
+            else:
+                self._values = [data[start:end].decode() for start, end in places]
+        return self._values
 
     def _take(self, heap: memoryview) -> None:
         try:

@@ -11,15 +11,27 @@ use serde_json::{Value as Json, json};
 use traceweir_plugin::testing::{Fixture, Layout, Resource, Scope, Span};
 use traceweir_plugin::{Batch, ConfigError, HeadSampler, Plugin, PluginError, Processor};
 
+#[path = "../examples/enrich.rs"]
+#[expect(unreachable_pub, reason = "a library of its own, elsewhere")]
+mod enrich;
 #[path = "../examples/keep_interesting.rs"]
 #[expect(unreachable_pub, reason = "a library of its own, elsewhere")]
 mod keep_interesting;
+#[path = "../examples/scrub.rs"]
+#[expect(unreachable_pub, reason = "a library of its own, elsewhere")]
+mod scrub;
 #[path = "../examples/team.rs"]
 #[expect(unreachable_pub, reason = "a library of its own, elsewhere")]
 mod team;
+#[path = "../examples/tenth.rs"]
+#[expect(unreachable_pub, reason = "a library of its own, elsewhere")]
+mod tenth;
 
+use enrich::Enrich;
 use keep_interesting::KeepInteresting;
+use scrub::Scrub;
 use team::Team;
+use tenth::Tenth;
 
 /// What a case gives to a plugin.
 enum Given {
@@ -43,13 +55,33 @@ fn case(name: &'static str, about: &'static str, config: Json, fixture: Fixture)
 }
 
 fn changed(name: &'static str, about: &'static str, change: fn(&mut Vec<u8>)) -> Case {
-    let fixture = if name.starts_with("team") { namespaces() } else { mixed() };
-    let config = if name.starts_with("team") { teams() } else { keep() };
+    let (config, fixture) = match example(name) {
+        "enrich" => (by_namespace(), namespaces()),
+        "keep-interesting" => (keep(), mixed()),
+        "scrub" => (json!({}), urls()),
+        "team" => (teams(), namespaces()),
+        _ => (tenth(), ids()),
+    };
     Case { name, about, config, given: Given::Changed(fixture, change) }
 }
 
 fn refused(name: &'static str, about: &'static str, config: Json) -> Case {
     Case { name, about, config, given: Given::Nothing }
+}
+
+/// Which plugin a case is of.
+fn example(name: &str) -> &'static str {
+    let examples = ["enrich", "keep-interesting", "scrub", "team", "tenth"];
+    let is_of = |example: &&str| name.split('-').next() == example.split('-').next();
+    examples.into_iter().find(is_of).expect("a case is named as its example")
+}
+
+fn tenth() -> Json {
+    json!({"one_in": 10})
+}
+
+fn by_namespace() -> Json {
+    json!({"teams": {"shop": "checkout", "pay": "money", "größe": "Übergrößen 🦊", "": "nobody"}})
 }
 
 fn keep() -> Json {
@@ -86,6 +118,71 @@ fn many() -> Fixture {
     }))
 }
 
+/// A span of the trace whose id has these last 56 bits, and all bits before them.
+fn span_of(low: u64) -> Span {
+    let mut span = Span::new("span");
+    span.trace_id = ((!0_u128 << 56) | u128::from(low)).to_be_bytes();
+    span
+}
+
+/// A hundred spans of fifty traces, whose ids are spread evenly over all that there are.
+fn ids() -> Fixture {
+    spans((0..100).map(|i| span_of((i * 37 % 50) * ((1 << 56) / 50) + i % 2)))
+}
+
+/// Around the least of the last 56 bits that one trace in ten has, which is 0xe6_6666_6666_6667.
+fn boundary() -> Fixture {
+    let least = 0xe6_6666_6666_6667;
+    spans([least - 1, least, least + 1, 0xe5 << 48, 0xe6 << 48, 0xe7 << 48].map(span_of))
+}
+
+fn request(url: &str) -> Span {
+    Span::new("GET /").with("http.request.method", "GET").with("url.full", url)
+}
+
+/// Tokens at all places, and none.
+fn urls() -> Fixture {
+    spans(
+        [
+            "https://shop.example/?token=abc&page=2",
+            "https://shop.example/?page=2",
+            "https://shop.example/?page=2&token=0123456789abcdef",
+            "https://shop.example/?token=abc&page=2",
+            "token=a token=b#token=c&token=",
+            "tototoken=größe&tokentoken==&token",
+            "größe/🦊?token=🦊🦊&größe",
+        ]
+        .map(request),
+    )
+}
+
+/// So many that they stand each by itself, in batch and answer: some without a token, one without a URL.
+fn many_urls() -> Fixture {
+    spans((0..150).map(|i| match i {
+        7 => Span::new("none"),
+        _ if i % 11 == 3 => request(&format!("/orders/{i}")),
+        _ => request(&format!("/orders/{i}?token={}&größe={i}", i * 37)),
+    }))
+    .layout(Layout::Each)
+}
+
+/// What is not to be masked, and texts as they may come from anywhere.
+fn strange_urls() -> Fixture {
+    spans([
+        Span::new("none"),
+        Span::new("int").with("url.full", 7_i64),
+        Span::new("bool").with("url.full", true),
+        request(""),
+        request("token"),
+        request("?tok=a&Token=b"),
+        request("?token=*** is there already"),
+        request("?token=***"),
+        request("a\0b"),
+        request("?token=a\0b&c\0"),
+        request("?token=\n\"$&\\1 \u{fffd}"),
+    ])
+}
+
 fn namespace(name: &str) -> Resource {
     Resource::new().with("k8s.namespace.name", name).span(Span::new("GET /"))
 }
@@ -111,6 +208,72 @@ fn strange() -> Fixture {
 }
 
 fn cases() -> Vec<Case> {
+    let mut cases = of_decisions_and_teams();
+    cases.extend(of_rows());
+    cases
+}
+
+/// Of the plugins that the bench of rows measures.
+fn of_rows() -> Vec<Case> {
+    let one = |n: u32| json!({ "one_in": n });
+    vec![
+        case("tenth-spread", "one trace in ten", tenth(), ids()),
+        case("tenth-third", "one trace in three", one(3), ids()),
+        case("tenth-boundary", "ids that are least, and next to it", tenth(), boundary()),
+        case("tenth-all", "nothing is dropped: no section at all", one(1), ids()),
+        case("tenth-hardly", "all is dropped but the last ids", one(u32::MAX), boundary()),
+        case("tenth-nothing", "no rows", tenth(), Fixture::new()),
+        changed("tenth-bad-entries", "one id less than there are rows", |batch| {
+            let row = row(batch, 1);
+            batch[row + 12..row + 16].copy_from_slice(&(99_u32 * 16).to_le_bytes());
+        }),
+        refused("tenth-config-missing", "no number", json!({})),
+        refused("tenth-config-none", "one in none", json!({"one_in": 0})),
+        refused("tenth-config-more", "more than 32 bits", json!({"one_in": 4_294_967_296_u64})),
+        refused("tenth-config-type", "a text for a number", json!({"one_in": "ten"})),
+        refused("tenth-config-unknown", "a key that there is not", json!({"one_in": 1, "of": 2})),
+        case("enrich-dictionary", "each namespace stands once", by_namespace(), namespaces()),
+        case(
+            "enrich-each",
+            "each resource has a text of its own",
+            by_namespace(),
+            namespaces().layout(Layout::Each),
+        ),
+        case("enrich-strange", "absent, of another type, empty", by_namespace(), strange()),
+        case("enrich-nobody", "no team: no section at all", json!({"teams": {}}), namespaces()),
+        refused("enrich-config-missing", "no teams", json!({})),
+        refused("enrich-config-team", "a team that is no text", json!({"teams": {"shop": 1}})),
+        refused(
+            "enrich-config-unknown",
+            "a key that there is not",
+            json!({"teams": {}, "key": "team"}),
+        ),
+        case("scrub-dictionary", "each URL stands once", json!({}), urls()),
+        case(
+            "scrub-each",
+            "each span has a URL of its own",
+            json!({}),
+            urls().layout(Layout::Each),
+        ),
+        case("scrub-many", "URLs that are nearly all different", json!({}), many_urls()),
+        case("scrub-strange", "absent, of another type, strange", json!({}), strange_urls()),
+        case(
+            "scrub-strange-each",
+            "the same, each with a text of its own",
+            json!({}),
+            strange_urls().layout(Layout::Each),
+        ),
+        case("scrub-nothing", "no URLs: nothing is set", json!({}), mixed()),
+        changed("scrub-bad-index", "an index that leads nowhere", |batch| {
+            let text = texts(batch);
+            batch[text + 8..text + 12].copy_from_slice(&7_u32.to_le_bytes());
+        }),
+        refused("scrub-config-unknown", "a key that there is not", json!({"name": "token"})),
+    ]
+}
+
+/// Of the two plugins that there have been from the beginning.
+fn of_decisions_and_teams() -> Vec<Case> {
     let one = || spans([Span::new("GET /").trace(1).ms(3)]);
     let errors = || keep();
     vec![
@@ -312,19 +475,25 @@ fn run<P: Plugin>(
     Ok((batch, answer))
 }
 
+fn process<P: Processor>(case: &Case) -> Result<Called, ConfigError> {
+    run::<P>(&case.config, &case.given, |plugin, batch| {
+        plugin.process(batch).map(|answer| answer.encode())
+    })
+}
+
 fn file(case: &Case) -> Json {
-    let keep = case.name.starts_with("keep");
-    let result = if keep {
-        run::<KeepInteresting>(&case.config, &case.given, |plugin, batch| {
+    let example = example(case.name);
+    let result = match example {
+        "enrich" => process::<Enrich>(case),
+        "keep-interesting" => run::<KeepInteresting>(&case.config, &case.given, |plugin, batch| {
             plugin.sample(batch).map(|answer| answer.encode())
-        })
-    } else {
-        run::<Team>(&case.config, &case.given, |plugin, batch| {
-            plugin.process(batch).map(|answer| answer.encode())
-        })
+        }),
+        "scrub" => process::<Scrub>(case),
+        "team" => process::<Team>(case),
+        _ => process::<Tenth>(case),
     };
     let mut file = json!({
-        "example": if keep { "keep-interesting" } else { "team" },
+        "example": example,
         "about": case.about,
         "config": case.config,
     });

@@ -12,7 +12,7 @@ use traceweir_plugin::{
 #[serde(deny_unknown_fields)]
 struct Config {
     /// One trace in so many is kept.
-    one_in: u64,
+    one_in: u32,
 }
 
 /// An instance.
@@ -28,7 +28,7 @@ impl Plugin for Tenth {
     fn describe() -> Info {
         Info {
             name: "tenth".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: "0.1.0".to_owned(),
             description: "keeps a share of all traces by their ids".to_owned(),
             config_schema: String::new(),
             stateless: true,
@@ -42,7 +42,7 @@ impl Plugin for Tenth {
         }
         let mut projection = Projection::default();
         projection.read(Intrinsic::TraceId);
-        Ok((Self { threshold: ALL - ALL / one_in }, projection))
+        Ok((Self { threshold: ALL - ALL / u64::from(one_in) }, projection))
     }
 }
 

@@ -28,7 +28,7 @@ impl Plugin for Scrub {
     fn describe() -> Info {
         Info {
             name: "scrub".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: "0.1.0".to_owned(),
             description: "masks tokens in URLs and removes headers".to_owned(),
             config_schema: String::new(),
             stateless: true,
@@ -53,7 +53,8 @@ impl Processor for Scrub {
         let to = answer.set(self.to, Owner::Span);
         for row in 0..urls.len() {
             let Some(url) = urls.text(row) else { continue };
-            if mask(url, &mut self.masked) {
+            // What is masked already stays as it is.
+            if mask(url, &mut self.masked) && self.masked != url {
                 to.put(row, self.masked.as_str());
             }
         }
