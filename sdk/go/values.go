@@ -16,8 +16,8 @@ const few = 8
 // numbering numbers texts in the order in which they are first seen.
 type numbering struct {
 	texts []string
-	// places has numbers, plus 1, where the hashes of their texts say; at most half are taken. A map of Go's takes
-	// three times as long in Wasm.
+	// places has numbers, plus 1, where the hashes of their texts say; at most half are taken. With a map of Go a new
+	// text takes 0.1 us more in Wasm.
 	places []uint32
 	last   uint32
 }
