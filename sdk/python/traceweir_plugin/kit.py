@@ -346,9 +346,7 @@ def decode_answer(data: bytes) -> Outcome:
             case codes.ANSWER_DELETE_KEYS:
                 outcome.deleted += ((Owner(argument), str(key)) for key in Texts(part))
             case codes.ANSWER_DELETE_STARTS:
-                outcome.deleted_starting += (
-                    (Owner(argument), str(start)) for start in Texts(part)
-                )
+                outcome.deleted_starting += ((Owner(argument), str(start)) for start in Texts(part))
             case codes.ANSWER_ADD_OWNER:
                 added[argument] = numbers(part, "I").tolist(), []
             case codes.ANSWER_ADD_KEY:
