@@ -140,7 +140,11 @@ func (b *Batch) take(s section, r rule) error {
 		return s.bad("reaches out of the buffer")
 	}
 	if s.kind == codes.BatchAttribute || s.kind == codes.BatchPairs {
-		return b.column(s).take(s)
+		column := b.column(s)
+		if column.domain != s.domain {
+			return s.bad("another domain than the column's")
+		}
+		return column.take(s)
 	}
 	f := field{section: s}
 	entries, counted := b.counts.of(r.entries)

@@ -182,6 +182,12 @@ static bool check_column(const tw_batch *b, const struct tw_section *s, uint16_t
                          tw_error *error) {
   tw_column column = column_of(b, kind, s->argument, entries);
   bool encoded = find(b, kind, s->argument, TW_LAYOUT_BLOB) != NULL;
+  const uint8_t layouts[] = {TW_LAYOUT_U8, TW_LAYOUT_U64, TW_LAYOUT_TEXT, TW_LAYOUT_BLOB};
+  const struct tw_section *first = find(b, kind, s->argument, 0);
+  for (uint32_t i = 0; i < sizeof layouts; i++) {
+    const struct tw_section *part = find(b, kind, s->argument, layouts[i]);
+    if (part != NULL && part->domain != first->domain) return bad_section(error, part, TW_STR("another domain"));
+  }
   if (column.tags.len < entries) return bad_section(error, s, TW_STR("too few entries"));
   for (uint32_t i = 0; i < entries; i++) {
     bool there = true;

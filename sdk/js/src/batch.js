@@ -149,6 +149,7 @@ export class Batch {
         parts = { kind, argument, domain, sections: {} };
         this.parts.set(key, parts);
       }
+      if (parts.domain !== domain) throw new BadInput(`section ${kind} of ${argument} has another domain`);
       parts.sections[layout] ??= { offset, size };
       return;
     }

@@ -134,6 +134,8 @@ class Batch:
         self._domains.setdefault(key, domain)
         layouts, entries_of = KINDS[kind]
         if layouts is VALUES:
+            if self._domains[key] != domain:
+                raise BadInput(f"section {kind} of {argument} has another domain")
             self._parts.setdefault(key, {}).setdefault(layout, part)
             return
         entries = self.counts.of(domain if entries_of == NAMED else entries_of)

@@ -87,9 +87,10 @@ pub struct Batch<'a> {
     counts: Counts,
     links: usize,
     sections: Vec<(u16, u32, Data<'a>)>,
-    /// Place in `reads`, column.
-    columns: Vec<(u32, Column<'a>)>,
-    pairs: Vec<Pairs<'a>>,
+    /// Place in `reads`, domain, column.
+    columns: Vec<(u32, u8, Column<'a>)>,
+    /// The domain of whose they are, and they.
+    pairs: Vec<(u8, Pairs<'a>)>,
 }
 
 impl<'a> Batch<'a> {
@@ -142,9 +143,10 @@ impl<'a> Batch<'a> {
     ///
     /// Bad input, where the batch has none.
     pub fn column(&self, read: impl Into<Read>) -> Result<Column<'a>, PluginError> {
-        let Read(place) = read.into();
-        let column = self.columns.iter().find(|(at, _)| *at == place);
-        column.map(|(_, column)| *column).ok_or_else(|| missing("column of attributes", place))
+        let read = read.into();
+        let column = self.columns.iter().find(|(at, ..)| *at == read.place);
+        let (_, domain, column) = column.ok_or_else(|| missing("column", read.place))?;
+        is_of(read, *domain, "column").map(|()| *column)
     }
 
     /// All attributes whose key begins so, by the field's place in `reads`.
@@ -153,9 +155,10 @@ impl<'a> Batch<'a> {
     ///
     /// Bad input, where the batch has none.
     pub fn pairs(&self, read: impl Into<Read>) -> Result<Pairs<'a>, PluginError> {
-        let Read(place) = read.into();
-        let pairs = self.pairs.iter().find(|pairs| pairs.place == place);
-        pairs.copied().ok_or_else(|| missing("table of pairs", place))
+        let read = read.into();
+        let pairs = self.pairs.iter().find(|(_, pairs)| pairs.place == read.place);
+        let (domain, pairs) = pairs.ok_or_else(|| missing("table of pairs", read.place))?;
+        is_of(read, *domain, "table of pairs").map(|()| *pairs)
     }
 
     /// A budget, by its place in `budgets`.
@@ -245,6 +248,14 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// The domain of attributes is their owner's.
+fn is_of(read: Read, domain: u8, what: &str) -> Result<(), PluginError> {
+    if read.domain.is_none_or(|owner| owner == domain) {
+        return Ok(());
+    }
+    Err(PluginError::BadInput(format!("{what} {} is of another domain", read.place)))
+}
+
 fn missing(what: &str, which: u32) -> PluginError {
     PluginError::BadInput(format!("the batch has no {what} {which}"))
 }
@@ -272,7 +283,7 @@ impl<'a> Parts<'a> {
         entries: Entries,
     ) -> Result<(), PluginError> {
         if matches!(section.kind, kind::ATTRIBUTE | kind::PAIRS) {
-            return self.column(section).take(section);
+            return self.column(section)?.take(section);
         }
         let data = data(section)?;
         let wanted = match entries {
@@ -288,14 +299,15 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    fn column(&mut self, section: &Section<'_>) -> &mut Column<'a> {
+    fn column(&mut self, section: &Section<'_>) -> Result<&mut Column<'a>, PluginError> {
         let Section { kind, argument, domain, .. } = *section;
         let at = self.columns.iter().position(|row| (row.0, row.1) == (kind, argument));
         let at = at.unwrap_or_else(|| {
             self.columns.push((kind, argument, domain, Column::default()));
             self.columns.len() - 1
         });
-        &mut self.columns[at].3
+        let (.., of, column) = &mut self.columns[at];
+        if *of == domain { Ok(column) } else { Err(section.bad("another domain")) }
     }
 
     /// Holds sections against each other.
@@ -310,7 +322,7 @@ impl<'a> Parts<'a> {
         for (of, place, domain, mut column) in self.columns.iter().copied() {
             if of == kind::ATTRIBUTE {
                 column.finish(counts.of(domain))?;
-                batch.columns.push((place, column));
+                batch.columns.push((place, domain, column));
                 batch.links = batch.links.max(links(domain, column.len()));
             }
         }
@@ -318,7 +330,7 @@ impl<'a> Parts<'a> {
             let values = self.columns.iter().find(|row| (row.0, row.1) == (kind::PAIRS, place));
             let values = values.map(|row| row.3).unwrap_or_default();
             let keys = batch.texts(kind::PAIRS_KEY, place).unwrap_or_default();
-            batch.pairs.push(Pairs::new(place, ends, keys, values)?);
+            batch.pairs.push((domain, Pairs::new(place, ends, keys, values)?));
             batch.links = batch.links.max(links(domain, ends.len()));
         }
         batch.check_places()?;

@@ -164,7 +164,11 @@ pub struct Budget {
 
 /// A place in `reads`: what a column is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Read(pub(crate) u32);
+pub struct Read {
+    pub(crate) place: u32,
+    /// Whose the attributes are, where that is known.
+    pub(crate) domain: Option<u8>,
+}
 
 /// A place in `writes`: what is set by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,7 +180,7 @@ pub struct BudgetAt(pub(crate) u32);
 
 impl From<u32> for Read {
     fn from(place: u32) -> Self {
-        Self(place)
+        Self { place, domain: None }
     }
 }
 
@@ -211,7 +215,12 @@ pub struct Projection {
 impl Projection {
     /// Reads `field`, once however often it is asked for, and says where its column is found.
     pub fn read(&mut self, field: impl Into<Field>) -> Read {
-        Read(place(&mut self.reads, field.into()))
+        let field = field.into();
+        let domain = match &field {
+            Field::Attribute(of) | Field::Attributes(of) => Some(of.owner.domain()),
+            Field::Intrinsic(_) => None,
+        };
+        Read { place: place(&mut self.reads, field), domain }
     }
 
     /// May write `field`, and says by what it is set.

@@ -398,6 +398,15 @@ fn of_decisions_and_teams() -> Vec<Case> {
             let row = row(batch, 32);
             batch[row..row + 2].copy_from_slice(&60_000_u16.to_le_bytes());
         }),
+        changed("team-bad-domain", "a column of resources with the domain spans", |batch| {
+            for at in [row(batch, 32), row(batch, 32) + 16] {
+                batch[at + 3] = 1;
+            }
+        }),
+        changed("team-bad-domains", "a column whose texts have another domain", |batch| {
+            let row = row(batch, 32) + 16;
+            batch[row + 3] = 1;
+        }),
         refused("keep-config-type", "a list", json!([])),
         refused("keep-config-unknown", "a key that there is not", json!({"ratio": 0.5, "foo": 1})),
         refused("keep-config-slow", "a text for a number", json!({"slow_ms": "fast"})),
