@@ -11,7 +11,7 @@ use kit::{Keys, Pattern};
 use serde::Deserialize;
 use traceweir_plugin::{
     Answer, Any, Batch, Column, ConfigError, Field, Info, Intrinsic, Owner, Pairs, Plugin,
-    PluginError, Processor, Projection, Read, TextId, Texts, Value, Values, Write, config,
+    PluginError, Processor, Projection, Read, Texts, Value, Values, Write, config,
     export_processor,
 };
 
@@ -264,7 +264,7 @@ impl Redact {
 struct Scan<'a> {
     masks: &'a Masks,
     values: Column<'a>,
-    texts: Vec<Seen<TextId>>,
+    texts: Vec<Seen<String>>,
     blobs: Vec<Seen<(Any, Vec<u8>)>>,
 }
 
@@ -282,10 +282,10 @@ impl<'a> Scan<'a> {
             if let Seen::Not = seen {
                 let masked =
                     self.values.texts().value(text).and_then(|text| self.masks.masked(text));
-                *seen = masked.map_or(Seen::Clean, |masked| Seen::Masked(edits.text(&masked)));
+                *seen = masked.map_or(Seen::Clean, Seen::Masked);
             }
             let Seen::Masked(text) = seen else { return Ok(false) };
-            edits.put_text(pair, *text);
+            edits.put(pair, text.as_str());
             return Ok(true);
         }
         match self.values.value(pair) {

@@ -84,6 +84,9 @@ impl Masks {
                 // A pattern that matches nothing has nothing to hide; on with the next character.
                 from = found.end + text.get(found.end..)?.chars().next().map_or(1, char::len_utf8);
             } else {
+                if done == 0 {
+                    out.reserve(text.len() + self.mask.len());
+                }
                 out += text.get(done..found.start)?;
                 out += &self.mask;
                 done = found.end;

@@ -81,33 +81,36 @@ pub(super) fn find(text: &str, from: usize) -> Option<Range<usize>> {
     // each credential, which would take quadratic time.
     let assigns = |byte: u8| (byte == b'=') | (byte == b'"');
     let has_parameters = from > 0 || count(bytes, assigns) > 0;
-    let mut i = from;
-    while i < bytes.len() {
-        let first = at(bytes, i);
-        if is_word(before(bytes, i)) || !first.is_ascii_alphabetic() {
-            i += 1;
-            continue;
-        }
-        // A word begins here.
-        let found = match first {
+    let mut i = if is_word(before(bytes, from)) { end_of(bytes, from, is_word) } else { from };
+    loop {
+        i = end_of(bytes, i, |byte| !is_word(byte));
+        let first = bytes.get(i)?;
+        let end = end_of(bytes, i + 1, is_word);
+        let found = match *first {
             b'e' => jwt(bytes, i),
             b'b' | b'B' => scheme(bytes, i),
-            _ if KEY_STARTS & letter(first) != 0 => key(bytes, i),
+            first if !first.is_ascii_alphabetic() => {
+                i = end;
+                continue;
+            }
+            first if KEY_STARTS & letter(first) != 0 => key(bytes, i),
             _ => None,
         };
-        let parameter = || if has_parameters { parameter(bytes, i) } else { None };
+        // A name may have hyphens, so more than this word.
+        let may_be_name = has_parameters && matches!(at(bytes, end), b'=' | b'"' | b'-');
+        let parameter = || if may_be_name { parameter(bytes, i) } else { None };
         if let Some(found) = found.or_else(parameter) {
             return Some(found);
         }
-        i = end_of(bytes, i, is_word).max(i + 1);
+        i = end;
     }
-    None
 }
 
 /// Header, claims and signature; `{"` in base64 is `eyJ`.
 fn jwt(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     const PART_MIN: usize = 8;
-    let starts = !is_token(before(bytes, start)) && bytes.get(start..)?.starts_with(b"eyJ");
+    let starts =
+        !is_token(before(bytes, start)) && bytes.get(start..)?.first_chunk() == Some(b"eyJ");
     starts.then_some(())?;
     let header = end_of(bytes, start, is_token);
     let claims = end_of(bytes, header + 1, is_token);
@@ -119,7 +122,13 @@ fn jwt(bytes: &[u8], start: usize) -> Option<Range<usize>> {
 
 fn key(bytes: &[u8], start: usize) -> Option<Range<usize>> {
     let rest = bytes.get(start..)?;
-    let (prefix, least) = KEYS.iter().find(|(prefix, _)| rest.starts_with(prefix.as_bytes()))?;
+    // Many words begin with such a letter, and few with two: a comparison of all of a prefix is a call.
+    let two = rest.first_chunk::<2>()?;
+    let is_it = |prefix: &str| {
+        let prefix = prefix.as_bytes();
+        prefix.first_chunk() == Some(two) && rest.starts_with(prefix)
+    };
+    let (prefix, least) = KEYS.iter().find(|(prefix, _)| is_it(prefix))?;
     let body = start + prefix.len();
     let end = end_of(bytes, body, |byte| is_token(byte) || byte == b'.');
     (end - body >= *least).then_some(start..end)
