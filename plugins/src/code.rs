@@ -10,12 +10,8 @@
 //! | 32 bytes: SHA-256 of the code | code
 //! ```
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 
 use model::metric::Counter;
 use tracing::debug;
@@ -24,19 +20,21 @@ use wasmtime::component::Component;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::own::{self, Bounds};
 
 const MAGIC: [u8; 8] = *b"TWCODE1\n";
 const HEAD_BYTES: usize = 8 + 32 + 8 + 32;
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 256 << 20;
+/// What files of code end in.
+const ENDING: &str = "code";
 /// Files that are kept; the oldest go.
-const FILES_MAX: usize = 200;
+const BOUNDS: Bounds = Bounds { files: 200, bytes: u64::MAX };
 
 /// A directory of compiled code; or none, and everything is compiled each time.
 #[derive(Debug, Default)]
 pub struct Codes {
     dir: Option<PathBuf>,
-    written: AtomicU64,
     /// Times that code was there.
     pub loaded: Counter,
     /// Times that it had to be compiled.
@@ -68,7 +66,7 @@ impl Codes {
 
     fn load(&self, engine: &Engine, key: &Key) -> Option<Component> {
         let path = self.dir.as_ref()?.join(key.name());
-        let bytes = read_own(&path).ok()?;
+        let bytes = own::read(&path, FILE_BYTES_MAX).ok()?;
         let (head, code) = bytes.split_at_checked(HEAD_BYTES)?;
         if head != key.head(code) {
             debug!(path = %path.display(), "compiled code is not what it should be");
@@ -85,11 +83,9 @@ impl Codes {
     fn keep(&self, component: &Component, key: &Key) {
         let Some(dir) = &self.dir else { return };
         let kept = component.serialize().map_err(|fault| fault.to_string()).and_then(|code| {
-            let number = self.written.fetch_add(1, Ordering::Relaxed);
-            let part = dir.join(format!("{}.{}.{number}.part", key.name(), std::process::id()));
-            write_own(dir, &part, &key.head(&code), &code).map_err(|fault| fault.to_string())?;
-            fs::rename(&part, dir.join(key.name())).map_err(|fault| fault.to_string())?;
-            sweep(dir).map_err(|fault| fault.to_string())
+            own::write(dir, &key.name(), &[&key.head(&code), &code])
+                .and_then(|()| own::sweep(dir, ENDING, BOUNDS))
+                .map_err(|fault| fault.to_string())
         });
         if let Err(fault) = kept {
             debug!(dir = %dir.display(), fault, "compiled code is not kept");
@@ -113,7 +109,7 @@ fn key(engine: &Engine, digest: &Digest) -> Key {
 
 impl Key {
     fn name(&self) -> String {
-        format!("{}-{:016x}.code", self.component.hex(), self.engine)
+        format!("{}-{:016x}.{ENDING}", self.component.hex(), self.engine)
     }
 
     fn head(&self, code: &[u8]) -> Vec<u8> {
@@ -126,57 +122,10 @@ impl Key {
     }
 }
 
-/// Reads a file that only our user can have written.
-fn read_own(path: &Path) -> std::io::Result<Vec<u8>> {
-    let refused = |what: &str| Err(std::io::Error::other(format!("{}: {what}", path.display())));
-    let own = rustix::process::geteuid().as_raw();
-    let is_own = |meta: &fs::Metadata| meta.uid() == own && meta.mode() & 0o022 == 0;
-    let dir = path.parent().map(fs::metadata).transpose()?;
-    if !dir.as_ref().is_some_and(is_own) {
-        return refused("others can write into its directory");
-    }
-    let file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path)?;
-    let meta = file.metadata()?;
-    if !is_own(&meta) || !meta.is_file() || meta.len() > FILE_BYTES_MAX {
-        return refused("not a file of ours");
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn no_follow() -> i32 {
-    // A plain number of the system's.
-    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default()
-}
-
-fn write_own(dir: &Path, path: &Path, head: &[u8], code: &[u8]) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(head)?;
-    file.write_all(code)?;
-    file.sync_all()
-}
-
-/// Removes the oldest of too many files, and parts that nobody finished.
-fn sweep(dir: &Path) -> std::io::Result<()> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let of = |end: &str| entry.path().extension().is_some_and(|ext| ext == end);
-        if of("code") || of("part") {
-            files.push((entry.metadata()?.mtime(), entry.path()));
-        }
-    }
-    files.sort();
-    for (_, path) in files.iter().take(files.len().saturating_sub(FILES_MAX)) {
-        fs::remove_file(path)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::engine::Settings;
 

@@ -8,7 +8,7 @@
 //! | module | what |
 //! |---|---|
 //! | `worlds`, `contract`, `wrap` | what a plugin is, and how a core module becomes one |
-//! | `engine`, `code`, `plugin`, `instance` | compiling it, loading it, running it |
+//! | `engine`, `code`, `own`, `plugin`, `instance` | compiling it, loading it, running it |
 //! | `host`, `imports`, `tables`, `cache`, `custom` | what it may call |
 //! | `refresher` | who makes tables |
 //! | `projection`, `draft`, `batch`, `answer` | what it is shown, and what its answer changes |
@@ -42,6 +42,7 @@ mod imports;
 mod instance;
 mod mask;
 mod order;
+mod own;
 mod plugin;
 mod projection;
 pub mod refresher;
