@@ -27,7 +27,7 @@ use model::metric::Counter;
 use model::{ByteSize, Clock, Faults, Wait};
 use plugins::definition::Definitions;
 use plugins::registry::{Attachment, Parts, Registry};
-use plugins::{Chain, Codes, Error, Fetch, Kind, Router, Settings, Surroundings, Trust};
+use plugins::{Chain, Codes, Error, Fetch, Kind, Router, Settings, Shelf, Surroundings, Trust};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
@@ -49,7 +49,7 @@ pub struct Config {
     pub file: String,
     /// A directory: each `NAME.wasm` in it is a plugin, too. Empty: none.
     pub dir: String,
-    /// Where compiled code is kept; nobody else may write there. Default: `plugins` in the data directory.
+    /// Where compiled code is kept, and what was fetched; nobody else may write there. Default: `plugins` in the data directory.
     pub code_dir: String,
     /// Most instances at a time, of all plugins. Default 1,000.
     pub instances_max: u32,
@@ -179,7 +179,8 @@ impl Plugins {
     /// Loads all that the file defines: seconds where it has to be compiled.
     ///
     /// # Errors
-    /// Says what is wrong with the file, or with a plugin. One that cannot be had just now is none: it is tried again.
+    /// Says what is wrong with the file, or with a plugin. One that cannot be had just now is none: it is tried again. One that
+    /// was kept runs, whatever is there now.
     pub fn open(
         config: &Config,
         overrides: Arc<Overrides>,
@@ -198,8 +199,8 @@ impl Plugins {
                 (Some(watched), File::parse(&contents.concat(), path, &dir).map_err(told)?)
             }
         };
-        let codes = Codes::in_dir(code_dir);
-        let plugins = Self::new(config, overrides, watched, (surroundings, fetch, courier, codes));
+        let kept = (Codes::in_dir(code_dir.clone()), Shelf::in_dir(code_dir));
+        let plugins = Self::new(config, overrides, watched, (surroundings, fetch, courier, kept));
         let mut all = file.plugins.clone();
         dir.add(&mut all, &BTreeSet::new())?;
         if let Some(name) =
@@ -214,7 +215,10 @@ impl Plugins {
         plugins.keeper.apply(&file.tables);
         *plugins.definitions.lock().unwrap_or_else(PoisonError::into_inner) = file.plugins;
         let faults = plugins.apply();
-        let wrong = faults.iter().find(|(_, error)| error.kind() != Kind::Unavailable);
+        let runs = plugins.registry.entries();
+        let wrong = faults
+            .iter()
+            .find(|(name, error)| error.kind() != Kind::Unavailable && !runs.contains_key(*name));
         match wrong {
             Some((name, error)) => Err(format!("plugin {name}: {error}")),
             None => {
@@ -229,9 +233,9 @@ impl Plugins {
     pub fn none(clock: Arc<dyn Clock>) -> Arc<Self> {
         let chance: plugins::Chance = Arc::new(|_| {});
         let surroundings = Surroundings { clock, chance, tables: Arc::default() };
-        let (codes, fetch) = (Codes::default(), Arc::new(plugins::Nowhere) as Arc<dyn Fetch>);
+        let (kept, fetch) = (Default::default(), Arc::new(plugins::Nowhere) as Arc<dyn Fetch>);
         let overrides = Overrides::of(Limits::default());
-        let parts = (surroundings, fetch, Arc::default(), codes);
+        let parts = (surroundings, fetch, Arc::default(), kept);
         Arc::new(Self::new(&Config::default(), overrides, None, parts))
     }
 
@@ -239,7 +243,12 @@ impl Plugins {
         config: &Config,
         overrides: Arc<Overrides>,
         watched: Option<Watched>,
-        (surroundings, fetch, courier, codes): (Surroundings, Arc<dyn Fetch>, Arc<Courier>, Codes),
+        (surroundings, fetch, courier, (codes, shelf)): (
+            Surroundings,
+            Arc<dyn Fetch>,
+            Arc<Courier>,
+            (Codes, Shelf),
+        ),
     ) -> Self {
         let tables = Arc::clone(&surroundings.tables);
         let clock = Arc::clone(&surroundings.clock);
@@ -247,7 +256,7 @@ impl Plugins {
         let settings = Settings { instances_max: config.instances_max, ..Settings::default() };
         let (trust, bundled) = (config.trust(), plugins::BUNDLED);
         let poll = config.poll.0;
-        let parts = Parts { settings, codes, surroundings, fetch, trust, poll, bundled };
+        let parts = Parts { settings, codes, shelf, surroundings, fetch, trust, poll, bundled };
         Self {
             path: config.file.clone(),
             dir: Dir::new(&config.dir),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 
 /// A SHA-256.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,8 +12,15 @@ impl Digest {
     /// Of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut own = [0; 32];
-        for (own, byte) in own.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
+        Self::of_parts(&[bytes])
+    }
+
+    /// Of the bytes of all parts, one after the other.
+    #[must_use]
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let (mut context, mut own) = (Context::new(&SHA256), [0; 32]);
+        parts.iter().for_each(|part| context.update(part));
+        for (own, byte) in own.iter_mut().zip(context.finish().as_ref()) {
             *own = *byte;
         }
         Self(own)

@@ -14,7 +14,7 @@
 //! | `projection`, `draft`, `batch`, `answer` | what it is shown, and what its answer changes |
 //! | `configured`, `breaker`, `budget`, `step`, `chain` | a plugin with its configuration, and several in a row |
 //! | `route`, `identify` | whose spans they are, and who somebody is |
-//! | `source`, `definition`, `registry` | where plugins come from, and how they are swapped |
+//! | `source`, `shelf`, `definition`, `registry` | where plugins come from, what is kept of them, and how they are swapped |
 //! | `stats`, `samples`, `capture`, `order`, `mask` | what is seen of them |
 //! | `trial` | a plugin at its author's desk: what it does to requests from files, and what that costs |
 
@@ -50,6 +50,7 @@ pub mod registry;
 mod route;
 mod samples;
 mod schema;
+mod shelf;
 mod source;
 mod stats;
 mod step;
@@ -82,6 +83,7 @@ pub use projection::{
 };
 pub use route::{Route, Router};
 pub use samples::Sample;
+pub use shelf::Shelf;
 pub use source::{Fetch, Fetched, Nowhere, Reference, Refused, Source, Trust};
 pub use stats::Stats;
 pub use tables::{ENTRIES_MAX, Entries, Full, Size, TABLE_BYTES_MAX, TABLES_MAX, Table, Tables};

@@ -8,6 +8,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use model::Nanos;
 
 /// Parts of files end in this, behind the name of the file.
 const PART: &str = "part";
@@ -63,6 +66,14 @@ pub(crate) fn write(dir: &Path, name: &str, parts: &[&[u8]]) -> io::Result<()> {
     fs::rename(part, dir.join(name))
 }
 
+/// Notes that a file is of use to somebody: it goes later.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn touch(path: &Path, now: Nanos) -> io::Result<()> {
+    File::open(path)?.set_modified(UNIX_EPOCH + Duration::from_nanos(now.0))
+}
+
 /// Removes the oldest of too many files with an ending, and parts of them that nobody finished.
 ///
 /// # Errors
@@ -101,8 +112,7 @@ mod tests {
         let is_there = |name: &str| dir.join(name).try_exists().unwrap();
         for (at, name) in ["a.kept", "b.kept", "c.kept"].into_iter().enumerate() {
             write(&dir, name, &[b"head", &[0; 96]]).unwrap();
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at as u64);
-            File::open(dir.join(name)).unwrap().set_modified(time).unwrap();
+            touch(&dir.join(name), Nanos::from_secs(at as u64)).unwrap();
         }
         fs::write(dir.join("d.kept.7.0.part"), b"").unwrap();
         for other in ["e.code", "e.code.7.0.part", "notes"] {

@@ -7,6 +7,9 @@
 //!
 //! What comes over a network and may change (a tag, a URL without a digest) is asked for now and then, with what is known of
 //! it; only another revision is fetched, and goes the same way.
+//!
+//! What has come over a network is kept on the disk. Where nobody answers, or what is there now is wrong, what was kept takes
+//! over, with the fault beside it, until a poll finds better; what is pinned and was kept is not asked for at all.
 
 mod load;
 mod poll;
@@ -23,7 +26,7 @@ use model::metric::Counter;
 use model::{Nanos, TenantId};
 use tracing::{info, warn};
 
-use self::load::{Loaded, Outcome};
+use self::load::{Loaded, Outcome, Taken};
 use self::poll::Polls;
 use crate::capture::Failures;
 use crate::chain::{Chain, Link, OnFailure, Share};
@@ -37,6 +40,7 @@ use crate::identify::Authenticator;
 use crate::order::Orders;
 use crate::route::Router;
 use crate::samples::Samples;
+use crate::shelf::Shelf;
 use crate::source::{Fetch, Refused, Source, Trust};
 use crate::worlds::World;
 
@@ -50,6 +54,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Compiled code.
     pub codes: Codes,
+    /// What was fetched.
+    pub shelf: Shelf,
     /// What plugins see of the surroundings.
     pub surroundings: Surroundings,
     /// Who fetches what comes over a network.
@@ -73,6 +79,8 @@ pub struct Entry {
     stamp: Stamp,
     /// The revision that was fetched: an `ETag`, or the digest of a manifest. None of what comes over no network.
     pub revision: Option<String>,
+    /// Since when it was kept, where it runs as it was, and not as its source was known to have it since we started.
+    pub kept_since: Option<Nanos>,
 }
 
 /// When a file was changed, and how long it is: it is read again when that differs.
@@ -109,6 +117,11 @@ struct Faulty {
 }
 
 impl Faulty {
+    fn of(definition: &Definition, stamp: Stamp, refused: Refused) -> Self {
+        let Refused { error, revision } = refused;
+        Self { definition: definition.clone(), stamp, revision, error }
+    }
+
     /// Whether it would be the same again.
     fn stays(&self, definition: &Definition, stamp: Stamp) -> bool {
         let may_pass = matches!(self.error.kind(), Kind::Unavailable | Kind::Host);
@@ -127,6 +140,8 @@ pub struct Changes {
     pub polls: Counter,
     /// Times that nobody answered.
     pub poll_failed: Counter,
+    /// Plugins that were taken over as they were kept.
+    pub kept: Counter,
 }
 
 /// The plugins of a process.
@@ -317,32 +332,24 @@ impl Registry {
             let stamp = looked.stamp;
             let entry = match looked.outcome {
                 Outcome::Same => running.cloned(),
-                Outcome::Read(revision) => {
-                    running.map(|running| Entry { stamp, revision, ..running.clone() })
-                }
-                Outcome::Loaded(configured, revision) => {
-                    self.taken(name, &configured);
-                    Some(Entry { definition: definition.clone(), configured, stamp, revision })
+                Outcome::Read(revision) => running.map(|running| {
+                    let kept_since = None;
+                    Entry { stamp, revision, kept_since, ..running.clone() }
+                }),
+                Outcome::Loaded(taken) => Some(self.taken(name, definition, (stamp, taken))),
+                Outcome::Kept(taken, refused) => {
+                    self.refused(name, &refused.error, (true, true));
+                    faults.insert(name.clone(), Faulty::of(definition, stamp, refused));
+                    Some(self.taken(name, definition, (stamp, taken)))
                 }
                 Outcome::Faulty => {
                     faults.extend(known.map(|known| (name.clone(), known.clone())));
                     running.cloned()
                 }
-                Outcome::Refused(Refused { error, revision }) => {
-                    let stays = running.is_some();
+                Outcome::Refused(refused) => {
                     let is_same = running.is_some_and(|of| of.definition == *definition);
-                    match error.kind() {
-                        // There may be nothing new.
-                        Kind::Unavailable if is_same => {
-                            warn!(name, %error, "nobody tells whether a plugin has changed");
-                        }
-                        _ => {
-                            self.changes.failed.inc();
-                            warn!(name, %error, stays, "plugin is not taken over");
-                        }
-                    }
-                    let definition = definition.clone();
-                    faults.insert(name.clone(), Faulty { definition, stamp, revision, error });
+                    self.refused(name, &refused.error, (running.is_some(), is_same));
+                    faults.insert(name.clone(), Faulty::of(definition, stamp, refused));
                     running.cloned()
                 }
             };
@@ -364,10 +371,31 @@ impl Registry {
         self.faults()
     }
 
-    fn taken(&self, name: &str, configured: &Configured) {
+    fn taken(&self, name: &str, definition: &Definition, (stamp, of): (Stamp, Taken)) -> Entry {
+        let Taken { configured, revision, kept_since } = of;
         self.changes.taken.inc();
         let (info, digest) = (configured.plugin().info(), configured.plugin().digest());
         info!(name, plugin = info.name, version = info.version, %digest, "plugin runs");
+        if let Some(since) = kept_since {
+            self.changes.kept.inc();
+            let age_seconds = self.parts.surroundings.clock.now().minus(since).0 / 1_000_000_000;
+            info!(
+                name,
+                age_seconds, "it runs as it was kept: its source was not asked, or has no better"
+            );
+        }
+        Entry { definition: definition.clone(), configured, stamp, revision, kept_since }
+    }
+
+    /// Tells why a plugin is not taken over: whether another one is there in its place, and one that is defined so.
+    fn refused(&self, name: &str, error: &Error, (stays, is_same): (bool, bool)) {
+        // There may be nothing new.
+        if is_same && error.kind() == Kind::Unavailable {
+            warn!(name, %error, "nobody tells whether a plugin has changed");
+            return;
+        }
+        self.changes.failed.inc();
+        warn!(name, %error, stays, "plugin is not taken over");
     }
 
     fn engine(&self) -> Result<&Engine, Error> {

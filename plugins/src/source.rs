@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind};
@@ -158,6 +159,8 @@ pub struct Fetched {
     pub signature: Option<String>,
     /// What tells whether it has changed: the `ETag` of a URL, the digest of a manifest.
     pub revision: Option<String>,
+    /// The manifest of an artifact, which names the plugin by its digest.
+    pub manifest: Option<Vec<u8>>,
 }
 
 /// Why what a source names is not taken, and of which revision that is: it need not be fetched again.
@@ -177,8 +180,8 @@ impl From<Error> for Refused {
 
 /// Fetches what comes over a network: the process that runs plugins has a client, this crate has none.
 pub trait Fetch: Send + Sync + fmt::Debug {
-    /// Fetches; blocks for as long as that takes. Nothing where what is there is the revision that is `known`. The digests
-    /// of an artifact and its manifest are checked here, that of a URL by whoever asked.
+    /// Fetches; blocks for as long as that takes. Nothing where what is there is the revision that is `known`. Whoever has
+    /// asked holds what came against the digest of the source.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] with what the other side said; [`Kind::NotOurs`] where what is there is something else.
@@ -250,11 +253,7 @@ pub(crate) fn read(
     (fetch, known): (&dyn Fetch, Option<&str>),
     trust: &Trust,
 ) -> Result<Option<Fetched>, Refused> {
-    if source.is_remote() && !source.is_pinned() && !trust.unpinned {
-        let what =
-            format!("{source}: it has no digest; add @sha256:…, or allow it (unpinned: true)");
-        return Err(Error::new(Kind::NotOurs, what).into());
-    }
+    allowed(source, trust)?;
     let fetched = match source {
         Source::Bundled(name) => {
             let found = bundled.iter().find(|(known, _)| known == name);
@@ -270,20 +269,56 @@ pub(crate) fn read(
             None => return Ok(None),
         },
     };
-    match checked(source, &fetched, trust) {
+    match check(source, &fetched, trust) {
         Ok(()) => Ok(Some(fetched)),
         Err(error) => Err(Refused { error, revision: fetched.revision }),
     }
 }
 
-fn checked(source: &Source, fetched: &Fetched, trust: &Trust) -> Result<(), Error> {
-    if let Source::Https(_, Some(digest)) = source {
-        let found = Digest::of(&fetched.bytes);
-        if found != *digest {
-            return Err(Error::new(Kind::NotOurs, format!("{source}: what is there is {found}")));
+/// Whether something may come from there at all.
+fn allowed(source: &Source, trust: &Trust) -> Result<(), Error> {
+    if source.is_remote() && !source.is_pinned() && !trust.unpinned {
+        let what =
+            format!("{source}: it has no digest; add @sha256:…, or allow it (unpinned: true)");
+        return Err(Error::new(Kind::NotOurs, what));
+    }
+    Ok(())
+}
+
+/// Holds what came from a source, now or some time ago, against what is asked of it.
+///
+/// # Errors
+/// [`Kind::NotOurs`] with what is otherwise.
+pub(crate) fn check(source: &Source, fetched: &Fetched, trust: &Trust) -> Result<(), Error> {
+    allowed(source, trust)?;
+    let found = || Digest::of(&fetched.bytes);
+    let other = |what: String| Error::new(Kind::NotOurs, format!("{source}: {what}"));
+    match source {
+        Source::Https(_, Some(digest)) if *digest != found() => {
+            return Err(other(format!("what is there is {}", found())));
         }
+        Source::Oci(reference) => check_manifest(reference, fetched).map_err(other)?,
+        Source::Bundled(_) | Source::File(_) | Source::Https(..) => {}
     }
     trust.check(source, fetched)
+}
+
+/// From the digest that is pinned to the manifest, and from there to the plugin.
+fn check_manifest(reference: &Reference, fetched: &Fetched) -> Result<(), String> {
+    let Some(manifest) = &fetched.manifest else {
+        return reference.digest.as_ref().map_or(Ok(()), |_| Err("it has no manifest".to_owned()));
+    };
+    let digest = Digest::of(manifest);
+    if reference.digest.as_ref().is_some_and(|wanted| *wanted != digest) {
+        return Err(format!("its manifest is {digest}"));
+    }
+    let read: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    let layer = read.pointer("/layers/0/digest").and_then(Value::as_str);
+    let found = Digest::of(&fetched.bytes).to_string();
+    if layer != Some(&found) {
+        return Err(format!("its manifest names another plugin than {found}"));
+    }
+    Ok(())
 }
 
 fn read_file(path: &Path, wants_signature: bool) -> Result<Fetched, Error> {
@@ -306,7 +341,7 @@ fn read_file(path: &Path, wants_signature: bool) -> Result<Fetched, Error> {
             .and_then(|file| file.take(SIGNATURE_BYTES_MAX).read_to_string(&mut text));
         signature = read.is_ok().then_some(text);
     }
-    Ok(Fetched { bytes, signature, revision: None })
+    Ok(Fetched { bytes, signature, ..Fetched::default() })
 }
 
 #[cfg(test)]
@@ -377,6 +412,34 @@ mod tests {
         let fault = told(&source(&right), &Always(b"other"), &trust).unwrap_err();
         assert_eq!(fault.kind(), Kind::NotOurs);
         assert!(fault.to_string().contains(&Digest::of(b"other").to_string()));
+    }
+
+    #[test]
+    fn a_pinned_manifest_names_the_plugin() {
+        let bytes = b"plugin".to_vec();
+        let manifest = |of: &[u8]| {
+            serde_json::json!({"layers": [{"digest": Digest::of(of).to_string()}]}).to_string()
+        };
+        let right = manifest(b"plugin").into_bytes();
+        let source = |manifest: &[u8]| {
+            Source::parse(&format!("oci://a.example/b:1@{}", Digest::of(manifest))).unwrap()
+        };
+        let told = |source: &Source, manifest: Option<&[u8]>| {
+            let manifest = manifest.map(<[u8]>::to_vec);
+            let fetched = Fetched { bytes: bytes.clone(), manifest, ..Fetched::default() };
+            check(source, &fetched, &Trust::default()).map_err(|error| error.to_string())
+        };
+        assert_eq!(told(&source(&right), Some(&right)), Ok(()));
+        let other = manifest(b"other").into_bytes();
+        for (of, manifest, why) in [
+            (&right, Some(&other[..]), "its manifest is sha256:"),
+            (&other, Some(&other[..]), "names another plugin"),
+            (&b"{".to_vec(), Some(&b"{"[..]), "names another plugin"),
+            (&right, None, "no manifest"),
+        ] {
+            let fault = told(&source(of), manifest).unwrap_err();
+            assert!(fault.contains(why), "{fault}");
+        }
     }
 
     #[test]

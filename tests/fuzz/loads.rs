@@ -10,7 +10,8 @@ use plugins::definition::Definition;
 use plugins::guests::Guest;
 use plugins::registry::{Parts, Registry};
 use plugins::{
-    Codes, Fetch, Fetched, Kind, Refused, Settings, Source, Surroundings, Trust, component_of,
+    Codes, Fetch, Fetched, Kind, Refused, Settings, Shelf, Source, Surroundings, Trust,
+    component_of,
 };
 
 /// Larger ones take their time to compile, and are no other code.
@@ -29,7 +30,7 @@ impl fmt::Debug for Given {
 impl Fetch for Given {
     fn fetch(&self, _: &Source, _: Option<&str>) -> Result<Option<Fetched>, Refused> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Some(Fetched { bytes, signature: None, revision: None }))
+        Ok(Some(Fetched { bytes, ..Fetched::default() }))
     }
 }
 
@@ -56,6 +57,7 @@ static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(|| {
     Mutex::new(Registry::new(Parts {
         settings: Settings { instances_max: 64, memory_bytes_max: 16 << 20, ..Settings::default() },
         codes: Codes::default(),
+        shelf: Shelf::default(),
         surroundings,
         fetch: Arc::<Given>::clone(&GIVEN),
         trust: Trust { unpinned: true, ..Trust::default() },

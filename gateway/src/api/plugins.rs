@@ -2,8 +2,11 @@
 
 pub(super) mod order;
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use model::Nanos;
 use plugins::registry::Entry;
 use plugins::{Error, OnFailure};
 use serde::Serialize;
@@ -39,6 +42,9 @@ struct Plugin {
     /// What was fetched: an `ETag`, or the digest of a manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<String>,
+    /// When it was fetched, where it runs as it was kept, and its source was not heard of since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_since: Option<String>,
     /// Why a newer definition of it does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
@@ -107,7 +113,7 @@ fn tables(api: &Api) -> Vec<Table> {
 }
 
 fn plugin(name: &str, entry: &Entry, fault: Option<Error>) -> Plugin {
-    let Entry { definition, configured, revision, .. } = entry;
+    let Entry { definition, configured, revision, kept_since, .. } = entry;
     let (plugin, stats) = (configured.plugin(), configured.stats());
     let (breaker, open) = configured.breakers();
     let rows = stats.rows_in.get();
@@ -135,8 +141,14 @@ fn plugin(name: &str, entry: &Entry, fault: Option<Error>) -> Plugin {
         instances: stats.instances.get(),
         memory_bytes: stats.memory_bytes.get(),
         revision: revision.clone(),
+        kept_since: kept_since.map(time),
         fault: fault.map(|fault| fault.to_string()),
     }
+}
+
+/// In UTC, to the second.
+fn time(at: Nanos) -> String {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_nanos(at.0)).to_string()
 }
 
 /// `POST /plugins/reload`.

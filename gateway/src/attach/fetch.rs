@@ -70,7 +70,8 @@ impl Fetcher {
             return Ok(None);
         }
         let signature = if self.wants_signature { self.signature(url).await? } else { None };
-        Ok(Some(Fetched { bytes: said.body, signature, revision: Some(revision) }))
+        let revision = Some(revision);
+        Ok(Some(Fetched { bytes: said.body, signature, revision, manifest: None }))
     }
 
     async fn signature(&self, mut url: web::Url) -> Result<Option<String>, String> {
@@ -92,7 +93,8 @@ impl Fetcher {
         Ok(pulled.map(|artifact| Fetched {
             bytes: artifact.bytes,
             signature: artifact.signature,
-            revision: Some(artifact.manifest.to_string()),
+            revision: Some(artifact.digest.to_string()),
+            manifest: Some(artifact.manifest),
         }))
     }
 }

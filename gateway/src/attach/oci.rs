@@ -52,8 +52,10 @@ impl std::fmt::Display for Fault {
 pub struct Artifact {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The digest of the manifest.
-    pub manifest: Digest,
+    /// The manifest, as the registry has it.
+    pub manifest: Vec<u8>,
+    /// Its digest.
+    pub digest: Digest,
     /// In Base64.
     pub signature: Option<String>,
 }
@@ -131,7 +133,7 @@ pub async fn pull(
     if found != wanted {
         return Err(not_ours(format!("the layer that came for {wanted} is {found}")));
     }
-    Ok(Some(Artifact { bytes, manifest: digest, signature }))
+    Ok(Some(Artifact { bytes, manifest, digest, signature }))
 }
 
 fn name_of(reference: &Reference) -> String {

@@ -52,6 +52,13 @@ pub(super) const METRICS: &[Metric] = &[
         read: |sources, emit| emit.value(sources.plugins.registry().changes().poll_failed.get()),
     },
     Metric {
+        name: "traceweir_plugin_kept_taken_total",
+        kind: Kind::Counter,
+        help: "Plugins that were taken over as they had been kept: pinned, or their source did not give them.",
+        labels: &[],
+        read: |sources, emit| emit.value(sources.plugins.registry().changes().kept.get()),
+    },
+    Metric {
         name: "traceweir_plugin_missing_total",
         kind: Kind::Counter,
         help: "Requests that were told to come back because their chain names a plugin that does not run.",

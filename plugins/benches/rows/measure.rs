@@ -11,7 +11,7 @@ use plugins::definition::Definitions;
 use plugins::registry::{Attachment, Parts, Registry};
 use plugins::{
     Around, Batch, Bounds, Chain, Codes, Configured, Draft, Edits, Entries, Nowhere, Plan, Role,
-    Scratch, Settings, Surroundings, Tables, Trust, Whose, World,
+    Scratch, Settings, Shelf, Surroundings, Tables, Trust, Whose, World,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -126,6 +126,7 @@ impl Rig {
         let registry = Registry::new(Parts {
             settings: Settings { instances_max: 100, parallel: true, ..Settings::default() },
             codes: Codes::default(),
+            shelf: Shelf::default(),
             surroundings,
             fetch: Arc::new(Nowhere),
             trust: Trust::default(),

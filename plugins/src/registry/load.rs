@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use model::Nanos;
+use tracing::warn;
+
 use super::tried::Tried;
 use super::{Entry, Faulty, Parts, Registry, Stamp, stamp};
 use crate::chain::Scratch;
@@ -12,7 +15,8 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind};
 use crate::host::Shared;
 use crate::plugin::Plugin;
-use crate::source::{self, Refused, Source};
+use crate::shelf::Kept;
+use crate::source::{self, Fetched, Refused, Source};
 
 impl Registry {
     /// Looks at what a definition names, and loads it where that is something else than what runs or failed before.
@@ -46,7 +50,8 @@ impl Registry {
         Looked { stamp, outcome }
     }
 
-    /// Reads what a definition names, and loads it where that is something new.
+    /// Reads what a definition names, and loads it where that is something new; where that cannot be, and nothing runs that is
+    /// defined so, what was kept of it.
     fn renew(
         &self,
         name: &str,
@@ -56,19 +61,83 @@ impl Registry {
     ) -> Outcome {
         let same = running.filter(|running| running.definition == *definition);
         let failed = known.and_then(|known| known.revision.as_deref());
-        let revision = failed.or_else(|| same.and_then(|same| same.revision.as_deref()));
-        let fetched = match self.read(name, source, revision) {
-            Ok(Some(fetched)) => fetched,
-            Ok(None) if failed.is_some() => return Outcome::Faulty,
-            Ok(None) => return Outcome::Same,
-            Err(refused) => return Outcome::Refused(refused),
+        let kept = if same.is_none() { self.kept(source) } else { None };
+        let kept_revision = kept.as_ref().and_then(|kept| kept.fetched.revision.as_deref());
+        let take = |kept: &Kept, loaded: &mut Loaded| {
+            let loads = self.load(name, (definition, &kept.fetched.bytes), running, loaded);
+            loads.map(|configured| Taken::kept(configured, kept))
         };
-        let source::Fetched { bytes, revision, .. } = fetched;
-        match self.load(name, (definition, &bytes), (running, same), loaded) {
-            Ok(None) => Outcome::Read(revision),
-            Ok(Some(configured)) => Outcome::Loaded(configured, revision),
-            Err(error) => Outcome::Refused(Refused { error, revision }),
+        if let Some(kept) = kept.as_ref().filter(|_| source.is_pinned()) {
+            self.asked(name, true);
+            return match failed.is_some() && failed == kept_revision {
+                true => Outcome::Faulty,
+                false => Outcome::of(take(kept, loaded), kept_revision),
+            };
         }
+        let revision = failed.or_else(|| same.and_then(|same| same.revision.as_deref()));
+        let outcome = match self.read(name, source, revision.or(kept_revision)) {
+            Ok(Some(fetched)) => {
+                self.fetched(name, (definition, source, &fetched), (running, same), loaded)
+            }
+            Ok(None) if failed.is_some() => Outcome::Faulty,
+            // It is as it is there.
+            Ok(None) => match (same, &kept) {
+                (None, Some(kept)) => {
+                    let current = |taken| Taken { kept_since: None, ..taken };
+                    Outcome::of(take(kept, loaded).map(current), kept_revision)
+                }
+                (same, _) => Outcome::Read(same.and_then(|same| same.revision.clone())),
+            },
+            Err(refused) => Outcome::Refused(refused),
+        };
+        match (outcome, kept) {
+            (Outcome::Refused(refused), Some(kept)) => match take(&kept, loaded) {
+                Ok(taken) => Outcome::Kept(taken, refused),
+                Err(_) => Outcome::Refused(refused),
+            },
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// What was kept of a source, if that is still what plugins have to be.
+    fn kept(&self, source: &Source) -> Option<Kept> {
+        let Parts { shelf, trust, surroundings, .. } = &self.parts;
+        let kept = shelf.get(source, surroundings.clock.now()).filter(|_| source.is_remote())?;
+        match source::check(source, &kept.fetched, trust) {
+            Ok(()) => Some(kept),
+            Err(error) => {
+                warn!(%error, "what was kept of a plugin is not taken");
+                None
+            }
+        }
+    }
+
+    /// Loads what has come, and keeps it where it may take over.
+    fn fetched(
+        &self,
+        name: &str,
+        (definition, source, fetched): (&Definition, &Source, &Fetched),
+        (running, same): (Option<&Entry>, Option<&Entry>),
+        loaded: &mut Loaded,
+    ) -> Outcome {
+        let digest = Digest::of(&fetched.bytes);
+        let outcome = match same {
+            Some(same) if same.configured.plugin().digest() == &digest => {
+                Outcome::Read(fetched.revision.clone())
+            }
+            _ => {
+                let loads = self.load(name, (definition, &fetched.bytes), running, loaded);
+                let revision = fetched.revision.clone();
+                let taken =
+                    loads.map(|configured| Taken { configured, revision, kept_since: None });
+                Outcome::of(taken, fetched.revision.as_deref())
+            }
+        };
+        let is_good = matches!(outcome, Outcome::Read(_) | Outcome::Loaded(_));
+        if is_good && source.is_remote() {
+            self.parts.shelf.put(source, fetched, self.parts.surroundings.clock.now());
+        }
+        outcome
     }
 
     /// Reads what a source names; nothing where it is the revision that is known.
@@ -77,8 +146,8 @@ impl Registry {
         name: &str,
         source: &Source,
         known: Option<&str>,
-    ) -> Result<Option<source::Fetched>, Refused> {
-        let Parts { bundled, fetch, trust, surroundings, poll, .. } = &self.parts;
+    ) -> Result<Option<Fetched>, Refused> {
+        let Parts { bundled, fetch, trust, .. } = &self.parts;
         let read = source::read(source, bundled, (&**fetch, known), trust);
         if source.is_remote() {
             let is_silent = |refused: &Refused| refused.error.kind() == Kind::Unavailable;
@@ -87,29 +156,28 @@ impl Registry {
             if !has_answered {
                 self.changes.poll_failed.inc();
             }
-            self.polls.asked(
-                name,
-                has_answered,
-                *poll,
-                (&*surroundings.clock, &surroundings.chance),
-            );
+            self.asked(name, has_answered);
         }
         read
     }
 
-    /// Loads a plugin; nothing where it runs so already.
+    /// Says when it is time to ask again.
+    fn asked(&self, name: &str, has_answered: bool) {
+        let Parts { surroundings, poll, .. } = &self.parts;
+        let surroundings = (&*surroundings.clock, &surroundings.chance);
+        self.polls.asked(name, has_answered, *poll, surroundings);
+    }
+
+    /// Loads a plugin: compiled, configured, tried.
     fn load(
         &self,
         name: &str,
         (definition, bytes): (&Definition, &[u8]),
-        (running, same): (Option<&Entry>, Option<&Entry>),
+        running: Option<&Entry>,
         loaded: &mut Loaded,
-    ) -> Result<Option<Arc<Configured>>, Error> {
+    ) -> Result<Arc<Configured>, Error> {
         let Parts { surroundings, codes, .. } = &self.parts;
         let digest = Digest::of(bytes);
-        if same.is_some_and(|same| same.configured.plugin().digest() == &digest) {
-            return Ok(None);
-        }
         let setup = definition.setup(name);
         let engine = self.engine()?;
         let plugin = match loaded.plugin(&digest, running) {
@@ -124,7 +192,7 @@ impl Registry {
         let configured = new()?;
         // What was counted, remembered and registered on trial is not what it does at work.
         let is_fresh = !self.try_out(&configured)?;
-        Ok(Some(if is_fresh { configured } else { new()? }))
+        if is_fresh { Ok(configured) } else { new() }
     }
 
     /// Runs a plugin over what came lately, and throws away what it answers. It fails on none of it. Whether there was
@@ -160,11 +228,36 @@ pub(super) enum Outcome {
     /// It was read, and is what runs; of this revision.
     Read(Option<String>),
     /// It is another one, which may take over.
-    Loaded(Arc<Configured>, Option<String>),
+    Loaded(Taken),
     /// It is what has failed before; or it is not time to look.
     Faulty,
     /// It cannot be taken over.
     Refused(Refused),
+    /// It cannot be taken over, and what was kept of it may.
+    Kept(Taken, Refused),
+}
+
+impl Outcome {
+    fn of(loaded: Result<Taken, Error>, revision: Option<&str>) -> Self {
+        let refused = |error| Refused { error, revision: revision.map(str::to_owned) };
+        loaded.map_or_else(|error| Self::Refused(refused(error)), Self::Loaded)
+    }
+}
+
+/// A plugin that may take over.
+pub(super) struct Taken {
+    pub(super) configured: Arc<Configured>,
+    /// The revision that it is.
+    pub(super) revision: Option<String>,
+    /// When it was fetched, where nobody has said that it is as it is there.
+    pub(super) kept_since: Option<Nanos>,
+}
+
+impl Taken {
+    fn kept(configured: Arc<Configured>, kept: &Kept) -> Self {
+        let (revision, kept_since) = (kept.fetched.revision.clone(), Some(kept.since));
+        Self { configured, revision, kept_since }
+    }
 }
 
 /// Plugins that were loaded for a change: the same file under two names is compiled once.

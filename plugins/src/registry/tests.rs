@@ -50,7 +50,7 @@ impl Fetch for Network {
         let (revision, bytes) = there.ok_or_else(silent)?;
         let is_new = known != Some(revision.as_str());
         let revision = Some(revision);
-        Ok(is_new.then_some(Fetched { bytes, signature: None, revision }))
+        Ok(is_new.then_some(Fetched { bytes, revision, ..Fetched::default() }))
     }
 }
 
@@ -63,6 +63,11 @@ struct World {
 
 impl World {
     fn new(source: &str) -> Self {
+        Self::on(source, Shelf::default())
+    }
+
+    /// A process that begins with what is on a shelf.
+    fn on(source: &str, shelf: Shelf) -> Self {
         let (clock, network) = (Arc::<Hand>::default(), Arc::<Network>::default());
         let surroundings = Surroundings {
             clock: Arc::clone(&clock) as _,
@@ -72,6 +77,7 @@ impl World {
         let registry = Registry::new(Parts {
             settings: Settings { instances_max: 20, ..Settings::default() },
             codes: Codes::default(),
+            shelf,
             surroundings,
             fetch: Arc::clone(&network) as _,
             trust: Trust { unpinned: true, ..Trust::default() },
@@ -100,8 +106,13 @@ impl World {
         self.registry.faults().get("a").map(Error::kind)
     }
 
+    /// Whether it runs as it was kept.
+    fn is_kept(&self) -> bool {
+        self.registry.entries().get("a").is_some_and(|entry| entry.kept_since.is_some())
+    }
+
     fn counts(&self) -> [u64; 4] {
-        let Changes { taken, failed, polls, poll_failed } = self.registry.changes();
+        let Changes { taken, failed, polls, poll_failed, .. } = self.registry.changes();
         [taken, failed, polls, poll_failed].map(Counter::get)
     }
 }
@@ -239,4 +250,129 @@ fn a_generation_is_what_runs_from_one_change_to_the_next() {
     assert_eq!(next("r3", b"no module".to_vec()), 2, "what cannot take over changes nothing");
     world.registry.apply(&Definitions::new());
     assert_eq!(generation(), 3, "nothing is something else, too");
+}
+
+const TAG: &str = "https://plugins.example/a.wasm";
+
+/// A shelf on which a plugin of this source lies, as a process has left it.
+fn filled(dir: &tempfile::TempDir, source: &str, revision: &str, bytes: Vec<u8>) -> Shelf {
+    let shelf = || Shelf::in_dir(dir.path().join("plugins"));
+    let world = World::on(source, shelf());
+    world.network.put(revision, bytes);
+    world.look();
+    assert_eq!((world.fault(), world.is_kept()), (None, false));
+    shelf()
+}
+
+#[test]
+fn what_was_kept_runs_while_nobody_answers_and_until_somebody_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::on(TAG, filled(&dir, TAG, "r1", plugin("one")));
+    assert_eq!(world.look(), [of("r1")]);
+    assert_eq!((world.name().as_deref(), world.is_kept()), (Some("one"), true));
+    assert_eq!(world.fault(), Some(Kind::Unavailable));
+    let Changes { kept, failed, .. } = world.registry.changes();
+    assert_eq!((kept.get(), failed.get()), (1, 0), "there may be nothing new");
+    // What is there is what was kept,
+    world.network.put("r1", plugin("one"));
+    world.clock.pass(6);
+    assert_eq!(world.look(), [of("r1")]);
+    assert_eq!((world.is_kept(), world.fault()), (false, None));
+    // and then it is not.
+    world.network.put("r2", plugin("two"));
+    world.clock.pass(67);
+    world.look();
+    assert_eq!(world.name().as_deref(), Some("two"));
+    let world = World::on(TAG, Shelf::in_dir(dir.path().join("plugins")));
+    assert_eq!(world.look(), [of("r2")]);
+    assert_eq!((world.name().as_deref(), world.is_kept()), (Some("two"), true));
+}
+
+#[test]
+fn what_was_kept_and_has_not_changed_does_not_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::on(TAG, filled(&dir, TAG, "r1", plugin("one")));
+    world.network.put("r1", plugin("one"));
+    assert_eq!(world.look(), [of("r1")]);
+    assert_eq!((world.name().as_deref(), world.is_kept()), (Some("one"), false));
+    assert_eq!(world.fault(), None);
+}
+
+#[test]
+fn what_was_kept_runs_where_what_is_there_is_broken() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::on(TAG, filled(&dir, TAG, "r1", plugin("one")));
+    world.network.put("r2", b"broken".to_vec());
+    world.look();
+    assert_eq!((world.name().as_deref(), world.fault()), (Some("one"), Some(Kind::NotOurs)));
+    assert!(world.is_kept());
+    world.clock.pass(67);
+    assert_eq!(world.look(), [of("r2")], "it is fetched once");
+    assert_eq!((world.counts()[1], world.fault()), (1, Some(Kind::NotOurs)));
+    // What was broken is not what is kept.
+    let world = World::on(TAG, Shelf::in_dir(dir.path().join("plugins")));
+    world.look();
+    assert_eq!(world.name().as_deref(), Some("one"));
+}
+
+#[test]
+fn what_is_pinned_and_was_kept_is_not_asked_for() {
+    let (dir, bytes) = (tempfile::tempdir().unwrap(), plugin("one"));
+    let source = format!("{TAG}@{}", Digest::of(&bytes));
+    let world = World::on(&source, filled(&dir, &source, "r1", bytes));
+    assert_eq!(world.look(), []);
+    assert_eq!((world.name().as_deref(), world.fault()), (Some("one"), None));
+    assert!(world.is_kept());
+    world.registry.poll_now();
+    assert_eq!(world.look(), []);
+    // Of another digest nothing was kept.
+    let mut world = World::on(&source, Shelf::in_dir(dir.path().join("plugins")));
+    let other = Digest::of(b"other");
+    world.definitions.get_mut("a").unwrap().source = format!("{TAG}@{other}");
+    assert_eq!(world.look(), [None]);
+}
+
+#[test]
+fn what_was_kept_is_believed_no_more_than_what_comes() {
+    let (dir, bytes) = (tempfile::tempdir().unwrap(), plugin("one"));
+    let shelf = || Shelf::in_dir(dir.path().join("plugins"));
+    filled(&dir, TAG, "r1", bytes);
+    let file = std::fs::read_dir(dir.path().join("plugins")).unwrap().next().unwrap();
+    let file = file.unwrap().path();
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, damaged).unwrap();
+    let world = World::on(TAG, shelf());
+    assert_eq!(world.look(), [None], "it is fetched anew");
+    assert_eq!((world.name(), world.fault()), (None, Some(Kind::Unavailable)));
+    world.network.put("r1", plugin("one"));
+    world.clock.pass(6);
+    world.look();
+    assert_eq!(std::fs::read(&file).unwrap().last(), whole.last());
+    // Whoever wants signatures, or digests, wants them of what was kept.
+    for trust in [
+        Trust { keys: vec![vec![7; 32]], unpinned: true },
+        Trust { keys: Vec::new(), unpinned: false },
+    ] {
+        let mut world = World::on(TAG, shelf());
+        world.registry.parts.trust = trust;
+        world.look();
+        assert_eq!((world.name(), world.is_kept()), (None, false));
+    }
+}
+
+#[test]
+fn another_configuration_needs_no_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::on(TAG, Shelf::in_dir(dir.path().join("plugins")));
+    world.network.put("r1", plugin("one"));
+    world.look();
+    *world.network.there.lock().unwrap() = None;
+    world.definitions.get_mut("a").unwrap().timeout = model::Wait::millis(70);
+    world.clock.pass(67);
+    assert_eq!(world.look(), [of("r1")]);
+    assert_eq!((world.name().as_deref(), world.is_kept()), (Some("one"), true));
+    let entries = world.registry.entries();
+    assert_eq!(entries["a"].definition.timeout, model::Wait::millis(70));
 }

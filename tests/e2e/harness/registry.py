@@ -20,10 +20,11 @@ def digest_of(data):
 
 
 class Served:
-    """A server on this machine, over TLS where there is an authority; requests are passed to `answer`."""
+    """A server on this machine, over TLS where there is an authority; requests are passed to `answer`, but while it is broken:
+    then `status` is the answer."""
 
     def __init__(self, authority=None):
-        outer, self.asked, self.lock = self, [], threading.Lock()
+        outer, self.asked, self.lock, self.status = self, [], threading.Lock(), 200
 
         class Handler(http.server.BaseHTTPRequestHandler):
             """One request."""
@@ -37,7 +38,9 @@ class Served:
                 with outer.lock:
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     outer.asked.append((self.command, self.path, headers))
-                    status, headers, data = outer.answer(self.command, url, self.headers, body)
+                    status, headers, data = outer.status, {}, b""
+                    if status == 200:
+                        status, headers, data = outer.answer(self.command, url, self.headers, body)
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -82,13 +85,13 @@ class Files(Served):
     """Files by their paths, each with a tag; a text that begins with `->` is a redirect."""
 
     def __init__(self, authority=None):
-        self.files, self.status = {}, 200
+        self.files = {}
         super().__init__(authority)
 
     def answer(self, method, url, headers, body):
         data = self.files.get(url.path)
-        if self.status != 200 or data is None:
-            return (404 if self.status == 200 else self.status), {}, b""
+        if data is None:
+            return 404, {}, b""
         if data.startswith(b"->"):
             return 307, {"Location": data[2:].decode()}, b""
         tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
