@@ -14,8 +14,9 @@ use crate::chain::{OnFailure, ROWS_MAX, Rejected, Scratch, Whose};
 use crate::configured::Configured;
 use crate::draft::Draft;
 use crate::error::Failure;
-use crate::instance::Failed;
+use crate::instance::{Answer, Failed};
 use crate::projection::Owner;
+use crate::step;
 
 /// What an answer has where a resource stays where it is.
 const STAYS: u16 = u16::MAX;
@@ -99,11 +100,11 @@ impl Router {
         }
         stats.rows_in.add(rows.len() as u64);
         batch.project(draft, configured.plan(), rows, &around);
-        let told = self.answered(batch, whose.tenant);
+        let told = answered(configured, whose.tenant, batch);
         let now = configured.now();
         stats.time.record(now.minus(begun).0);
         match told {
-            Ok(told) => {
+            Ok(Answered { routes: told, .. }) => {
                 configured.breakers.succeeded(whose.tenant);
                 stats.rows_out.add(rows.len() as u64);
                 let moved = told.iter().filter(|route| **route != Route::Stays).count();
@@ -122,15 +123,6 @@ impl Router {
                 self.failed(batch, routes, Some(failed.failure))
             }
         }
-    }
-
-    fn answered(&self, batch: &mut Batch, tenant: &TenantId) -> Result<Vec<Route>, Failed> {
-        let bytes = Arc::new(batch.take_bytes());
-        let called = self.configured.call(tenant, Arc::clone(&bytes));
-        batch.put_bytes(Arc::unwrap_or_clone(bytes));
-        let resources = batch.shape.count(Owner::Resource);
-        decode(&called?.answer.bytes, resources, self.routes().len())
-            .map_err(|message| Failed { failure: Failure::BadOutput, message })
     }
 
     /// Applies the policy to the resources of a batch.
@@ -160,6 +152,30 @@ impl Router {
     }
 }
 
+/// What a call of a router came to.
+pub(crate) struct Answered {
+    /// Of each resource of the batch.
+    pub(crate) routes: Vec<Route>,
+    /// Bytes of the answer.
+    pub(crate) bytes: usize,
+    /// Instructions, where they are counted.
+    pub(crate) fuel: u64,
+}
+
+/// Calls a router with a batch that was projected.
+pub(crate) fn answered(
+    configured: &Configured,
+    tenant: &TenantId,
+    batch: &mut Batch,
+) -> Result<Answered, Failed> {
+    let called = step::call(configured, tenant, batch)?;
+    let resources = batch.shape.count(Owner::Resource);
+    let Answer { bytes, fuel } = called.answer;
+    let routes = decode(&bytes, resources, configured.routes().len())
+        .map_err(|message| Failed { failure: Failure::BadOutput, message })?;
+    Ok(Answered { routes, bytes: bytes.len(), fuel })
+}
+
 fn set(batch: &Batch, routes: &mut [Route], entry: usize, route: Route) {
     let place = batch.shape.place(Owner::Resource, entry) as usize;
     if let Some(of) = routes.get_mut(place) {
@@ -168,7 +184,7 @@ fn set(batch: &Batch, routes: &mut [Route], entry: usize, route: Route) {
 }
 
 /// Rows in batches that have each resource whole, and of a large one the first.
-fn by_resources(draft: &Draft, rows: &[u32]) -> Vec<Vec<u32>> {
+pub(crate) fn by_resources(draft: &Draft, rows: &[u32]) -> Vec<Vec<u32>> {
     let rows_max = ROWS_MAX as usize;
     let resource = |row: &u32| {
         let scope = draft.outline.spans.get(*row as usize).map_or(0, |span| span.scope);

@@ -1,6 +1,6 @@
 //! Tables that plugins look things up in: the host keeps them fresh, a lookup never waits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +76,13 @@ impl Entries {
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Arc<str>> {
         self.map.get(key)
+    }
+
+    /// All of them, in the order of their keys.
+    #[must_use]
+    pub fn sorted(&self) -> BTreeMap<String, String> {
+        let owned = |(key, value): (&Arc<str>, &Arc<str>)| (key.to_string(), value.to_string());
+        self.map.iter().map(owned).collect()
     }
 
     /// How many there are.

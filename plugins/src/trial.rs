@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `request` | a request as values, span by span, and the same spans in another order or in parts |
 //! | `run` | a plugin over a request: what becomes of each span |
+//! | `asked`, `refreshed` | who an authenticator says that somebody is, and the tables that a refresher makes |
 //! | `change`, `text` | what is different, and how that is written down |
 //! | `same` | whether the same comes out another time, in another order, in parts |
 //! | `against` | what one version does against what another did |
@@ -16,9 +17,11 @@
 //! | `findings` | what is wrong with a file that should be a plugin |
 
 mod against;
+mod asked;
 mod change;
 mod cost;
 mod findings;
+mod refreshed;
 mod request;
 mod run;
 mod same;
@@ -42,11 +45,13 @@ use crate::plugin::Plugin;
 use crate::tables::Tables;
 
 pub use against::{Apart, apart};
+pub use asked::{Ask, Asked, Certificate, Word};
 pub use change::Change;
 pub use cost::{Cost, Step};
 pub use findings::{Finding, Weight, findings};
+pub use refreshed::{Given, Refreshed};
 pub use request::{Request, joined};
-pub use run::{Common, Fate, Misfortune, Ran, Verdict};
+pub use run::{About, Common, Fate, Misfortune, Ran, Verdict};
 pub use same::{Held, Way};
 
 /// When it is, for plugins at a desk: 2026-01-01T00:00:00Z.

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::Subject;
 use super::request::Request;
-use super::run::{by_rows, takes_spans};
+use super::run::{by_rows, takes_batches};
 use crate::batch::{Around, Batch};
 use crate::chain::ROWS_MAX;
 use crate::configured::Configured;
 use crate::draft::Draft;
 use crate::error::{Error, Kind};
 use crate::projection::Role;
+use crate::route;
 use crate::step;
 
 /// Rounds before it counts: caches are warm then, and the plugin has the memory that it wants.
@@ -88,7 +89,7 @@ impl Subject {
         (request, rounds): (&Request, usize),
         cpu: &dyn Fn() -> Nanos,
     ) -> Result<Cost, Error> {
-        takes_spans(configured)?;
+        takes_batches(configured)?;
         let spans = request.spans();
         if spans == 0 || rounds == 0 {
             return Err(Error::new(Kind::Config, "there are no spans to run over"));
@@ -136,6 +137,21 @@ impl Subject {
         let mut rows = Vec::new();
         draft.select(plan, &mut rows);
         watch.note(Step::Read);
+        let failed = |failed: crate::instance::Failed| {
+            let what = format!("a call failed: {}", failed.message);
+            Error::new(Kind::Failed(failed.failure), what)
+        };
+        if plan.role == Role::Router {
+            for rows in route::by_resources(&draft, &rows) {
+                batch.project(&draft, plan, &rows, &Around::NOTHING);
+                watch.note(Step::Project);
+                let answered = route::answered(configured, &self.tenant, batch).map_err(failed)?;
+                watch.note(Step::Call);
+                watch.lap.bytes_in += batch.bytes().len() as u64;
+                watch.lap.bytes_out += answered.bytes as u64;
+            }
+            return Ok(watch.lap);
+        }
         let rows_max = match plan.role {
             // No trace is in two calls, and to find out which are is not the plugin's doing.
             Role::TailSampler(_) => rows.len(),
@@ -144,10 +160,6 @@ impl Subject {
         for range in by_rows(rows.len(), rows_max.max(1)) {
             batch.project(&draft, plan, rows.get(range).unwrap_or_default(), &Around::NOTHING);
             watch.note(Step::Project);
-            let failed = |failed: crate::instance::Failed| {
-                let what = format!("a call failed: {}", failed.message);
-                Error::new(Kind::Failed(failed.failure), what)
-            };
             let called = step::call(configured, &self.tenant, batch).map_err(failed)?;
             watch.note(Step::Call);
             watch.lap.bytes_in += batch.bytes().len() as u64;

@@ -1,13 +1,14 @@
 //! What is wrong with a file that should be a plugin: all that a gateway looks at when it loads one, and what it does
 //! not mind but somebody will.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Subject;
 use crate::code::Codes;
+use crate::configured::Configured;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
@@ -15,6 +16,7 @@ use crate::instance::Limits;
 use crate::plugin::{COMPONENT_BYTES_MAX, Info, check_imports, names, world_of};
 use crate::projection::Projection;
 use crate::schema;
+use crate::worlds::World;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -73,7 +75,7 @@ pub fn findings(
     if found.look_at_schema(&subject.plugin().info().config_schema, config) {
         let given = config.cloned().unwrap_or_else(|| json!({}));
         match subject.with_config(given).configured() {
-            Ok(configured) => found.look_at_projection(configured.projection()),
+            Ok(configured) => found.look_at_configured(&configured),
             Err(error) if config.is_none() && error.kind() == Kind::Config => {
                 found.doubt("configure", format!("it wants a configuration: {error}"));
             }
@@ -193,8 +195,8 @@ impl Findings {
         true
     }
 
-    fn look_at_projection(&mut self, projection: &Projection) {
-        let Projection { reads, writes, match_resource, budgets, .. } = projection;
+    fn look_at_configured(&mut self, configured: &Configured) {
+        let Projection { reads, writes, match_resource, budgets, .. } = configured.projection();
         let (reads, writes) = (reads.len(), writes.len());
         let mut what = format!("it reads {reads} fields and writes {writes}");
         if !match_resource.is_empty() {
@@ -202,6 +204,16 @@ impl Findings {
         }
         if !budgets.is_empty() {
             what.push_str(", with budgets");
+        }
+        if configured.plugin().world() == World::Router {
+            let tenants = configured.routes().len();
+            write!(what, ", and may name {tenants} tenants").unwrap_or_default();
+            if tenants == 0 {
+                self.doubt("routes", "it names no tenant: everything stays where it is");
+            }
+        }
+        if let Some(every) = configured.interval() {
+            write!(what, ", and is called every {}s", every.as_secs()).unwrap_or_default();
         }
         self.fine("configure", what);
     }

@@ -97,6 +97,14 @@ impl Request {
         traces.into_iter().map(|(_, rows)| rows).collect()
     }
 
+    /// The rows of each resource that has some.
+    pub(super) fn resources(&self) -> Vec<Vec<usize>> {
+        let numbered: Vec<(usize, usize)> =
+            self.rows.iter().map(|row| row.resource.0).zip(0..).collect();
+        let each = numbered.chunk_by(|one, next| one.0 == next.0);
+        each.map(|rows| rows.iter().map(|(_, row)| *row).collect()).collect()
+    }
+
     /// The rows of each scope.
     pub(super) fn scopes(&self) -> impl DoubleEndedIterator<Item = Range<usize>> {
         self.outline.scopes.iter().map(|scope| scope.spans.range())

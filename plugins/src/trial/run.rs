@@ -17,6 +17,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Kind};
 use crate::instance::Failed;
 use crate::projection::{Owner, Role};
+use crate::route::{self, Route, by_resources};
 use crate::step;
 use crate::worlds::World;
 
@@ -64,8 +65,33 @@ pub struct Fate {
 pub struct Common {
     /// What it is called: the service of a resource, the name of a scope.
     pub name: String,
+    /// The tenant that a router names for a resource; nothing where it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// What is different in it.
     pub changes: Vec<Change>,
+}
+
+/// What a plugin decides about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum About {
+    /// A span by itself.
+    Spans,
+    /// A whole trace.
+    Traces,
+    /// Whose a resource is.
+    Resources,
+}
+
+impl About {
+    const fn of(role: Role) -> Self {
+        match role {
+            Role::SpanProcessor | Role::HeadSampler => Self::Spans,
+            Role::TailSampler(_) => Self::Traces,
+            Role::Router => Self::Resources,
+        }
+    }
 }
 
 /// A call that failed: its spans are as they were.
@@ -79,11 +105,17 @@ pub struct Misfortune {
     pub spans: usize,
 }
 
+impl Misfortune {
+    pub(super) fn of(failed: Failed, spans: usize) -> Self {
+        Self { failure: failed.failure.as_str(), message: failed.message, spans }
+    }
+}
+
 /// A request after a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ran {
-    /// Whether traces are decided about, and not spans.
-    pub by_trace: bool,
+    /// What it decides about.
+    pub about: About,
     /// What has become of each span.
     pub spans: Vec<Fate>,
     /// What has become of each resource.
@@ -107,21 +139,27 @@ impl Subject {
     /// Runs a plugin, as it is configured, over a request. All budgets are unused at first.
     ///
     /// # Errors
-    /// [`Kind::NotOurs`] for one that is not run over spans.
+    /// [`Kind::NotOurs`] for one that is not called with batches.
     pub fn run(&self, configured: &Configured, request: &Request) -> Result<Ran, Error> {
-        takes_spans(configured)?;
+        takes_batches(configured)?;
         let plan = configured.plan();
         let draft = Draft::of(request.body(), plan.wants());
         let malformed = || Error::new(Kind::Host, "the request cannot be read");
         let mut run = Run::new(self, configured, draft.ok_or_else(malformed)?);
         let mut passed = Vec::new();
         run.draft.select(plan, &mut passed);
-        let calls = match plan.role {
-            Role::TailSampler(_) => run.by_trace(&mut passed),
-            _ => by_rows(passed.len(), plan.rows_max(ROWS_MAX).max(1) as usize),
-        };
-        for range in calls {
-            run.call(passed.get(range).unwrap_or_default());
+        match plan.role {
+            Role::Router => {
+                by_resources(&run.draft, &passed).iter().for_each(|rows| run.route(rows));
+            }
+            Role::TailSampler(_) => {
+                let calls = run.by_trace(&mut passed);
+                calls.into_iter().for_each(|range| run.call(rows_of(&passed, range)));
+            }
+            Role::SpanProcessor | Role::HeadSampler => {
+                let calls = by_rows(passed.len(), plan.rows_max(ROWS_MAX).max(1) as usize);
+                calls.into_iter().for_each(|range| run.call(rows_of(&passed, range)));
+            }
         }
         run.end(request, &passed)
     }
@@ -136,24 +174,24 @@ impl Subject {
         let spans = batch.get(8..).and_then(<[u8]>::first_chunk);
         let spans = spans.map_or(0, |spans| u32::from_le_bytes(*spans) as usize);
         let called = configured.call(&self.tenant, std::sync::Arc::new(batch));
-        called.map(drop).map_err(|failed| Misfortune {
-            failure: failed.failure.as_str(),
-            message: failed.message,
-            spans,
-        })
+        called.map(drop).map_err(|failed| Misfortune::of(failed, spans))
     }
 }
 
-/// Whether it is one that spans are passed to.
-pub(super) fn takes_spans(configured: &Configured) -> Result<(), Error> {
+/// Whether it is one that is called with batches of spans.
+pub(super) fn takes_batches(configured: &Configured) -> Result<(), Error> {
     let world = configured.plugin().world();
     match world {
-        World::SpanProcessor | World::HeadSampler | World::TailSampler => Ok(()),
-        World::Authenticator | World::Router | World::TableRefresher => {
+        World::SpanProcessor | World::HeadSampler | World::TailSampler | World::Router => Ok(()),
+        World::Authenticator | World::TableRefresher => {
             let what = format!("a plugin of the world {} is not run over spans", world.name());
             Err(Error::new(Kind::NotOurs, what))
         }
     }
+}
+
+fn rows_of(passed: &[u32], range: Range<usize>) -> &[u32] {
+    passed.get(range).unwrap_or_default()
 }
 
 pub(super) fn by_rows(rows: usize, rows_max: usize) -> Vec<Range<usize>> {
@@ -168,6 +206,8 @@ struct Run<'a> {
     batch: Batch,
     budgets: Counted<'a>,
     told: BTreeMap<u32, Told>,
+    /// The tenants that a router names, by resource.
+    tenants: BTreeMap<usize, String>,
     counts: BTreeMap<String, u64>,
     failures: Vec<Misfortune>,
     calls: u64,
@@ -205,6 +245,7 @@ impl<'a> Run<'a> {
             batch: Batch::default(),
             budgets: Counted { configured, used: RefCell::default() },
             told: BTreeMap::new(),
+            tenants: BTreeMap::new(),
             counts: BTreeMap::new(),
             failures: Vec::new(),
             calls: 0,
@@ -233,16 +274,33 @@ impl<'a> Run<'a> {
         calls
     }
 
-    fn call(&mut self, rows: &[u32]) {
-        let (configured, plan) = (self.configured, self.configured.plan());
+    /// Lays out the batch of a call.
+    fn project(&mut self, rows: &[u32]) {
         let around = Around { peer: None, budgets: &self.budgets, late: &Unlimited };
-        self.batch.project(&self.draft, plan, rows, &around);
+        self.batch.project(&self.draft, self.configured.plan(), rows, &around);
         self.calls += 1;
-        let fail = |failed: Failed| Misfortune {
-            failure: failed.failure.as_str(),
-            message: failed.message,
-            spans: rows.len(),
-        };
+    }
+
+    fn route(&mut self, rows: &[u32]) {
+        self.project(rows);
+        match route::answered(self.configured, &self.subject.tenant, &mut self.batch) {
+            Ok(answered) => {
+                self.fuel += answered.fuel;
+                for (entry, route) in answered.routes.into_iter().enumerate() {
+                    let place = self.batch.shape.place(Owner::Resource, entry) as usize;
+                    let Route::To(tenant) = route else { continue };
+                    let tenant = self.configured.routes().get(usize::from(tenant));
+                    self.tenants.extend(tenant.map(|tenant| (place, tenant.to_string())));
+                }
+            }
+            Err(failed) => self.failures.push(Misfortune::of(failed, rows.len())),
+        }
+    }
+
+    fn call(&mut self, rows: &[u32]) {
+        self.project(rows);
+        let (configured, plan) = (self.configured, self.configured.plan());
+        let fail = |failed: Failed| Misfortune::of(failed, rows.len());
         let called = match step::call(configured, &self.subject.tenant, &mut self.batch) {
             Ok(called) => called,
             Err(failed) => return self.failures.push(fail(failed)),
@@ -271,7 +329,7 @@ impl<'a> Run<'a> {
         let passed: std::collections::BTreeSet<u32> = passed.iter().copied().collect();
         let dropped: Vec<bool> =
             (0..).take(request.spans()).map(|span| self.draft.is_dropped(span)).collect();
-        let Self { draft, told, configured, counts, failures, calls, fuel, .. } = self;
+        let Self { draft, told, tenants, configured, counts, failures, calls, fuel, .. } = self;
         let body = draft.finish(Vec::with_capacity).body.into_bytes();
         let odd = |what: String| Error::new(Kind::Host, format!("the written request: {what}"));
         let after = rows(&body).map_err(odd)?;
@@ -291,19 +349,21 @@ impl<'a> Run<'a> {
                 let (number, before) = &row.resource;
                 resources.entry(*number).or_insert_with(|| Common {
                     name: service(before),
+                    tenant: tenants.get(number).cloned(),
                     changes: changes(before, &left.resource.1),
                 });
                 let (number, before) = &row.scope;
                 scopes.entry(*number).or_insert_with(|| Common {
                     name: text(before.get("scope").unwrap_or(&serde_json::Value::Null), "name")
                         .to_owned(),
+                    tenant: None,
                     changes: changes(before, &left.scope.1),
                 });
             }
             spans.push(fate);
         }
-        let by_trace = matches!(configured.plan().role, Role::TailSampler(_));
-        Ok(Ran { by_trace, spans, resources, scopes, counts, failures, calls, fuel, body })
+        let about = About::of(configured.plan().role);
+        Ok(Ran { about, spans, resources, scopes, counts, failures, calls, fuel, body })
     }
 }
 

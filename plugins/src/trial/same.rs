@@ -20,7 +20,7 @@ pub enum Way {
     Fresh,
     /// With its spans in another order; those of a trace stay in theirs where whole traces are decided about.
     Permuted,
-    /// In two parts; no trace is in both where traces are decided about.
+    /// In two parts; no trace is in both where traces are decided about, and no resource where it is whose they are.
     Split,
 }
 
@@ -66,7 +66,8 @@ impl Subject {
         if let Some(why) = self.left(way, configured) {
             return Ok(Held::Left(why));
         }
-        let by_trace = !matches!(configured.plan().role, Role::SpanProcessor);
+        let role = configured.plan().role;
+        let by_trace = matches!(role, Role::HeadSampler | Role::TailSampler(_));
         let orders = match way {
             Way::Twice => {
                 let ran = self.run(configured, request)?;
@@ -74,7 +75,9 @@ impl Subject {
             }
             Way::Fresh => vec![order(request)],
             Way::Permuted => vec![permuted(request, by_trace)],
-            Way::Split => split(request, by_trace),
+            Way::Split if role == Role::Router => split(request.resources()),
+            Way::Split if by_trace => split(request.traces()),
+            Way::Split => split(order(request).into_iter().map(|row| vec![row]).collect()),
         };
         for order in orders {
             let picked = request.picked(&order);
@@ -90,7 +93,7 @@ impl Subject {
     }
 
     /// Why something else may come out.
-    fn left(&self, way: Way, configured: &Configured) -> Option<&'static str> {
+    pub(super) fn left(&self, way: Way, configured: &Configured) -> Option<&'static str> {
         let is_free = matches!(way, Way::Fresh);
         if !is_free && !self.plugin.info().stateless {
             return Some("it says that it remembers something from call to call");
@@ -114,12 +117,8 @@ fn permuted(request: &Request, by_trace: bool) -> Vec<usize> {
     request.scopes().rev().flat_map(Iterator::rev).collect()
 }
 
-/// Two parts; the second is empty, and left out, where there is but one span or trace.
-fn split(request: &Request, by_trace: bool) -> Vec<Vec<usize>> {
-    let mut units: Vec<Vec<usize>> = match by_trace {
-        true => request.traces(),
-        false => order(request).into_iter().map(|row| vec![row]).collect(),
-    };
+/// Two parts of what is not to be divided; the second is empty, and left out, where there is but one.
+fn split(mut units: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     let second = units.split_off(units.len().div_ceil(2));
     let parts = [units, second].map(|units| units.into_iter().flatten().collect::<Vec<_>>());
     // Of what is put together by trace rows are in the order of traces: as they were received again.
@@ -155,6 +154,16 @@ fn difference((first, before): (&Ran, &Fate), (ran, fate): (&Ran, &Fate)) -> Opt
             kept(fate),
             verdict(fate)
         ));
+    }
+    let tenant = |ran: &Ran, fate: &Fate| {
+        ran.resources.get(&fate.resource).and_then(|resource| resource.tenant.clone())
+    };
+    if tenant(first, before) != tenant(ran, fate) {
+        let told = |tenant: Option<String>| {
+            tenant.map_or_else(|| "stayed".to_owned(), |tenant| format!("went to {tenant}"))
+        };
+        let (before, now) = (told(tenant(first, before)), told(tenant(ran, fate)));
+        return Some(format!("its resource {before}, and now {now}"));
     }
     if before.reason != fate.reason {
         let reason = |fate: &Fate| fate.reason.clone().unwrap_or_default();

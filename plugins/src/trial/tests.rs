@@ -163,6 +163,108 @@ fn traces_are_put_together_for_a_tail_sampler_and_told_one_by_one() {
     assert_eq!(ran.to_string(), format!("6 spans: 4 kept, 2 dropped, 0 changed\n{traces}"));
 }
 
+/// A router of two tenants that answers so much for each resource that it is shown; `first` runs before it does.
+fn router(first: &str) -> Guest {
+    let process = format!(
+        "{first} (i32.store (i32.const {}) (i32.const 2048))
+         (i32.store (i32.const {}) (i32.shl (i32.load offset=12 (local.get $at)) (i32.const 1)))
+         (i32.const {RESULT_AT})",
+        RESULT_AT + 4,
+        RESULT_AT + 8
+    );
+    Guest { process, ..crate::guests::router(&["checkout", "pay"], &[]) }
+}
+
+#[test]
+fn whose_resources_are_is_told_one_by_one_and_is_the_same_always() {
+    let answer = crate::guests::router(&["checkout", "pay"], &[1, u16::MAX]);
+    let told = ran(&answer);
+    let lines =
+        ["resource 0 \"shop\" of 4 spans: to pay", "resource 1 \"stock\" of 2 spans: stays"];
+    let expected = format!("2 resources of 6 spans: 1 go to a tenant\n{}\n", lines.join("\n"));
+    assert_eq!((told.to_string(), told.failures.as_slice()), (expected, &[][..]));
+    assert!(told.fuel > 0 && told.body == request().body(), "{told:?}");
+    for way in Way::ALL {
+        assert_eq!(again(&router(""), way), Held::Same, "{way:?}");
+    }
+    // In another order the first is the other one.
+    let Held::Differs(what) = again(&answer, Way::Permuted) else { panic!("it is the same") };
+    assert!(what.contains("its resource stayed, and now went to pay"), "{what}");
+    let counts =
+        "(i32.store8 (i32.const 2048) (global.get $calls)) (global.set $calls (i32.const 1))";
+    let extra = "(global $calls (mut i32) (i32.const 0))".to_owned();
+    let Held::Differs(what) = again(&Guest { extra, ..router(counts) }, Way::Twice) else {
+        panic!("it is the same")
+    };
+    assert!(what.contains("went to checkout, and now went to pay"), "{what}");
+    let failed = ran(&Guest { process: "unreachable".to_owned(), ..router("") });
+    assert!(failed.to_string().contains("failed on 6 spans: panic: "), "{failed}");
+}
+
+#[test]
+fn a_router_costs_what_it_takes_to_read_project_and_call() {
+    let subject = Subject::load(&PLAIN, &Codes::default(), &router("").module(), LIMITS).unwrap();
+    let ticks = AtomicU64::new(0);
+    let cpu = || Nanos(ticks.fetch_add(6, Ordering::Relaxed));
+    let cost = subject.cost(&subject.configured().unwrap(), (&request(), 5), &cpu).unwrap();
+    assert_eq!(cost.steps.map(|(_, of)| of), [1.0, 1.0, 1.0, 0.0, 0.0], "{cost:?}");
+    assert!(cost.bytes_in > 0.0 && cost.bytes_out > 0.0, "{cost:?}");
+}
+
+#[test]
+fn who_somebody_is_is_told_request_by_request() {
+    let subject = subject(&crate::guests::authenticator());
+    let configured = subject.configured().unwrap();
+    let asks = ["good", "denied", "trap"].map(|key| {
+        serde_json::from_value::<Ask>(
+            json!({"path": format!("/{key}"), "headers": {"x-api-key": key}}),
+        )
+        .unwrap()
+    });
+    let asked = subject.ask(&configured, &asks[..2]).unwrap();
+    let expected = "request 0 POST /good: known for 60s, tenants shop, may admin\n\
+                    request 1 POST /denied: denied for 10s, 403: \"away\"\n";
+    assert_eq!(asked.to_string(), expected);
+    for way in Way::ALL {
+        let again = subject.ask_again(way, (&configured, &asked), &asks[..2]).unwrap();
+        assert_eq!(again, Held::Same, "{way:?}");
+    }
+    let all = subject.ask(&configured, &asks).unwrap();
+    assert!(all.to_string().contains("POST /trap: a call failed: bad_output: tenants[0]"), "{all}");
+    let others = [Ask::default(), asks[1].clone()];
+    let Held::Differs(what) =
+        subject.ask_again(Way::Fresh, (&configured, &asked), &others).unwrap()
+    else {
+        panic!("it is the same")
+    };
+    assert!(what.starts_with("request 0 POST /v1/traces: it was known for 60s"), "{what}");
+    assert!(subject.run(&configured, &request()).is_err(), "it takes no spans");
+    assert!(subject.refresh(&configured, &[]).is_err(), "it makes no tables");
+}
+
+#[test]
+fn tables_are_made_of_what_is_given_for_a_network() {
+    let subject = subject(&Guest { role: ("refresher", "refresh"), ..Guest::default() });
+    let configured = subject.configured().unwrap();
+    let made = subject.refresh(&configured, &[]).unwrap();
+    assert_eq!(made.to_string(), "0 tables, every 60s\n");
+    let again = |way| subject.refresh_again(way, (&configured, &made), &[]).unwrap();
+    assert_eq!([again(Way::Twice), again(Way::Fresh)], [Held::Same, Held::Same]);
+    assert!(matches!(again(Way::Split), Held::Left(_)));
+    let other = Refreshed { every_seconds: 5, ..made.clone() };
+    let held = subject.refresh_again(Way::Twice, (&configured, &other), &[]).unwrap();
+    let what = "it was 0 tables, every 5s, and is 0 tables, every 60s".to_owned();
+    assert_eq!(held, Held::Differs(what));
+    let traps = Guest {
+        role: ("refresher", "refresh"),
+        process: "unreachable".to_owned(),
+        ..Guest::default()
+    };
+    let subject = self::subject(&traps);
+    let made = subject.refresh(&subject.configured().unwrap(), &[]).unwrap();
+    assert!(made.to_string().contains("failed: "), "{made}");
+}
+
 #[test]
 fn one_that_answers_by_places_is_found_in_another_order() {
     // The second row goes, whichever it is.

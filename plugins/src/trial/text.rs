@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::run::{Common, Fate, Ran, Verdict};
+use super::run::{About, Common, Fate, Misfortune, Ran, Verdict};
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,38 +16,67 @@ impl fmt::Display for Verdict {
 }
 
 /// One line for all, then what has changed: resources and scopes, then spans; what stays as it was is not told, and
-/// of samplers each span is.
+/// of samplers each span is, of routers each resource.
 impl fmt::Display for Ran {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.about == About::Resources {
+            return put_routed(f, self);
+        }
         let kept = self.spans.iter().filter(|fate| fate.is_kept).count();
         let changed = self.spans.iter().filter(|fate| !fate.changes.is_empty()).count();
         let (spans, dropped) = (self.spans.len(), self.spans.len() - kept);
         writeln!(f, "{spans} spans: {kept} kept, {dropped} dropped, {changed} changed")?;
-        for failed in &self.failures {
-            writeln!(
-                f,
-                "failed on {} spans: {}: {}",
-                failed.spans, failed.failure, failed.message
-            )?;
-        }
+        put_failures(f, &self.failures)?;
         for (what, list) in [("resource", &self.resources), ("scope", &self.scopes)] {
             for (number, common) in list.iter().filter(|(_, common)| !common.changes.is_empty()) {
                 put(f, what, *number, common)?;
             }
         }
-        if self.by_trace {
+        let by_trace = self.about == About::Traces;
+        if by_trace {
             put_traces(f, &self.spans)?;
         }
         for (number, fate) in self.spans.iter().enumerate() {
-            put_span(f, number, fate, self.by_trace)?;
+            put_span(f, number, fate, by_trace)?;
         }
         self.counts.iter().try_for_each(|(name, by)| writeln!(f, "counter {name} + {by}"))
     }
 }
 
+fn put_failures(f: &mut fmt::Formatter<'_>, failures: &[Misfortune]) -> fmt::Result {
+    failures.iter().try_for_each(|Misfortune { failure, message, spans }| {
+        writeln!(f, "failed on {spans} spans: {failure}: {message}")
+    })
+}
+
+/// A line for each resource: whose it is.
+fn put_routed(f: &mut fmt::Formatter<'_>, ran: &Ran) -> fmt::Result {
+    let (resources, spans) = (ran.resources.len(), ran.spans.len());
+    let moved = ran.resources.values().filter(|resource| resource.tenant.is_some()).count();
+    writeln!(f, "{resources} resources of {spans} spans: {moved} go to a tenant")?;
+    put_failures(f, &ran.failures)?;
+    for (number, Common { name, tenant, .. }) in &ran.resources {
+        let of = ran.spans.iter().filter(|fate| fate.resource == *number);
+        let (count, passed) = of.fold((0, 0), |(count, passed), fate| {
+            (count + 1, passed + usize::from(fate.is_passed))
+        });
+        write!(f, "resource {number}{}{name} of {count} spans: ", space(name))?;
+        match tenant {
+            Some(tenant) => writeln!(f, "to {tenant}")?,
+            None if passed == 0 => writeln!(f, "stays, and is not passed")?,
+            None => writeln!(f, "stays")?,
+        }
+    }
+    Ok(())
+}
+
+/// In front of a name, where there is one.
+const fn space(name: &str) -> &'static str {
+    if name.is_empty() { "" } else { " " }
+}
+
 fn put(f: &mut fmt::Formatter<'_>, what: &str, number: usize, common: &Common) -> fmt::Result {
-    let space = if common.name.is_empty() { "" } else { " " };
-    writeln!(f, "{what} {number}{space}{}", common.name)?;
+    writeln!(f, "{what} {number}{}{}", space(&common.name), common.name)?;
     common.changes.iter().try_for_each(|change| writeln!(f, "  {change}"))
 }
 

@@ -22,7 +22,9 @@ All batches together are one request, again and again until it has --spans spans
 the one thread that does the work, the median of all rounds, in nanoseconds per span: `read` (the request is looked
 through), `project` (what the plugin reads is put into a buffer), `call` (the plugin), `apply` (its answer is checked
 and applied), `write` (the request is written anew, where something has changed). `without` is what the same request
-takes where there is no plugin, and `adds` what is more with it.
+takes where there is no plugin, and `adds` what is more with it. A router changes nothing: to make several requests of
+one is the gateway's work. Authenticators and refreshers are called off that way, and seldom: what they take is told by a
+gateway (traceweir_plugin_guest_nanoseconds_total).
 
 Examples:
   traceweir plugin bench shop-team.wasm --batches fixtures/batch.json

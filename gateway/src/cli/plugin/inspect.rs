@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use plugins::trial::Subject;
-use plugins::{CONTRACT, Configured, Plugin};
+use plugins::{CONTRACT, Configured, Plugin, World};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -52,6 +52,12 @@ struct Told<'a> {
     config_schema: Value,
     /// Nothing where it has to be configured to know.
     projection: Option<Shown>,
+    /// The tenants that a router may name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routes: Option<Vec<String>>,
+    /// How often a refresher wants to be called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every_seconds: Option<u64>,
     /// Why there is no projection.
     #[serde(skip_serializing_if = "Option::is_none")]
     unconfigured: Option<String>,
@@ -61,25 +67,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, Stop> {
     let (engine, codes) = desk::engine(Fuel::Ignored)?;
     let bytes = args.which.bytes()?.len();
     let subject = args.which.subject((&engine, &codes))?;
-    let (projection, unconfigured) = match subject.configured() {
-        Ok(configured) => (Some(projection(&configured)), None),
+    let (configured, unconfigured) = match subject.configured() {
+        Ok(configured) => (Some(configured), None),
         Err(error) if args.which.config()?.is_none() => (None, Some(error.to_string())),
         Err(error) => return Err(error.into()),
     };
-    let told = told(&subject, bytes, projection, unconfigured);
+    let told = told(&subject, bytes, configured.as_deref(), unconfigured);
     Ok(print(&if args.json { json(&told) } else { text(&told) }))
 }
 
-fn projection(configured: &Configured) -> Shown {
-    Shown::of(configured.projection())
-}
-
-fn told(
-    subject: &Subject,
+fn told<'a>(
+    subject: &'a Subject,
     bytes: usize,
-    projection: Option<Shown>,
+    configured: Option<&Configured>,
     unconfigured: Option<String>,
-) -> Told<'_> {
+) -> Told<'a> {
     let plugin: &Plugin = subject.plugin();
     let info = plugin.info();
     Told {
@@ -97,9 +99,15 @@ fn told(
         // A schema that is none is told as it is.
         config_schema: serde_json::from_str(&info.config_schema)
             .unwrap_or_else(|_| Value::from(info.config_schema.clone())),
-        projection,
+        projection: configured.map(|configured| Shown::of(configured.projection())),
+        routes: configured.filter(|_| plugin.world() == World::Router).map(routes),
+        every_seconds: configured.and_then(Configured::interval).map(|every| every.as_secs()),
         unconfigured,
     }
+}
+
+fn routes(configured: &Configured) -> Vec<String> {
+    configured.routes().iter().map(ToString::to_string).collect()
 }
 
 fn text(told: &Told<'_>) -> String {
@@ -127,6 +135,12 @@ fn text(told: &Told<'_>) -> String {
     match (&told.projection, &told.unconfigured) {
         (Some(projection), _) => projection.rows().for_each(|(name, value)| row(name, &value)),
         (None, why) => row("reads", &format!("as configured: {}", why.as_deref().unwrap_or("?"))),
+    }
+    if let Some(routes) = &told.routes {
+        row("routes to", &listed(routes));
+    }
+    if let Some(seconds) = told.every_seconds {
+        row("called", &format!("every {seconds}s"));
     }
     let schema = match &told.config_schema {
         Value::String(text) if text.is_empty() => "none".to_owned(),

@@ -50,7 +50,8 @@ fn pull(args: &Args) -> Result<String, String> {
         oci::pull(&web, &auth, &args.reference, None).await.map_err(|fault| fault.to_string())
     });
     let artifact = pulled.map_err(|fault| named(&fault))?;
-    let Artifact { bytes, digest, signature, .. } = artifact.ok_or_else(|| named(&"nothing came"))?;
+    let Artifact { bytes, digest, signature, .. } =
+        artifact.ok_or_else(|| named(&"nothing came"))?;
     let name = args.reference.repository.rsplit('/').next().unwrap_or("plugin");
     let file = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.wasm")));
     write(&file, &bytes)?;

@@ -1,15 +1,17 @@
 //! `traceweir plugin test`.
 
+mod tried;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use plugins::trial::{Held, Ran, Request, Subject, Way, joined};
-use plugins::{Configured, World};
+use plugins::trial::{Held, Way};
 use serde::Serialize;
 use similar::TextDiff;
 
-use super::desk::{self, Batch, Fuel, Which};
+use super::desk::{self, Fuel, Which};
 use super::{Exit, Stop, complain, json, print};
+use tried::{Tried, tried};
 
 /// Lines around a difference that are told with it.
 const CONTEXT_LINES: usize = 3;
@@ -17,19 +19,26 @@ const CONTEXT_LINES: usize = 3;
 /// Run it over batches, and hold what it does against what is expected.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What the plugin does to each batch is told as text: what it drops and why, what it changes, what it counts. It is the
-same as long as the plugin does the same: the clock stands still, chance begins with one seed, budgets are unused.
-Traces are put together from all batches for a tail sampler.
+What the plugin does to each batch is told as text: what it drops and why, what it changes, what it counts; of a router,
+whose each resource is. It is the same as long as the plugin does the same: the clock stands still, chance begins with
+one seed, budgets are unused. Traces are put together from all batches for a tail sampler.
+
+An authenticator takes --requests in the place of batches, a list of what it is shown: {\"headers\": {\"x-api-key\": \"one\"}}, and
+method, path, peer, certificate: {subject, names} where they matter. A refresher takes --answers, a list of what its network
+answers: {\"url\": \"https://cmdb.example/rows\", \"body\": []}, and method, status, headers; nothing else answers.
 
 Then each batch is run again: by the same instance (twice), by a new one (fresh), with its spans in another order
-(permuted), and in two parts (split). A plugin that says that it is stateless has to do the same each time; --skip leaves
-out what yours need not hold to. Fuel counts the instructions of the plugin, and does not depend on the machine.
+(permuted), and in two parts (split), of whole traces for samplers, of whole resources for a router. A plugin that says
+that it is stateless has to do the same each time; --skip leaves out what yours need not hold to. Fuel counts the
+instructions of the plugin, and does not depend on the machine.
 
 Examples:
   traceweir plugin test shop-team.wasm --batches fixtures/batch.json
   traceweir plugin test shop-team.wasm --batches fixtures/*.json --expect fixtures/expected.txt --update
   traceweir plugin test shop-team.wasm --batches fixtures/*.json --expect fixtures/expected.txt --fuel-max 2000
   traceweir plugin test sampler.wasm --batches captures --skip split
+  traceweir plugin test api-keys.wasm --config keys.yaml --requests fixtures/requests.json
+  traceweir plugin test rows.wasm --config rows.yaml --answers fixtures/answers.json
 
 Exit codes:
   0  it does what is expected, and the same each time
@@ -39,8 +48,14 @@ pub(super) struct Args {
     #[command(flatten)]
     which: Which,
     /// Requests in OTLP, as JSON or protobuf (.json, .otlp, .pb); a directory is all of those in it
-    #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
+    #[arg(long, value_name = "FILE|DIR", num_args = 1..)]
     batches: Vec<PathBuf>,
+    /// What an authenticator is shown: a list in JSON or YAML
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
+    /// What a refresher's network answers: a list in JSON or YAML
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     /// The text that has to come out
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
@@ -51,7 +66,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "WAY", value_enum)]
     skip: Vec<Skip>,
     /// Most fuel per span, on average over all batches
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "batches")]
     fuel_max: Option<u64>,
     /// Print JSON
     #[arg(long)]
@@ -81,15 +96,6 @@ impl Skip {
     }
 }
 
-/// A batch, and what came of it.
-#[derive(Debug, Serialize)]
-struct Tried {
-    batch: String,
-    #[serde(flatten)]
-    ran: Ran,
-    again: Vec<(Way, Held)>,
-}
-
 /// All that is told.
 #[derive(Debug, Serialize)]
 struct Told {
@@ -104,17 +110,9 @@ struct Told {
 pub(super) fn run(args: &Args) -> Result<Exit, Stop> {
     let (engine, codes) = desk::engine(Fuel::Counted)?;
     let subject = args.which.subject((&engine, &codes))?;
-    let batches = gathered(subject.plugin().world(), desk::batches(&args.batches)?)?;
-    let mut tried = Vec::with_capacity(batches.len());
-    for Batch { name, request } in batches {
-        // An instance that has seen nothing: what fuel is used does not go by the batches before.
-        let configured = subject.configured()?;
-        let ran = subject.run(&configured, &request)?;
-        let again = again(args, &subject, (&configured, &ran), &request)?;
-        tried.push(Tried { batch: name, ran, again });
-    }
-    let spans: usize = tried.iter().map(|tried| tried.ran.spans.len()).sum();
-    let fuel: u64 = tried.iter().map(|tried| tried.ran.fuel).sum();
+    let tried = tried(args, &subject)?;
+    let spans: usize = tried.iter().map(|tried| tried.spans).sum();
+    let fuel: u64 = tried.iter().map(|tried| tried.fuel).sum();
     let fuel_per_span = fuel.div_ceil(u64::try_from(spans).unwrap_or(u64::MAX).max(1));
     let text = text(&tried);
     let mut problems = problems(&tried);
@@ -127,45 +125,16 @@ pub(super) fn run(args: &Args) -> Result<Exit, Stop> {
     tell(args, &told, &text)
 }
 
-/// What is run: each batch by itself; of a tail sampler the traces of all of them.
-fn gathered(world: World, batches: Vec<Batch>) -> Result<Vec<Batch>, Stop> {
-    if world != World::TailSampler || batches.len() < 2 {
-        return Ok(batches);
-    }
-    let requests: Vec<&Request> = batches.iter().map(|batch| &batch.request).collect();
-    let all = joined(&requests);
-    let request = all.map_err(|what| Stop::refused(format!("--batches: {what}")))?;
-    let names: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
-    Ok(vec![Batch { name: names.join(" + "), request }])
-}
-
-fn again(
-    args: &Args,
-    subject: &Subject,
-    (configured, ran): (&Configured, &Ran),
-    request: &Request,
-) -> Result<Vec<(Way, Held)>, Stop> {
-    let is_wanted = |way: &Way| !args.skip.iter().any(|skip| skip.way() == *way);
-    let mut all = Vec::new();
-    for way in Way::ALL.into_iter().filter(is_wanted) {
-        all.push((way, subject.again(way, (configured, ran), request)?));
-    }
-    Ok(all)
-}
-
 /// What the golden file has.
 fn text(tried: &[Tried]) -> String {
-    let one = |tried: &Tried| format!("batch {}\n{}", tried.batch, tried.ran);
+    let one = |tried: &Tried| format!("batch {}\n{}", tried.batch, tried.text);
     tried.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 fn problems(tried: &[Tried]) -> Vec<String> {
     let mut problems = Vec::new();
-    for Tried { batch, ran, again } in tried {
-        for failed in &ran.failures {
-            problems
-                .push(format!("{batch}: a call failed: {}: {}", failed.failure, failed.message));
-        }
+    for Tried { batch, failures, again, .. } in tried {
+        problems.extend(failures.iter().map(|failed| format!("{batch}: {failed}")));
         for (way, held) in again {
             if let Held::Differs(what) = held {
                 problems.push(format!("{batch}: {}: {what}", way.as_str()));
@@ -223,7 +192,9 @@ fn tell(args: &Args, told: &Told, text: &str) -> Result<Exit, Stop> {
         out.push('\n');
     }
     out.push_str(&ways);
-    writeln!(out, "{:<10}{} per span", "fuel", told.fuel_per_span).unwrap_or_default();
+    if told.spans > 0 {
+        writeln!(out, "{:<10}{} per span", "fuel", told.fuel_per_span).unwrap_or_default();
+    }
     let exit = print(&out);
     told.problems.iter().for_each(|problem| complain(problem));
     Ok(ended(exit, told.ok))
