@@ -83,12 +83,16 @@ fn ends(ended: &Ended, code: i32) -> String {
     format!("{}{}", ended.out, ended.err)
 }
 
-/// Makes a plugin, and builds, checks, tests and measures it.
-fn from_nothing(desk: &Desk, arguments: &[&str], is_stateless: bool) {
+/// Makes a plugin, and builds it.
+fn built(desk: &Desk, arguments: &[&str]) -> Value {
     let name = arguments[arguments.len() - 1];
     let made = ends(&desk.run(&[&["new"], arguments].concat()), 0);
     assert!(made.contains("traceweir plugin build"), "{made}");
     assert_eq!(desk.run(&[&["new"], arguments].concat()).code, Some(2), "it is there already");
+    // What several have in common is compiled once.
+    std::fs::create_dir_all(desk.path("target")).unwrap();
+    std::fs::create_dir_all(desk.path(name).join("build")).unwrap();
+    std::os::unix::fs::symlink(desk.path("target"), desk.path(name).join("build/target")).unwrap();
     // Compilers take their time: as long as it takes.
     let mut build = desk.command(&["build", name, "--json"]);
     build.env_remove("TRACEWEIR_CACHE").stdin(Stdio::null());
@@ -96,8 +100,15 @@ fn from_nothing(desk: &Desk, arguments: &[&str], is_stateless: bool) {
     let told = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{told}");
     let built: Value = serde_json::from_slice(&built.stdout).unwrap();
+    assert_eq!(built["file"], format!("{name}/{name}.wasm"));
+    built
+}
+
+/// Makes a plugin, and builds, checks, tests and measures it.
+fn from_nothing(desk: &Desk, arguments: &[&str], is_stateless: bool) {
+    let name = arguments[arguments.len() - 1];
+    let built = built(desk, arguments);
     let file = format!("{name}/{name}.wasm");
-    assert_eq!(built["file"], file.as_str());
     let inspected = of_json(&desk.run(&["inspect", &file, "--json"]));
     assert_eq!(inspected["digest"], built["digest"]);
     assert_eq!((&inspected["name"], &inspected["stateless"]), (&json!(name), &json!(is_stateless)));
@@ -138,6 +149,58 @@ fn a_plugin_in_rust_is_made_built_and_tested() {
         .output()
         .unwrap();
     assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
+}
+
+/// What is done with a plugin of each world beside a span processor, and what shows in it.
+const WORLDS: [(&str, &[&str], &str); 5] = [
+    ("head-sampler", &["--batches", "batch.json"], "permuted  the same"),
+    ("tail-sampler", &["--batches", "batch.json"], "split     the same"),
+    ("router", &["--config", "config.json", "--batches", "batch.json"], "split     the same"),
+    (
+        "authenticator",
+        &["--config", "config.json", "--requests", "requests.json"],
+        "fresh     the same",
+    ),
+    ("refresher", &["--config", "config.json", "--answers", "answers.json"], "fresh     the same"),
+];
+
+/// Makes a plugin of each world in a language, and builds, checks and tests it.
+fn of_each_world(language: &str) {
+    let desk = Desk::new();
+    for (world, given, shown) in WORLDS {
+        let name = format!("my-{world}");
+        built(&desk, &["--lang", language, "--world", world, &name]);
+        let (file, home) = (format!("{name}/{name}.wasm"), format!("{name}/fixtures/"));
+        let place =
+            |of: &&str| if of.starts_with("--") { of.to_string() } else { format!("{home}{of}") };
+        let given: Vec<String> = given.iter().map(place).collect();
+        let given: Vec<&str> = given.iter().map(String::as_str).collect();
+        let config = if given.contains(&"--config") { &given[..2] } else { &[] };
+        let told = ends(&desk.run(&[&["check", &file], config].concat()), 0);
+        assert!(told.contains(&format!("{world}-plugin of ")) && !told.contains("FAULT"), "{told}");
+        let told = ends(&desk.run(&[&["inspect", &file], config].concat()), 0);
+        assert!(world != "router" || told.contains("routes to   team-checkout"), "{told}");
+        let expected = format!("{home}expected.txt");
+        let test = [&["test", &file, "--expect", &expected], &*given].concat();
+        let told = ends(&desk.run(&test), 0);
+        assert!(told.contains(shown) && !told.contains("DIFFERS"), "{told}");
+        let wrong = match given.contains(&"--batches") {
+            true => ["--requests", "x.json"],
+            false => ["--batches", "x.json"],
+        };
+        let told = ends(&desk.run(&[&["test", &file], config, &wrong].concat()), 2);
+        assert!(told.contains("is tested with --"), "{told}");
+        if given.contains(&"--batches") {
+            let bench = [&["bench", &file, "--rounds", "2", "--json"], &*given].concat();
+            let told = of_json(&desk.run(&bench));
+            assert!(told["nanoseconds_per_span"]["steps"]["call"].as_f64() > Some(0.0), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_plugin_of_each_world_is_made_built_and_tested() {
+    of_each_world("rust");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ import { PLUGINS, SDK } from './examples.js';
 const { TRACEWEIR_TSC: tsc } = process.env;
 const TYPES = ['--allowJs', '--checkJs', '--strict', '--noEmit', '--target', 'es2024', '--module', 'nodenext'];
 
-test('the template passes its test, and its types fit', () => {
+test('the template passes its test, those of other worlds describe themselves, and their types fit', async () => {
   const plugin = mkdtempSync(join(tmpdir(), 'traceweir-template-'));
   try {
     cpSync(join(SDK, 'template'), plugin, { recursive: true });
@@ -24,8 +24,14 @@ test('the template passes its test, and its types fit', () => {
     const { status, stdout } = spawnSync('npm', ['test'], { cwd: plugin, env, encoding: 'utf8' });
     assert.equal(status, 0, stdout);
     assert.match(stdout, /^# pass 3$/m);
+    const worlds = readdirSync(join(plugin, 'worlds')).map((name) => join('worlds', name));
+    assert.equal(worlds.length, 4);
+    for (const name of worlds) {
+      const { default: Plugin } = await import(join(plugin, name));
+      assert.equal(new Plugin().describe().name, 'my-plugin', name);
+    }
     if (tsc) {
-      const types = spawnSync(tsc, [...TYPES, 'my-plugin.js'], { cwd: plugin, encoding: 'utf8' });
+      const types = spawnSync(tsc, [...TYPES, 'my-plugin.js', ...worlds], { cwd: plugin, encoding: 'utf8' });
       assert.equal(types.status, 0, types.stdout);
     }
   } finally {

@@ -1,5 +1,6 @@
 """The template of a new plugin passes its own test, and examples have the manifest of a plugin."""
 
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,13 @@ class Template(unittest.TestCase):
             command, cwd=SDK / "template", env={"PYTHONPATH": str(SDK)}, capture_output=True
         )
         self.assertEqual(done.returncode, 0, done.stderr.decode())
+
+    def test_templates_of_other_worlds_describe_themselves(self) -> None:
+        sources = sorted(SDK.glob("template/worlds/*.py"))
+        self.assertEqual(len(sources), 4)
+        for source in sources:
+            plugin = runpy.run_path(str(source))["MyPlugin"]()
+            self.assertEqual(plugin.describe().name, "my-plugin", source.name)
 
     def test_manifests_name_what_their_commands_make(self) -> None:
         manifests = [*SDK.glob("template/plugin.toml"), *SDK.glob("examples/*/plugin.toml")]

@@ -1,5 +1,6 @@
 //! `traceweir plugin new`.
 
+mod fixtures;
 mod template;
 
 use std::path::PathBuf;
@@ -15,11 +16,12 @@ use template::Template;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The directory has the source with its tests, plugin.toml (how it is built), the SDK as it is in this program
-(traceweir/), a batch to test with, and what has to come out of it (fixtures/).
+(traceweir/), what it is to be tested with, and what has to come out of that (fixtures/).
 
 Examples:
   traceweir plugin new --lang rust shop-team
   traceweir plugin new --lang go --world head-sampler keep-errors
+  traceweir plugin new --lang rust --world router by-namespace
   cd shop-team && traceweir plugin build && traceweir plugin test shop-team.wasm --batches fixtures/batch.json
 
 Exit codes:
@@ -54,6 +56,7 @@ enum For {
     /// Says who somebody is.
     Authenticator,
     /// Fetches what tables are made of.
+    #[value(alias = "refresher")]
     TableRefresher,
 }
 
@@ -91,9 +94,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Stop> {
     let (world, shown) = (template.world().name(), dir.display());
     Ok(print(&format!(
         "{shown}: a {world} in {}; it needs {}\n\n  cd {shown}\n  traceweir plugin build\n  \
-         traceweir plugin test {name}.wasm --batches fixtures/batch.json --expect fixtures/expected.txt\n",
+         traceweir plugin test {name}.wasm {} --expect fixtures/expected.txt\n",
         lang.name(),
         lang.needs(),
+        template.fixtures().given,
     )))
 }
 

@@ -1,13 +1,15 @@
-//! Templates: what lies in `sdk/LANG/template`, and for other worlds with the source of an example in the place of its
-//! own. What they are called there becomes what the new plugin is called.
+//! Templates: what lies in `sdk/LANG/template`, and for other worlds with another source in the place of its own: one of
+//! `template/worlds`, or an example. What they are called there becomes what the new plugin is called.
 
 use plugins::World;
 
 use super::super::sdk::{FILES, Language};
+use super::fixtures::Fixtures;
 
-/// Files of every plugin.
-const BATCH: &[u8] = include_bytes!("batch.json");
 const README: &str = include_str!("README.md");
+/// What it says of plugins that take spans.
+const CAPTURE: &str = " `traceweir plugin capture` fetches
+real requests from a running gateway, masked, to test with.";
 
 /// Names that templates and examples have.
 const NAMES: [&str; 2] = ["my-plugin", "keep-interesting"];
@@ -17,11 +19,36 @@ const NAMES: [&str; 2] = ["my-plugin", "keep-interesting"];
 pub(super) struct Template {
     language: Language,
     world: World,
-    /// In the place of the template's own source: which, and by what.
-    source: Option<(&'static str, &'static str)>,
-    /// Files of the template that are of its own source.
-    left_out: &'static [&'static str],
 }
+
+/// What of a template is of a span processor alone: its source, and the tests of that.
+const fn own(language: Language) -> (&'static str, &'static [&'static str]) {
+    match language {
+        Language::Rust => ("src/lib.rs", &[]),
+        Language::C => ("plugin.c", &[]),
+        Language::Go => ("main.go", &["main_test.go"]),
+        Language::Js => ("my-plugin.js", &["my-plugin.test.js"]),
+        Language::Python => ("my_plugin.py", &["test_my_plugin.py"]),
+        Language::Zig => ("plugin.zig", &[]),
+        Language::Assemblyscript => ("plugin.ts", &[]),
+    }
+}
+
+/// The example that is a head sampler.
+const fn sampler(language: Language) -> &'static str {
+    match language {
+        Language::Rust => "examples/keep_interesting.rs",
+        Language::C => "examples/keep_interesting.c",
+        Language::Go => "examples/keep-interesting/main.go",
+        Language::Js => "examples/keep-interesting/keep-interesting.js",
+        Language::Python => "examples/keep-interesting/keep_interesting.py",
+        Language::Zig => "examples/keep_interesting.zig",
+        Language::Assemblyscript => "examples/keep_interesting.ts",
+    }
+}
+
+/// Sources of other worlds, below a template.
+const WORLDS: &str = "worlds/";
 
 /// Where a language has its own `plugin.toml` no more than an example.
 const ZIG: &str = r#"name = "my-plugin"
@@ -42,47 +69,47 @@ artifact = "build/my-plugin.wasm"
 impl Template {
     /// Those of a language, the usual one first.
     pub(super) fn all(language: Language) -> Vec<Self> {
-        let of = |world, source, left_out| Self { language, world, source, left_out };
-        let sampler = |from, to, left_out| of(World::HeadSampler, Some((from, to)), left_out);
-        let mut all = vec![of(World::SpanProcessor, None, &[][..])];
-        all.push(match language {
-            Language::Rust => sampler("examples/keep_interesting.rs", "src/lib.rs", &[]),
-            Language::C => sampler("examples/keep_interesting.c", "plugin.c", &[]),
-            Language::Go => {
-                sampler("examples/keep-interesting/main.go", "main.go", &["main_test.go"])
-            }
-            Language::Js => {
-                let from = "examples/keep-interesting/keep-interesting.js";
-                sampler(from, "my-plugin.js", &["my-plugin.test.js"])
-            }
-            Language::Python => {
-                let from = "examples/keep-interesting/keep_interesting.py";
-                sampler(from, "my_plugin.py", &["test_my_plugin.py"])
-            }
-            Language::Zig => sampler("examples/keep_interesting.zig", "plugin.zig", &[]),
-            Language::Assemblyscript => sampler("examples/keep_interesting.ts", "plugin.ts", &[]),
-        });
-        all.retain(Self::is_there);
-        all
+        let all = World::ALL.into_iter().map(|world| Self { language, world });
+        all.filter(|template| template.is_there()).collect()
     }
 
-    pub(super) const fn world(&self) -> World {
+    pub(super) const fn world(self) -> World {
         self.world
     }
 
-    fn is_there(&self) -> bool {
-        let has = |path: &str| self.file(path).is_some();
-        let is_built = self.manifest().is_some();
-        is_built && self.source.map_or_else(|| has("template/plugin.toml"), |(from, _)| has(from))
+    pub(super) const fn fixtures(self) -> Fixtures {
+        Fixtures::of(self.world)
+    }
+
+    fn is_there(self) -> bool {
+        self.manifest().is_some() && self.file(&self.source()).is_some()
+    }
+
+    /// Where its source is, in the SDK.
+    fn source(self) -> String {
+        let (own, _) = own(self.language);
+        match self.world {
+            World::SpanProcessor => format!("template/{own}"),
+            World::HeadSampler => sampler(self.language).to_owned(),
+            world => {
+                let world = short(world);
+                // A directory is a package of Go's.
+                let name = match self.language {
+                    Language::Go => format!("{world}/{own}"),
+                    _ => format!("{world}.{}", own.rsplit('.').next().unwrap_or_default()),
+                };
+                format!("template/{WORLDS}{name}")
+            }
+        }
     }
 
     /// A file of the SDK.
-    fn file(&self, path: &str) -> Option<&'static [u8]> {
+    fn file(self, path: &str) -> Option<&'static [u8]> {
         let path = format!("sdk/{}/{path}", self.language.name());
         FILES.iter().find(|file| file.path == path).map(|file| file.bytes)
     }
 
-    fn manifest(&self) -> Option<&'static [u8]> {
+    fn manifest(self) -> Option<&'static [u8]> {
         let none: Option<&[u8]> = match self.language {
             Language::Zig => Some(ZIG.as_bytes()),
             Language::Assemblyscript => Some(ASSEMBLYSCRIPT.as_bytes()),
@@ -92,51 +119,58 @@ impl Template {
     }
 
     /// Paths, bytes, and whether it is a script: all that a new plugin of this name has of its own.
-    pub(super) fn files(&self, name: &str) -> Vec<(String, Vec<u8>, bool)> {
+    pub(super) fn files(self, name: &str) -> Vec<(String, Vec<u8>, bool)> {
         let home = format!("sdk/{}/template/", self.language.name());
         let named = |text: &str| renamed(text, name);
+        let (own, tests) = own(self.language);
+        let has_tests = self.world == World::SpanProcessor;
         let mut files = Vec::new();
         for file in FILES {
             let Some(path) = file.path.strip_prefix(&home) else { continue };
-            let is_replaced = self.source.is_some_and(|(_, to)| to == path);
-            if !is_replaced && !self.left_out.contains(&path) && path != "plugin.toml" {
+            let is_test = tests.contains(&path) && !has_tests;
+            let is_made = path == own || path == "plugin.toml" || path.starts_with(WORLDS);
+            if !is_test && !is_made {
                 files.push((named(path), self.adapted(path, file.bytes, name), file.is_script));
             }
         }
-        if let Some((from, to)) = self.source {
-            let bytes = self.file(from).unwrap_or_default();
-            files.push((named(to), self.adapted(to, bytes, name), false));
+        for (path, bytes) in [(own, self.file(&self.source())), ("plugin.toml", self.manifest())] {
+            let bytes = self.adapted(path, bytes.unwrap_or_default(), name);
+            files.push((named(path), bytes, false));
         }
-        let manifest = self.manifest().unwrap_or_default();
-        let manifest = self.adapted("plugin.toml", manifest, name);
-        files.push(("plugin.toml".to_owned(), manifest, false));
-        let (language, needs) = (self.language.name(), self.language.needs());
-        let readme = README.replace("{name}", name).replace("{language}", language);
-        let readme = readme.replace("{needs}", needs).replace("{world}", self.world.name());
-        files.push(("README.md".to_owned(), readme.into_bytes(), false));
-        files.push(("fixtures/batch.json".to_owned(), BATCH.to_vec(), false));
-        files.push(("fixtures/expected.txt".to_owned(), self.expected().to_vec(), false));
+        files.push(("README.md".to_owned(), self.readme(name).into_bytes(), false));
+        for (file, bytes) in self.fixtures().files {
+            files.push((format!("fixtures/{file}"), bytes.to_vec(), false));
+        }
         files
     }
 
-    /// What the template does to the batch.
-    const fn expected(&self) -> &'static [u8] {
-        match self.world {
-            World::HeadSampler => include_bytes!("head-sampler.txt"),
-            _ => include_bytes!("span-processor.txt"),
-        }
+    fn readme(self, name: &str) -> String {
+        let Fixtures { given, takes_spans, attach, .. } = self.fixtures();
+        let bench = format!("traceweir plugin bench {{name}}.wasm {given}\n");
+        let [bench, capture] = if takes_spans { [&*bench, CAPTURE] } else { ["", ""] };
+        let parts = [
+            ("{given}", given),
+            ("{bench}", bench),
+            ("{capture}", capture),
+            ("{attach}", attach),
+            ("{language}", self.language.name()),
+            ("{needs}", self.language.needs()),
+            ("{world}", self.world.name()),
+            ("{name}", name),
+        ];
+        parts.into_iter().fold(README.to_owned(), |text, (part, by)| text.replace(part, by))
     }
 
     /// A file as it has to be beside its SDK, and for its name and world.
-    fn adapted(&self, path: &str, bytes: &[u8], name: &str) -> Vec<u8> {
+    fn adapted(self, path: &str, bytes: &[u8], name: &str) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(bytes) else { return bytes.to_vec() };
         let mut text = renamed(text, name);
         let sdk = format!("traceweir/sdk/{}", self.language.name());
         match (self.language, path) {
             (_, "plugin.toml") => {
-                let world = self.world.name();
-                let upper = world.trim_end_matches("-plugin").to_uppercase().replace('-', "_");
-                text = text.replace("span-processor-plugin", world);
+                text = text.replace("span-processor-plugin", self.world.name());
+                // As the C SDK calls them.
+                let upper = self.world.interface().to_uppercase().replace('-', "_");
                 text = text.replace("SPAN_PROCESSOR", &upper);
             }
             (_, ".gitignore") => text.push_str("/*.wasm\n"),
@@ -161,6 +195,11 @@ impl Template {
         }
         text.into_bytes()
     }
+}
+
+/// A world as files are called.
+fn short(world: World) -> &'static str {
+    world.name().trim_end_matches("-plugin")
 }
 
 /// A text with the new name in all its forms.

@@ -32,6 +32,14 @@ fn each_language_has_a_template_that_says_how_it_is_built() {
 }
 
 #[test]
+fn every_world_has_a_template_in_five_languages() {
+    for language in [Language::Rust, Language::Go, Language::C, Language::Js, Language::Python] {
+        let worlds: Vec<World> = Template::all(language).into_iter().map(Template::world).collect();
+        assert_eq!(worlds, World::ALL, "{language:?}");
+    }
+}
+
+#[test]
 fn a_world_without_a_template_is_told_with_those_that_there_are() {
     let stop = chosen(Language::Zig, Some(World::Router)).unwrap_err();
     assert_eq!(stop.exit, Exit::Refused);
