@@ -218,6 +218,68 @@ fn a_sampler_in_c_is_made_built_and_tested_where_there_is_a_compiler() {
     from_nothing(&desk, &sampler, true);
 }
 
+/// A script by this name.
+fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn where_rustup_has_no_target_std_is_built_once_from_the_sources_of_debian() {
+    let desk = Desk::new();
+    let (debian, bin) = (desk.path("debian"), desk.path("bin"));
+    std::fs::create_dir_all(debian.join("usr/src/rustc-9.9.9")).unwrap();
+    script(&debian.join("usr/bin/rustc"), "echo rustc 9.9.9 of Debian");
+    let cargo = r#"echo "$*" >> "$HERE/built.txt"
+deps=$CARGO_TARGET_DIR/wasm32-unknown-unknown/release/deps
+mkdir -p "$deps" && touch "$deps/libstd-1.rlib" "$deps/libnothing-1.rlib""#;
+    script(&debian.join("usr/bin/cargo"), cargo);
+    for (name, text) in
+        [("rustc", "exit 1"), ("rustup", "exit 1"), ("wasm-ld-9", ""), ("wasm-ld-19", "")]
+    {
+        script(&bin.join(name), text);
+    }
+    let home = desk.path("plugin");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("ready.wasm"), quiet().module()).unwrap();
+    let manifest = "name = \"ready\"\nlanguage = \"rust\"\nworld = \"span-processor-plugin\"\n\
+                    build = [\"env > environment.txt\"]\nartifact = \"ready.wasm\"\n";
+    std::fs::write(home.join("plugin.toml"), manifest).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let build = |root: &Path| {
+        let mut command = desk.command(&["build", "plugin", "-o", "plugin.wasm"]);
+        command
+            .env("PATH", &path)
+            .env("TRACEWEIR_DEBIAN_ROOT", root)
+            .env("TRACEWEIR_CACHE", "cache");
+        run(command.env("HERE", desk.dir.path()))
+    };
+    let told = ends(&build(&desk.path("nothing")), 1);
+    assert!(told.contains("rust-web-src") && told.contains("rustup target add"), "{told}");
+    for _ in 0..2 {
+        assert!(ends(&build(&debian), 0).contains("plugin.wasm: "));
+    }
+    let built = std::fs::read_to_string(desk.path("built.txt")).unwrap();
+    assert_eq!(built.matches("-Zbuild-std=std,panic_abort").count(), 1, "{built}");
+    let sysroot = desk.path("cache/wasm-sysroot-9.9.9");
+    let libraries = sysroot.join("lib/rustlib/wasm32-unknown-unknown/lib");
+    let libraries: Vec<_> =
+        std::fs::read_dir(libraries).unwrap().map(|of| of.unwrap().file_name()).collect();
+    assert_eq!(libraries, ["libstd-1.rlib"]);
+    let environment = std::fs::read_to_string(home.join("environment.txt")).unwrap();
+    let of = |name: &str| format!("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_{name}=");
+    for line in [
+        format!("RUSTC={}", debian.join("usr/bin/rustc").display()),
+        format!("{}wasm-ld-19", of("LINKER")),
+        format!("{}--sysroot {}", of("RUSTFLAGS"), sysroot.display()),
+        format!("PATH={}:{path}", debian.join("usr/bin").display()),
+    ] {
+        assert!(environment.lines().any(|of| *of == line), "{line}: {environment}");
+    }
+}
+
 #[test]
 fn what_is_no_plugin_is_told_line_by_line() {
     let desk = Desk::new();

@@ -11,9 +11,10 @@ use crate::cli::complain;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Where Debian's packages put them.
-const RUSTC: &str = "/usr/bin/rustc";
-const CARGO: &str = "/usr/bin/cargo";
-const SOURCES: &str = "/usr/src";
+const BIN: &str = "usr/bin";
+const SOURCES: &str = "usr/src";
+/// Names another root than `/`: for a try without installing, and for tests.
+const ROOT: &str = "TRACEWEIR_DEBIAN_ROOT";
 
 /// Variables to build with; none where the compiler in the path can do it by itself.
 pub(super) fn environment(dir: &Path) -> Result<Vec<(String, String)>, Stop> {
@@ -58,34 +59,40 @@ fn fetched(dir: &Path) -> bool {
 
 /// Debian's compiler, its linker, and its version.
 struct Debian {
+    /// Where compiler and cargo are.
+    bin: PathBuf,
     linker: String,
     version: String,
 }
 
 impl Debian {
     fn find() -> Option<Self> {
-        let has_sources = std::fs::read_dir(SOURCES).ok()?.any(|entry| {
+        let root = std::env::var_os(ROOT).filter(|root| !root.is_empty());
+        let root = root.map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        let has_sources = std::fs::read_dir(root.join(SOURCES)).ok()?.any(|entry| {
             entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("rustc-"))
         });
-        if !has_sources || !Path::new(CARGO).is_file() {
+        let bin = root.join(BIN);
+        if !has_sources || !bin.join("cargo").is_file() {
             return None;
         }
-        let told = Command::new(RUSTC).arg("--version").stdin(Stdio::null()).output().ok()?;
+        let mut rustc = Command::new(bin.join("rustc"));
+        let told = rustc.arg("--version").stdin(Stdio::null()).output().ok()?;
         let told = String::from_utf8(told.stdout).ok()?;
         let version = told.split(' ').nth(1)?.to_owned();
-        Some(Self { linker: linker()?, version })
+        Some(Self { bin, linker: linker()?, version })
     }
 
     fn environment(&self) -> Result<Vec<(String, String)>, Stop> {
         let home = cache::dir().ok_or_else(|| Stop::failed("no cache: set TRACEWEIR_CACHE"))?;
         let sysroot = home.join(format!("wasm-sysroot-{}", self.version));
         if !sysroot.join("complete").is_file() {
-            build_std(&sysroot)?;
+            self.build_std(&sysroot)?;
         }
         let path = std::env::var("PATH").unwrap_or_default();
         let of = |name: &str, value: String| (name.to_owned(), value);
         Ok(vec![
-            of("RUSTC", RUSTC.to_owned()),
+            of("RUSTC", self.bin.join("rustc").display().to_string()),
             of("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", self.linker.clone()),
             // Of the target only: build scripts and macros have the compiler's own libraries.
             of(
@@ -93,8 +100,52 @@ impl Debian {
                 format!("--sysroot {}", sysroot.display()),
             ),
             // Its own cargo, before rustup's.
-            of("PATH", format!("/usr/bin:{path}")),
+            of("PATH", format!("{}:{path}", self.bin.display())),
         ])
+    }
+
+    /// Builds std by way of an empty crate, and keeps its libraries.
+    fn build_std(&self, sysroot: &Path) -> Result<(), Stop> {
+        let failed = |what: &dyn std::fmt::Display| {
+            Stop::failed(format!("{}: std for {TARGET}: {what}", sysroot.display()))
+        };
+        complain(&format!("building std for {TARGET} (a minute, once)"));
+        let part = PathBuf::from(format!("{}.{}", sysroot.display(), std::process::id()));
+        let (work, libraries) =
+            (part.join("work"), part.join("lib/rustlib").join(TARGET).join("lib"));
+        std::fs::create_dir_all(work.join("src")).map_err(|fault| failed(&fault))?;
+        std::fs::create_dir_all(&libraries).map_err(|fault| failed(&fault))?;
+        let manifest =
+            "[package]\nname = \"nothing\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n";
+        std::fs::write(work.join("Cargo.toml"), manifest).map_err(|fault| failed(&fault))?;
+        std::fs::write(work.join("src/lib.rs"), "").map_err(|fault| failed(&fault))?;
+        let status = Command::new(self.bin.join("cargo"))
+            .args(["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort"])
+            .current_dir(&work)
+            .env("RUSTC", self.bin.join("rustc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_DIR", work.join("target"))
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .status();
+        let status = status.map_err(|fault| failed(&fault))?;
+        if !status.success() {
+            drop(std::fs::remove_dir_all(&part));
+            return Err(failed(&format!("cargo ended with {status}")));
+        }
+        let built = work.join("target").join(TARGET).join("release/deps");
+        for entry in std::fs::read_dir(built).map_err(|fault| failed(&fault))? {
+            let path = entry.map_err(|fault| failed(&fault))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.ends_with(".rlib") && !name.starts_with("libnothing-") {
+                std::fs::copy(&path, libraries.join(name)).map_err(|fault| failed(&fault))?;
+            }
+        }
+        std::fs::remove_dir_all(&work).map_err(|fault| failed(&fault))?;
+        std::fs::write(part.join("complete"), "").map_err(|fault| failed(&fault))?;
+        // What was left half done is in the way.
+        drop(std::fs::remove_dir_all(sysroot));
+        std::fs::rename(&part, sysroot).map_err(|fault| failed(&fault))
     }
 }
 
@@ -109,47 +160,4 @@ fn linker() -> Option<String> {
         Some((number, name))
     });
     numbered.max().map(|(_, name)| name)
-}
-
-/// Builds std by way of an empty crate, and keeps its libraries.
-fn build_std(sysroot: &Path) -> Result<(), Stop> {
-    let failed = |what: &dyn std::fmt::Display| {
-        Stop::failed(format!("{}: std for {TARGET}: {what}", sysroot.display()))
-    };
-    complain(&format!("building std for {TARGET} (a minute, once)"));
-    let part = PathBuf::from(format!("{}.{}", sysroot.display(), std::process::id()));
-    let (work, libraries) = (part.join("work"), part.join("lib/rustlib").join(TARGET).join("lib"));
-    std::fs::create_dir_all(work.join("src")).map_err(|fault| failed(&fault))?;
-    std::fs::create_dir_all(&libraries).map_err(|fault| failed(&fault))?;
-    let manifest =
-        "[package]\nname = \"nothing\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n";
-    std::fs::write(work.join("Cargo.toml"), manifest).map_err(|fault| failed(&fault))?;
-    std::fs::write(work.join("src/lib.rs"), "").map_err(|fault| failed(&fault))?;
-    let status = Command::new(CARGO)
-        .args(["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort"])
-        .current_dir(&work)
-        .env("RUSTC", RUSTC)
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_TARGET_DIR", work.join("target"))
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status();
-    let status = status.map_err(|fault| failed(&fault))?;
-    if !status.success() {
-        drop(std::fs::remove_dir_all(&part));
-        return Err(failed(&format!("cargo ended with {status}")));
-    }
-    let built = work.join("target").join(TARGET).join("release/deps");
-    for entry in std::fs::read_dir(built).map_err(|fault| failed(&fault))? {
-        let path = entry.map_err(|fault| failed(&fault))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.ends_with(".rlib") && !name.starts_with("libnothing-") {
-            std::fs::copy(&path, libraries.join(name)).map_err(|fault| failed(&fault))?;
-        }
-    }
-    std::fs::remove_dir_all(&work).map_err(|fault| failed(&fault))?;
-    std::fs::write(part.join("complete"), "").map_err(|fault| failed(&fault))?;
-    // What was left half done is in the way.
-    drop(std::fs::remove_dir_all(sysroot));
-    std::fs::rename(&part, sysroot).map_err(|fault| failed(&fault))
 }
