@@ -71,7 +71,7 @@ pub fn init(config: &Config) -> Result<(), TryInitError> {
         Level::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
         Level::Trace => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    let ours = ["gateway", "store", "model", "traceweir"].map(|target| (target, ours));
+    let ours = ["gateway", "plugins", "store", "model", "traceweir"].map(|target| (target, ours));
     // Lines about spans are only written when somebody asked for them, and who was let in and who was not
     // is told, whatever the level.
     let always = ["spans", "audit"].map(|target| (target, LevelFilter::INFO));
