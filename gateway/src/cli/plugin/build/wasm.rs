@@ -16,10 +16,15 @@ const SOURCES: &str = "usr/src";
 /// Names another root than `/`: for a try without installing, and for tests.
 const ROOT: &str = "TRACEWEIR_DEBIAN_ROOT";
 
-/// Variables to build with; none where the compiler in the path can do it by itself.
+/// Of the target only: build scripts and macros have the compiler's own.
+const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+/// Gateways have it switched on.
+const SIMD: &str = "-C target-feature=+simd128";
+
+/// Variables to build with.
 pub(super) fn environment(dir: &Path) -> Result<Vec<(String, String)>, Stop> {
     if has_target(dir) || (fetched(dir) && has_target(dir)) {
-        return Ok(Vec::new());
+        return Ok(vec![flags("")]);
     }
     let debian = Debian::find().ok_or_else(|| {
         Stop::failed(format!(
@@ -28,6 +33,12 @@ pub(super) fn environment(dir: &Path) -> Result<Vec<(String, String)>, Stop> {
         ))
     })?;
     debian.environment()
+}
+
+/// The compiler's flags: what somebody has set for it comes last, and counts.
+fn flags(more: &str) -> (String, String) {
+    let set = std::env::var(FLAGS).unwrap_or_default();
+    (FLAGS.to_owned(), format!("{SIMD}{more} {set}").trim_end().to_owned())
 }
 
 /// Whether the compiler that is used in a directory has the target.
@@ -94,11 +105,7 @@ impl Debian {
         Ok(vec![
             of("RUSTC", self.bin.join("rustc").display().to_string()),
             of("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", self.linker.clone()),
-            // Of the target only: build scripts and macros have the compiler's own libraries.
-            of(
-                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-                format!("--sysroot {}", sysroot.display()),
-            ),
+            flags(&format!(" --sysroot {}", sysroot.display())),
             // Its own cargo, before rustup's.
             of("PATH", format!("{}:{path}", self.bin.display())),
         ])
