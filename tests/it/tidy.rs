@@ -40,6 +40,7 @@ const PLUGINS: &[&str] = &[
     "enrich",
     "filter",
     "k8s-enrich",
+    "noise",
     "probabilistic-sampler",
     "rate-limiting-sampler",
     "redact",
