@@ -250,6 +250,7 @@ mkdir -p "$deps" && touch "$deps/libstd-1.rlib" "$deps/libnothing-1.rlib""#;
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let build = |root: &Path| {
         let mut command = desk.command(&["build", "plugin", "-o", "plugin.wasm"]);
+        command.env_remove("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS");
         command
             .env("PATH", &path)
             .env("TRACEWEIR_DEBIAN_ROOT", root)
@@ -273,7 +274,7 @@ mkdir -p "$deps" && touch "$deps/libstd-1.rlib" "$deps/libnothing-1.rlib""#;
     for line in [
         format!("RUSTC={}", debian.join("usr/bin/rustc").display()),
         format!("{}wasm-ld-19", of("LINKER")),
-        format!("{}--sysroot {}", of("RUSTFLAGS"), sysroot.display()),
+        format!("{}-C target-feature=+simd128 --sysroot {}", of("RUSTFLAGS"), sysroot.display()),
         format!("PATH={}:{path}", debian.join("usr/bin").display()),
     ] {
         assert!(environment.lines().any(|of| *of == line), "{line}: {environment}");
