@@ -141,14 +141,21 @@ fn from_nothing(desk: &Desk, arguments: &[&str], is_stateless: bool) {
 fn a_plugin_in_rust_is_made_built_and_tested() {
     let desk = Desk::new();
     from_nothing(&desk, &["--lang", "rust", "shop-team"], true);
-    // Its own tests, with the SDK that lies beside it.
+    own_tests(&desk, "shop-team");
+}
+
+/// Runs the tests that a plugin in Rust has itself, with the SDK that lies beside it.
+fn own_tests(desk: &Desk, name: &str) {
     let own = Command::new("cargo")
         .args(["test", "--quiet", "--target-dir"])
         .arg(desk.path("target"))
-        .current_dir(desk.path("shop-team"))
+        .current_dir(desk.path(name))
         .output()
         .unwrap();
-    assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
+    let told = String::from_utf8_lossy(&own.stdout);
+    assert!(own.status.success(), "{told}{}", String::from_utf8_lossy(&own.stderr));
+    let passed = |line: &str| line.starts_with("test result: ok.") && !line.contains(" 0 passed");
+    assert!(told.lines().any(passed), "{told}");
 }
 
 /// What is done with a plugin of each world beside a span processor, and what shows in it.
@@ -170,6 +177,9 @@ fn of_each_world(language: &str) {
     for (world, given, shown) in WORLDS {
         let name = format!("my-{world}");
         built(&desk, &["--lang", language, "--world", world, &name]);
+        if language == "rust" {
+            own_tests(&desk, &name);
+        }
         let (file, home) = (format!("{name}/{name}.wasm"), format!("{name}/fixtures/"));
         let place =
             |of: &&str| if of.starts_with("--") { of.to_string() } else { format!("{home}{of}") };
