@@ -221,7 +221,7 @@ impl Call<'_> {
         let configured = &self.link.configured;
         let stats = configured.stats();
         stats.edits.add(outcome.edits);
-        for reason in &outcome.reasons {
+        for reason in outcome.reasons.iter().filter(|reason| reason.dropped > 0) {
             stats.drop_rows(&reason.text, reason.dropped);
         }
         for kept in &outcome.budgets {

@@ -95,6 +95,7 @@ def test_a_trace_is_enriched_redacted_and_sampled_and_so_it_stays(operator):
         return found
 
     before = is_as_it_should_be()
+    assert operator.plugin("most")["dropped"] == {}, "a reason for which nothing was dropped is none"
     # What is found by it is what the plugin made of it.
     status, body = gateway.get("/api/search?q=" + urllib.request.quote('{ resource.team = "checkout" }'))
     assert status == 200 and any(of["traceID"].lstrip("0") == trace_id.lstrip("0") for of in json.loads(body)["traces"])
