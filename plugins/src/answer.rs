@@ -116,6 +116,15 @@ struct Deletions<'a> {
 }
 
 impl Deletions<'_> {
+    /// Whether attributes by a key go; for one key, where [`Self::keys`] is for many.
+    fn has(&self, key: &[u8]) -> bool {
+        let mut texts = (0..self.texts.entries).filter_map(|entry| self.texts.get(entry));
+        match self.by_start {
+            true => texts.any(|start| key.starts_with(start)),
+            false => texts.any(|text| text == key),
+        }
+    }
+
     /// What goes.
     fn keys(&self) -> Keys {
         let mut keys = Keys::default();

@@ -1,4 +1,4 @@
-# Which languages have their tools here. Sourced by what builds the guests of all SDKs: tests/prove/sdks, tests/prove/rows.
+# Which languages have their tools here. Sourced by what builds the guests of all SDKs: tests/prove/sdks, rows and templates.
 
 skipped=()
 

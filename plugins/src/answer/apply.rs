@@ -295,7 +295,7 @@ impl Apply<'_> {
     fn is_as_read(&self, edits: &Edits<'_>, owner: Owner, key: &[u8]) -> bool {
         let is_deleted = || {
             let mut deletions = edits.deletions.iter().filter(|of| of.owner == owner);
-            deletions.any(|deletions| deletions.keys().contains(key))
+            deletions.any(|deletions| deletions.has(key))
         };
         let is_renamed = || {
             let mut renames = edits.renames.iter().filter(|of| of.owner == owner);
